@@ -1,0 +1,32 @@
+# Every target does its own set-up, once: a second run goes straight to the work.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: book test report lock clean
+
+book: $(READY)
+	$(BIN)/spectralgrad build
+
+test: $(READY)
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+# make report MATRIX=my.csv [CHAPTER=svd_example]
+report: $(READY)
+	@test -n '$(value MATRIX)' || { echo 'make report: name a matrix, as in: make report MATRIX=my.csv' >&2; exit 2; }
+	$(BIN)/spectralgrad report '$(MATRIX)' $(if $(CHAPTER),--chapter '$(CHAPTER)')
+
+lock:
+	$(PYTHON) tools/lock.py
+
+clean:
+	rm -rf _build .venv node_modules src/*.egg-info
+
+$(READY): requirements.lock pyproject.toml package-lock.json
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit("spectralgrad needs Python 3.11, and this is %d.%d: set PYTHON=python3.11" % v)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
+	touch $(READY)

@@ -1,0 +1,464 @@
+"""Run chapters with papermill and render them with Jupyter Book.
+
+Each chapter is executed in a process of its own and rendered with execution off. What is made is
+written aside and moved into place when it is whole, so that a run that fails or is killed leaves
+the last good book as it was.
+"""
+
+import ast
+import base64
+import concurrent.futures
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+#: File in every rendered folder: a hash of what it was made of. A folder with it is ours to replace.
+MARK = ".spectralgrad"
+MATHJAX = Path("node_modules/mathjax/es5/tex-svg-full.js")
+NO_MATHJAX = (
+    f"MathJax is missing ({MATHJAX}); run `make book` once, or `npm ci`, in the book's folder"
+)
+
+# Imports what rendering needs, then waits for a line before it starts: a report imports while its
+# chapter still executes.
+_RENDERER = """
+import sys
+from jupyter_book.cli.main import main
+import jupyter_book.sphinx, myst_nb.sphinx_ext, pydata_sphinx_theme, sphinx_book_theme
+import sphinxcontrib.bibtex, sphinx_external_toc, sphinx.builders.html
+sys.stdin.readline() and main()
+"""
+
+
+class BookError(Exception):
+    """Something outside the program's power stopped a build; the message is one line."""
+
+
+class InputError(BookError):
+    """The reader asked for something that cannot be; the message says what to do."""
+
+
+class ChapterError(BookError):
+    """A chapter failed while it was executed."""
+
+
+def root():
+    """Folder of the book: the checkout that this package runs from, or that one stands in.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for folder in (Path(__file__).resolve().parents[2], Path.cwd(), *Path.cwd().parents):
+        if (folder / "_toc.yml").is_file() and (folder / "chapters").is_dir():
+            return folder
+    raise InputError("the book is not here; run this in a clone of the spectralgrad repository")
+
+
+def chapters():
+    """Notebooks of the book, by name.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+    """
+    return {path.stem: path for path in sorted((root() / "chapters").glob("*.ipynb"))}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a chapter: its name, the name of its type and its default value."""
+
+    name: str
+    type: str
+    default: object
+
+    def parse(self, text):
+        """Read a value from the command line.
+
+        Raises
+        ------
+        InputError
+            If the text does not denote a value of the type.
+        """
+        if self.type == "str":
+            return text
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = None
+        if type(value).__name__ != self.type:
+            raise InputError(
+                f"parameter {self.name}: must be of type {self.type}, not {text!r}; "
+                f"the default is {self.default!r}"
+            )
+        return value
+
+
+def _cell(notebook, tag):
+    """Source of the one cell with a tag."""
+    (cell,) = (c for c in notebook["cells"] if tag in c["metadata"].get("tags", ()))
+    return "".join(cell["source"])
+
+
+def parameters(notebook):
+    """Parameters of a chapter, in order.
+
+    Parameters
+    ----------
+    notebook : dict
+        As `json.load` reads it. Its cell tagged ``parameters`` holds ``name: type = default``
+        lines.
+
+    Returns
+    -------
+    dict of str to Parameter
+    """
+    lines = ast.parse(_cell(notebook, "parameters")).body
+    return {
+        line.target.id: Parameter(
+            line.target.id, ast.unparse(line.annotation), ast.literal_eval(line.value)
+        )
+        for line in lines
+    }
+
+
+def check_input(notebook, values):
+    """Run the chapter's own check of its parameters, before anything is started.
+
+    Parameters
+    ----------
+    notebook : dict
+        Its cell tagged ``input`` loads and checks the parameters, with NumPy and this package only.
+    values : dict
+
+    Raises
+    ------
+    InputError
+        If the cell refuses them.
+    """
+    scope = {p.name: p.default for p in parameters(notebook).values()} | values
+    try:
+        exec(compile(_cell(notebook, "input"), "<input>", "exec"), scope)
+    except ValueError as error:
+        raise InputError(" ".join(str(error).split())) from error
+
+
+def _start_papermill(source, target, values):
+    """Start to execute a notebook in a process of its own."""
+    command = [sys.executable, "-m", "papermill", str(source), str(target), "--no-progress-bar"]
+    command += ["--kernel", "python3", "--log-level", "ERROR"]
+    # JSON is YAML, and base 64 keeps it apart from the command line's own syntax.
+    command += ["--parameters_base64", base64.b64encode(json.dumps(values).encode()).decode()]
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def _finish_papermill(process, name, executed):
+    """Wait for an execution.
+
+    Raises
+    ------
+    ChapterError
+        If it failed; names the chapter, the cell and the exception, and the notebook that is kept.
+    """
+    with _ended(process):
+        output, _ = process.communicate()
+    if process.returncode:
+        raise ChapterError(f"chapter {name}: {_failure(executed, output)}")
+
+
+@contextlib.contextmanager
+def _ended(process):
+    """Leave no process behind, whatever happens."""
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _failure(executed, output):
+    """What went wrong, in one line."""
+    cells = []
+    if executed.is_file():
+        cells = json.loads(executed.read_text(encoding="utf-8"))["cells"]
+    # Papermill puts a note of its own before the cell that failed and at the top.
+    cells = [c for c in cells if "papermill-error-cell-tag" not in c["metadata"].get("tags", ())]
+    for number, cell in enumerate(cells, 1):
+        for out in cell.get("outputs", ()):
+            if out["output_type"] == "error":
+                message = " ".join(out["evalue"].split())
+                return f"cell {number}: {out['ename']}: {message} (kept: {executed})"
+    lines = output.strip().splitlines() or ["papermill ended without a message"]
+    return lines[-1]
+
+
+def _start_renderer(source, scratch):
+    command = [sys.executable, "-c", _RENDERER, "build", str(source), "--path-output", str(scratch)]
+    command += ["-W", "-n", "--keep-going"]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _finish_renderer(process, scratch, log):
+    """Let a started renderer render; return the folder of pages."""
+    output, _ = process.communicate("render\n")
+    # Sphinx colours its messages wherever they go; the paths are those of a copy.
+    output = re.sub(r"\x1b\[[\d;]*m", "", output).replace(f"{scratch}/source/", "")
+    pages = Path(scratch, "_build", "html")
+    if process.returncode:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(output, encoding="utf-8")
+        problems = [line for line in output.splitlines() if "WARNING" in line or "ERROR" in line]
+        first = problems[0].strip() if problems else "no message"
+        raise BookError(f"Jupyter Book refused the pages: {first} (all of it: {log})")
+    return pages
+
+
+def _lay_out(source, config):
+    """Copy what every rendered book needs into a source folder."""
+    book = root()
+    if not (book / MATHJAX).is_file():
+        raise BookError(NO_MATHJAX)
+    (source / "_config.yml").write_text(config, encoding="utf-8")
+    shutil.copy(book / "references.bib", source)
+    shutil.copytree(book / "assets", source / "assets")
+    shutil.copy(book / MATHJAX, source / "assets")
+
+
+def _publish(pages, output, mark):
+    """Move a folder of pages into place; the old one stays until the new one is whole."""
+    (pages / MARK).write_text(mark, encoding="utf-8")
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside:
+        fresh = Path(aside, "new")
+        shutil.move(pages, fresh)
+        if output.exists():
+            output.rename(Path(aside, "old"))
+        fresh.rename(output)
+
+
+def _require_ours(output):
+    """Refuse to replace a folder that this program did not make."""
+    if output.is_symlink() or (output.exists() and not output.is_dir()):
+        raise InputError(f"{output}: is not a folder; name another with --output")
+    if output.is_dir() and any(output.iterdir()) and not (output / MARK).is_file():
+        raise InputError(
+            f"{output}: holds files that are not a rendered book; name another folder with --output"
+        )
+    existing = next(p for p in (output, *output.absolute().parents) if p.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"{output}: {existing} cannot be written to; name another with --output")
+
+
+def _digest(*parts):
+    """Hash of byte strings."""
+    state = hashlib.sha256()
+    for part in parts:
+        state.update(len(part).to_bytes(8, "big") + part)
+    return state.hexdigest()
+
+
+def _chapter_key(path):
+    """Hash of everything that an executed chapter depends on."""
+    package = sorted(Path(__file__).parent.rglob("*.py"))
+    lock = root() / "requirements.lock"
+    files = [path, lock, *package]
+    return _digest(sys.version.encode(), *(file.read_bytes() for file in files))
+
+
+def _execute(path, executed):
+    """Execute a chapter with its defaults, unless that was done with the same sources."""
+    target = executed / path.name
+    stamp = target.with_suffix(".key")
+    key = _chapter_key(path)
+    if target.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == key:
+        return
+    aside = target.with_name(f"{path.stem}.failed.ipynb")
+    _finish_papermill(_start_papermill(path, aside, {}), path.stem, aside)
+    stamp.unlink(missing_ok=True)
+    aside.replace(target)
+    stamp.write_text(key, encoding="utf-8")
+
+
+def build(output=None, jobs=None):
+    """Execute the chapters that changed, in parallel, and render the book.
+
+    Parameters
+    ----------
+    output : path, optional
+        Folder for the pages; ``_build/html`` of the book if not given.
+    jobs : int, optional
+        Chapters executed at once; as many as there are processors if not given.
+
+    Returns
+    -------
+    pathlib.Path
+        The book's first page.
+
+    Raises
+    ------
+    BookError
+        If a chapter fails or the pages cannot be rendered; the folder is as it was.
+    """
+    book = root()
+    output = Path(output or book / "_build" / "html").absolute()
+    _require_ours(output)
+    executed = book / "_build" / "executed"
+    executed.mkdir(parents=True, exist_ok=True)
+    _execute_all(chapters(), executed, jobs or len(os.sched_getaffinity(0)))
+
+    sources = [book / "_config.yml", book / "_toc.yml", book / "references.bib", Path(__file__)]
+    sources += [*sorted(book.glob("*.md")), *sorted((book / "assets").iterdir())]
+    sources += sorted(executed.glob("*.key"))
+    mark = _digest(*(path.name.encode() + path.read_bytes() for path in sources))
+    last = output / MARK
+    if not (last.is_file() and last.read_text(encoding="utf-8") == mark):
+        with tempfile.TemporaryDirectory(prefix="spectralgrad-") as scratch:
+            source = Path(scratch, "source")
+            (source / "chapters").mkdir(parents=True)
+            _lay_out(source, (book / "_config.yml").read_text(encoding="utf-8"))
+            shutil.copy(book / "_toc.yml", source)
+            for page in book.glob("*.md"):
+                shutil.copy(page, source)
+            for name in chapters():
+                shutil.copy(executed / f"{name}.ipynb", source / "chapters")
+            with _ended(_start_renderer(source, scratch)) as renderer:
+                pages = _finish_renderer(renderer, scratch, book / "_build" / "render.log")
+            output.parent.mkdir(parents=True, exist_ok=True)
+            _publish(pages, output, mark)
+    return output / "index.html"
+
+
+def _execute_all(paths, executed, jobs):
+    # Imported here: a bad argument is answered before it.
+    from tqdm import tqdm
+
+    failures = []
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        running = {pool.submit(_execute, path, executed): name for name, path in paths.items()}
+        done = concurrent.futures.as_completed(running)
+        for future in tqdm(done, total=len(running), desc="chapters", unit="chapter"):
+            try:
+                future.result()
+            except ChapterError as error:
+                failures.append(str(error))
+    if failures:
+        raise ChapterError("\n".join(failures))
+
+
+def report(matrix, *, chapter=None, given=(), output=None):
+    """Execute one chapter with another matrix and render it as a one-page book.
+
+    Parameters
+    ----------
+    matrix : str
+        Anything that `spectralgrad.matrices.load` takes.
+    chapter : str, optional
+        ``"eigh_example"`` for a Hermitian matrix, otherwise ``"svd_example"``, if not given.
+    given : sequence of (str, str), optional
+        Further parameters, as typed.
+    output : path, optional
+        Folder for the page; named after the matrix, in the current folder, if not given.
+
+    Returns
+    -------
+    pathlib.Path
+        The page.
+
+    Raises
+    ------
+    InputError
+        If an argument is at fault; nothing was written.
+    BookError
+        If the chapter fails or the page cannot be rendered.
+    """
+    chapter = chapter or _fitting_chapter(matrix)
+    known = chapters()
+    if chapter not in known:
+        raise InputError(f"unknown chapter {chapter!r}; choose from {', '.join(known)}")
+    notebook = json.loads(known[chapter].read_text(encoding="utf-8"))
+    values = _values(parameters(notebook), [("matrix", matrix), *given], chapter)
+    check_input(notebook, values)
+    output = Path(output or f"{_stem(matrix)}-report").absolute()
+    _require_ours(output)
+
+    with tempfile.TemporaryDirectory(prefix="spectralgrad-") as scratch:
+        source = Path(scratch, "source")
+        source.mkdir()
+        page = source / known[chapter].name
+        with _ended(_start_renderer(source, scratch)) as renderer:
+            papermill = _start_papermill(known[chapter], page, values)
+            with _ended(papermill):
+                _lay_out(source, _report_config())
+                toc = f"format: jb-book\nroot: {chapter}\n"
+                (source / "_toc.yml").write_text(toc, encoding="utf-8")
+                try:
+                    _finish_papermill(papermill, chapter, page)
+                except ChapterError as error:
+                    kept = output.with_name(f"{output.name}.failed.ipynb")
+                    if page.is_file():
+                        shutil.move(page, kept)
+                    raise ChapterError(str(error).replace(str(page), str(kept))) from error
+            log = output.with_name(f"{output.name}.log")
+            pages = _finish_renderer(renderer, scratch, log)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        _publish(pages, output, _digest(page.read_bytes()))
+    return output / f"{chapter}.html"
+
+
+def _fitting_chapter(matrix):
+    from spectralgrad import matrices, symmetric
+
+    try:
+        symmetric.require_hermitian(matrices.load(matrix))
+    except matrices.MatrixError:
+        # Whatever else is wrong with it, the chapter's own check says.
+        return "svd_example"
+    return "eigh_example"
+
+
+def _values(known, given, chapter):
+    values = {}
+    for name, text in given:
+        if name not in known:
+            raise InputError(
+                f"unknown parameter {name!r} of chapter {chapter}; choose from {', '.join(known)}"
+            )
+        values[name] = known[name].parse(text)
+    return values
+
+
+def _stem(matrix):
+    """Name for the files made from a matrix."""
+    return "matrix" if matrix.lstrip().startswith("[") else Path(matrix).stem
+
+
+def _report_config():
+    """Return the book's configuration, with links to what a report leaves out as plain text."""
+    import yaml
+
+    config = yaml.safe_load((root() / "_config.yml").read_text(encoding="utf-8"))
+    config["sphinx"]["config"]["suppress_warnings"].append("myst.xref_missing")
+    return yaml.safe_dump(config, allow_unicode=True)

@@ -1,0 +1,141 @@
+"""Figures for chapters and reports: matplotlib, as SVG with a text that says what they show."""
+
+import base64
+import html
+import io
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+
+# Blue to red through white: told apart with every common form of colour blindness.
+COLOUR_MAP = "RdBu_r"
+# Okabe and Ito's colours, and a dash pattern each, so that no line relies on colour alone.
+LINES = (("#0072b2", "-"), ("#d55e00", "--"), ("#009e73", ":"), ("#cc79a7", "-."))
+# Above this many columns, numbers in the cells are too small to read.
+MOST_NUMBERED_COLUMNS = 6
+WIDEST = 4  # heat maps side by side
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture and its alternative text; a notebook shows it as an image.
+
+    Attributes
+    ----------
+    svg : str
+    alt : str
+        What the picture shows, for those who do not see it.
+    """
+
+    svg: str
+    alt: str
+
+    def _repr_html_(self):
+        # A data URI keeps the identifiers of one SVG apart from those of the next.
+        data = base64.b64encode(self.svg.encode()).decode()
+        source = f"data:image/svg+xml;base64,{data}"
+        return f'<img class="sg-figure" alt="{html.escape(self.alt)}" src="{source}">'
+
+
+def _finish(canvas, alt):
+    buffer = io.StringIO()
+    # A fixed salt and no date, so that equal input gives equal bytes.
+    with matplotlib.rc_context({"svg.hashsalt": "spectralgrad", "svg.fonttype": "path"}):
+        canvas.savefig(buffer, format="svg", metadata={"Date": None}, facecolor="white")
+    return Figure(buffer.getvalue(), alt)
+
+
+def heat_maps(matrices):
+    """Show matrices side by side on one colour scale, symmetric about 0.
+
+    Complex matrices get a row for the real parts and a row for the imaginary parts.
+
+    Parameters
+    ----------
+    matrices : dict of str to (m, n) array_like
+        Title to matrix; all of one shape.
+
+    Returns
+    -------
+    Figure
+    """
+    arrays = {title: np.asarray(a) for title, a in matrices.items()}
+    if any(np.iscomplexobj(a) for a in arrays.values()):
+        panels = {f"{t}, real part": a.real for t, a in arrays.items()}
+        panels |= {f"{t}, imaginary part": np.imag(a) for t, a in arrays.items()}
+    else:
+        panels = arrays
+    finite = [np.abs(a[np.isfinite(a)]).max(initial=0.0) for a in panels.values()]
+    limit = float(max(finite)) or 1.0
+    columns = min(len(arrays), WIDEST)
+    rows = -(-len(panels) // columns)
+    height = np.clip(np.divide(*next(iter(panels.values())).shape), 0.35, 2.0)
+    canvas = Canvas(
+        figsize=(10, rows * (2.5 * height * 4 / max(columns, 3) + 0.4)), layout="constrained"
+    )
+    axes = canvas.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat[len(panels) :]:
+        axis.remove()
+    used = list(axes.flat[: len(panels)])
+    for axis, (title, panel) in zip(used, panels.items(), strict=True):
+        image = axis.imshow(panel, cmap=COLOUR_MAP, vmin=-limit, vmax=limit, aspect="auto")
+        axis.set_title(title, fontsize=10)
+        axis.set_xticks([])
+        axis.set_yticks([])
+        if panel.shape[1] <= MOST_NUMBERED_COLUMNS and panel.shape[0] <= 2 * MOST_NUMBERED_COLUMNS:
+            _write_numbers(axis, panel, limit)
+    canvas.colorbar(image, ax=used, shrink=0.9)
+    m, n = next(iter(arrays.values())).shape
+    alt = (
+        f"Heat maps of {m} × {n} matrices on one colour scale from {-limit:.3g} to {limit:.3g}: "
+        f"{', '.join(arrays)}. {_difference(arrays)}"
+    )
+    return _finish(canvas, alt)
+
+
+def _write_numbers(axis, panel, limit):
+    for (i, j), value in np.ndenumerate(panel):
+        colour = "white" if abs(value) > 0.6 * limit else "black"
+        # Adding 0 turns −0.00 into 0.00.
+        text = f"{round(float(value), 2) + 0:.2f}"
+        axis.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
+
+
+def _difference(arrays):
+    """Sentence on how far the matrices lie apart."""
+    stack = np.stack(list(arrays.values()))
+    if not np.all(np.isfinite(stack)):
+        return "Some entries are not finite."
+    gap = float(np.abs(stack[:, None] - stack[None]).max())
+    if gap <= 1e-3 * np.abs(stack).max(initial=0.0):
+        return "All look the same."
+    return f"They differ, in some entry by {gap:.3g}."
+
+
+def curves(lines, *, x_label, y_label):
+    """Plot sequences against their index on a logarithmic axis.
+
+    Parameters
+    ----------
+    lines : dict of str to (k,) array_like
+        Name to positive numbers; zeros are left out.
+    x_label, y_label : str
+
+    Returns
+    -------
+    Figure
+    """
+    canvas = Canvas(figsize=(7, 3.5), layout="constrained")
+    axis = canvas.subplots()
+    parts = []
+    for (name, line), (colour, dash) in zip(lines.items(), LINES, strict=False):
+        line = np.asarray(line, dtype=float)
+        axis.semilogy(np.where(line > 0, line, np.nan), color=colour, linestyle=dash, label=name)
+        parts.append(f"{name} goes from {line[0]:.3g} to {line[-1]:.3g}")
+    axis.set_xlabel(x_label)
+    axis.set_ylabel(y_label)
+    axis.legend()
+    axis.grid(alpha=0.3)
+    return _finish(canvas, f"Curves of {y_label} against {x_label}: {'; '.join(parts)}.")

@@ -1,0 +1,76 @@
+"""The four frameworks, behind one small protocol.
+
+Each framework is a module of this package with
+
+``NAME``, ``VERSION``
+    strings;
+``eigvalsh(matrix, weights)``
+    eigenvalues of a Hermitian matrix, ascending, and the framework's gradient of Σ wᵢ λᵢ;
+``svdvals(matrix, weights)``
+    singular values, descending, and the framework's gradient of Σ wᵢ σᵢ.
+
+Both take NumPy arrays, return NumPy arrays, and compute in the dtype of the matrix. The gradient
+is what the framework returns, in its own convention. No framework is imported before `get` asks
+for it.
+"""
+
+import contextlib
+import importlib
+import os
+import sys
+import tempfile
+
+#: In the order in which the book shows them.
+NAMES = ("autograd", "torch", "tensorflow", "jax")
+
+#: As their makers write them.
+TITLES = {"autograd": "autograd", "torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
+
+
+def get(name):
+    """Import one framework, silently.
+
+    Parameters
+    ----------
+    name : str
+        One of `NAMES`.
+
+    Returns
+    -------
+    module
+        With the attributes that this package's docstring lists.
+
+    Raises
+    ------
+    ValueError
+        If the name is none of `NAMES`.
+    ImportError
+        If the framework is not installed.
+    """
+    if name not in NAMES:
+        raise ValueError(f"unknown framework {name!r}; choose from {', '.join(NAMES)}")
+    with quiet():
+        return importlib.import_module(f"{__name__}.{name}")
+
+
+@contextlib.contextmanager
+def quiet():
+    """Keep what compiled code writes to standard error, such as TensorFlow's start-up notices.
+
+    If the block raises, then what was kept is written after all.
+    """
+    # Read by TensorFlow when it is imported; its earliest notices come whatever the level.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with tempfile.TemporaryFile() as kept:
+        original = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(original, 2)
+            kept.seek(0)
+            sys.stderr.write(kept.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(original, 2)
+            os.close(original)

@@ -1,0 +1,27 @@
+"""JAX."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+NAME = "jax"
+VERSION = jax.__version__
+
+
+def _gradient(function, matrix, weights):
+    # JAX computes in 32 bits unless told otherwise; the reader's own setting stays as it is.
+    with jax.enable_x64(True):
+        a = jnp.asarray(matrix)
+        values, pullback = jax.vjp(function, a)
+        (gradient,) = pullback(jnp.asarray(weights, dtype=values.dtype))
+        return np.asarray(values), np.asarray(gradient)
+
+
+def eigvalsh(matrix, weights):
+    """Eigenvalues and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
+    return _gradient(jnp.linalg.eigvalsh, matrix, weights)
+
+
+def svdvals(matrix, weights):
+    """Singular values and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
+    return _gradient(lambda a: jnp.linalg.svd(a, compute_uv=False), matrix, weights)

@@ -1,0 +1,122 @@
+"""Three ways to write one gradient with respect to a Hermitian matrix.
+
+A gradient G of f satisfies df = Re Σ conj(Gᵢⱼ) dAᵢⱼ. If dA is Hermitian, then only the Hermitian
+part of G counts, so that many arrays G say the same. Three of them are in use:
+
+``"symmetric"``
+    the Hermitian one, which every other one has as its Hermitian part;
+``"lower"``
+    zero above the diagonal, twice the Hermitian one below it;
+``"upper"``
+    zero below the diagonal, twice the Hermitian one above it.
+"""
+
+import numpy as np
+
+from spectralgrad.matrices import MatrixError
+
+CONVENTIONS = ("symmetric", "lower", "upper")
+
+
+def hermitian_part(matrix):
+    """Return (A + Aᴴ)/2.
+
+    Parameters
+    ----------
+    matrix : (..., n, n) array_like
+
+    Returns
+    -------
+    (..., n, n) numpy.ndarray
+        Same dtype.
+    """
+    matrix = np.asarray(matrix)
+    return (matrix + np.conj(np.swapaxes(matrix, -1, -2))) / 2
+
+
+def convert(gradient, convention):
+    """Write a gradient in another convention; df stays the same for every Hermitian dA.
+
+    Parameters
+    ----------
+    gradient : (..., n, n) array_like
+        In any of the conventions: they share their Hermitian part, so none needs to be named.
+    convention : {"symmetric", "lower", "upper"}
+
+    Returns
+    -------
+    (..., n, n) numpy.ndarray
+        Same dtype.
+
+    Raises
+    ------
+    ValueError
+        If the convention is none of the three.
+    """
+    if convention not in CONVENTIONS:
+        raise ValueError(f"unknown convention {convention!r}; choose from {', '.join(CONVENTIONS)}")
+    symmetric = hermitian_part(gradient)
+    if convention == "symmetric":
+        return symmetric
+    triangle = np.tril if convention == "lower" else np.triu
+    diagonal = np.eye(symmetric.shape[-1], dtype=symmetric.dtype)
+    return triangle((2 - diagonal) * symmetric)
+
+
+def recognise(gradient, *, tolerance):
+    """Name the conventions in which a gradient can be written as it stands.
+
+    Parameters
+    ----------
+    gradient : (n, n) array_like
+    tolerance : float
+        How far, in Frobenius norm, the gradient may lie from its own conversion.
+
+    Returns
+    -------
+    tuple of str
+        In the order of `CONVENTIONS`. Empty if the gradient is neither Hermitian nor triangular;
+        all three if it is diagonal, because then they coincide.
+    """
+    gradient = np.asarray(gradient)
+    return tuple(
+        convention
+        for convention in CONVENTIONS
+        if np.linalg.norm(gradient - convert(gradient, convention)) <= tolerance
+    )
+
+
+def require_hermitian(matrix, label="the matrix"):
+    """Return the Hermitian part of a matrix that is Hermitian up to rounding.
+
+    Parameters
+    ----------
+    matrix : (n, n) numpy.ndarray
+    label : str, optional
+        What the message calls it.
+
+    Returns
+    -------
+    (n, n) numpy.ndarray
+        Same dtype.
+
+    Raises
+    ------
+    MatrixError
+        If the matrix is not square, or differs from its conjugate transpose by more than
+        ``n · eps · max|A|``; the message names the entry that differs most.
+    """
+    rows, columns = matrix.shape
+    if rows != columns:
+        raise MatrixError(
+            f"{label}: is {rows} × {columns}; eigenvalues of a Hermitian matrix need a square one"
+        )
+    difference = np.abs(matrix - matrix.conj().T)
+    i, j = np.unravel_index(np.argmax(difference), matrix.shape)
+    if difference[i, j] > rows * np.finfo(matrix.dtype).eps * np.abs(matrix).max():
+        kind = "Hermitian" if np.iscomplexobj(matrix) else "symmetric"
+        raise MatrixError(
+            f"{label}: row {i + 1}, column {j + 1}: holds {matrix[i, j]:.6g} and its mirror image "
+            f"{matrix[j, i]:.6g}; make the matrix {kind}, or ask for its singular values"
+        )
+    return hermitian_part(matrix)
