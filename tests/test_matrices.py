@@ -571,6 +571,9 @@ def test_too_large_for_a_float(write):
 
 
 def test_overflow_in_the_cast():
+    small = "row 1, column 2: 1e-300 is too small for float32; scale the matrix up, or use float64"
+    refuses([[1, 1e-300]], small, dtype="float32")
+    assert load([[1.0, 0.0]], dtype="float32").tolist() == [[1.0, 0.0]]
     refuses([[1, 1e300]], "row 1, column 2: 1e+300 is too large for float32", "use float64",
             dtype="float32")  # fmt: skip
     refuses([[1, 1e300j]], "too large for complex64", "use complex128", dtype="float32")

@@ -20,7 +20,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-#: File in every rendered folder: a hash of what it was made of. A folder with it is ours to replace.
+#: File in every rendered folder, with a hash of its sources: the folder is ours to replace.
 MARK = ".spectralgrad"
 MATHJAX = Path("node_modules/mathjax/es5/tex-svg-full.js")
 NO_MATHJAX = (

@@ -225,13 +225,17 @@ def _cast(array, dtype):
     target = f"complex{2 * bits}" if is_complex else f"float{bits}"
     with np.errstate(all="ignore"):
         result = np.array(array, dtype=target, order="C")
-    finite = np.isfinite(result)
-    if not finite.all():
-        index = np.unravel_index(np.argmin(finite), array.shape)
-        mend = "scale the matrix down"
-        if bits == 32:
-            mend += f", or use {'complex128' if is_complex else 'float64'}"
-        raise _fault(f"{array[index]} is too large for {target}", mend, _place(index, array.ndim))
+    for lost, size, way in (
+        (~np.isfinite(result), "large", "down"),
+        ((result == 0) & (array != 0), "small", "up"),
+    ):
+        if lost.any():
+            index = np.unravel_index(np.argmax(lost), array.shape)
+            mend = f"scale the matrix {way}"
+            if bits == 32:
+                mend += f", or use {'complex128' if is_complex else 'float64'}"
+            what = f"{array[index]} is too {size} for {target}"
+            raise _fault(what, mend, _place(index, array.ndim))
     return result
 
 

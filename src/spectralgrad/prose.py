@@ -2,8 +2,6 @@
 
 import string
 
-from spectralgrad.frameworks import TITLES
-
 
 def literal(text):
     """Markdown and HTML that show a text as it stands, whatever it holds.
@@ -40,7 +38,7 @@ def _count(number, noun):
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def printed_digits(printed, values, version, dtype):
+def printed_digits(printed, values, title, dtype):
     """Say whether today's numbers print as they did.
 
     Parameters
@@ -48,8 +46,8 @@ def printed_digits(printed, values, version, dtype):
     printed : spectralgrad.published.Printed
     values : array_like
         The same quantity today.
-    version : str
-        Of the framework that computed `values`.
+    title : str
+        Name and version of the framework that computed `values`.
     dtype : str
         In which it did.
 
@@ -59,7 +57,7 @@ def printed_digits(printed, values, version, dtype):
         One sentence.
     """
     size, misses = printed.values.size, printed.misses(values)
-    who = f"{TITLES[printed.framework]} {version} in {dtype}"
+    who = f"{title} in {dtype}"
     if misses == 0:
         return f"{who} meets every printed digit of the {printed.quantity} ({size} numbers)."
     return (
@@ -96,10 +94,12 @@ def null_part(deviations, size):
             f"{kind}, and all of its singular values are 1, to the accuracy that rounding leaves, "
             f"for {listing(deviations)}."
         )
-    found = (
-        f"all of its singular values are 1 for {listing(orthogonal)}, but " if orthogonal else ""
+    if not orthogonal:
+        return f"{kind}; not all of its singular values are 1 for {listing(others)}."
+    return (
+        f"{kind}; all of its singular values are 1 for {listing(orthogonal)}, but not for "
+        f"{listing(others)}."
     )
-    return f"{kind}; {found}not for {listing(others)}."
 
 
 def verdicts(judgements):

@@ -1,0 +1,52 @@
+import base64
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from spectralgrad import figures
+
+SVG = "{http://www.w3.org/2000/svg}svg"
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (2, 2), (8, 8), (50, 50), (3, 6), (7, 2), (1, 40), (40, 1)]
+)
+@pytest.mark.parametrize("dtype", [float, np.float32, complex])
+def test_heat_maps_of_every_shape(shape, dtype, rng):
+    matrices = {n: rng.standard_normal(shape).astype(dtype) for n in "abcdef"}
+    figure = figures.heat_maps(matrices)
+    root = ET.fromstring(figure.svg)
+    assert root.tag == SVG
+    width, height = (float(root.get(side).removesuffix("pt")) for side in ("width", "height"))
+    assert width <= 720
+    assert height <= 1.9 * width * (2 if dtype is complex else 1)
+    assert f"{shape[0]} × {shape[1]}" in figure.alt
+
+
+@pytest.mark.parametrize(
+    ("matrices", "words"),
+    [
+        ({"a": np.eye(2), "b": np.eye(2)}, "All look the same."),
+        ({"a": np.eye(2), "b": 3 * np.eye(2)}, "They differ, in some entry by 2."),
+        ({"a": np.zeros((2, 2))}, "from -1 to 1"),
+        ({"a": np.array([[np.nan, 2.0]])}, "Some entries are not finite."),
+    ],
+)
+def test_alternative_text_says_what_the_picture_shows(matrices, words):
+    assert words in figures.heat_maps(matrices).alt
+
+
+def test_html_is_one_image_whose_text_is_escaped():
+    figure = figures.heat_maps({'<script>"': np.eye(2)})
+    html = figure._repr_html_()
+    assert html.count("<") == 1
+    assert "&lt;script&gt;&quot;" in html
+    data = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', html)[1]
+    assert ET.fromstring(base64.b64decode(data)).tag == SVG
+
+
+def test_equal_input_gives_equal_bytes():
+    matrices = {"a": np.eye(3)}
+    assert figures.heat_maps(matrices).svg == figures.heat_maps(matrices).svg

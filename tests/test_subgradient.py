@@ -1,0 +1,186 @@
+import numpy as np
+import pytest
+from drawing import random_matrix, seeds, unitary
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spectralgrad import eigen, singular, subgradient
+
+# Spectra with ties and zeros; the weights are drawn freely, also negative ones.
+eigenvalues = st.sampled_from([[1, 2, 3], [1, 1, 3], [1, 1, 1], [-2, -2, 0, 0, 5], [4]])
+singular_values = st.sampled_from([[3, 2, 1], [2, 2, 1], [3, 1, 0], [2, 2, 0, 0], [0, 0], [5]])
+
+
+def eigh_case(seed, values, is_complex):
+    rng = np.random.default_rng(seed)
+    n = len(values)
+    v = unitary(rng, n, is_complex=is_complex)
+    return rng, (v * np.array(values, float)) @ v.conj().T, rng.standard_normal(n)
+
+
+def svd_case(seed, values, extra, is_complex):
+    rng = np.random.default_rng(seed)
+    k = len(values)
+    m, n = k + max(extra, 0), k + max(-extra, 0)
+    u = unitary(rng, m, is_complex=is_complex)[:, :k]
+    v = unitary(rng, n, is_complex=is_complex)[:, :k]
+    return rng, (u * np.array(values, float)) @ v.conj().T, rng.standard_normal(k)
+
+
+def hermitian(rng, n, is_complex):
+    a = random_matrix(rng, n, n, is_complex=is_complex)
+    return (a + a.conj().T) / 2
+
+
+# The Clarke generalised gradient is the convex hull of the limits of gradients at points nearby.
+# That definition uses nothing of the description by blocks and majorisation that is tested here.
+
+
+@given(seeds, eigenvalues, st.booleans())
+def test_limits_of_eigenvalue_gradients_and_their_means_belong(seed, values, is_complex):
+    rng, matrix, weights = eigh_case(seed, values, is_complex)
+    valid = subgradient.eigvalsh(matrix, weights, rtol=1e-9)
+    t = 1e-7
+    near = [
+        eigen.weighted_sum_gradient(matrix + t * hermitian(rng, len(values), is_complex), weights)
+        for _ in range(4)
+    ]
+    for gradient in [*near, np.mean(near, axis=0), valid.minimum_norm]:
+        assert valid.contains(gradient, tolerance=1e-4).inside
+
+
+@given(seeds, singular_values, st.integers(-2, 2), st.booleans())
+def test_limits_of_singular_value_gradients_and_their_means_belong(seed, values, extra, is_complex):
+    rng, matrix, weights = svd_case(seed, values, extra, is_complex)
+    valid = subgradient.svdvals(matrix, weights, rtol=1e-9)
+    t = 1e-7
+    near = [
+        singular.weighted_sum_gradient(
+            matrix + t * random_matrix(rng, *matrix.shape, is_complex=is_complex), weights
+        )
+        for _ in range(4)
+    ]
+    for gradient in [*near, np.mean(near, axis=0), valid.minimum_norm]:
+        assert valid.contains(gradient, tolerance=1e-4).inside
+
+
+@given(seeds, singular_values, st.integers(-2, 2), st.booleans())
+def test_a_member_supports_the_nuclear_norm_and_the_doubled_rest_does_not(
+    seed, values, extra, is_complex
+):
+    rng, matrix, _ = svd_case(seed, values, extra, is_complex)
+    valid = subgradient.svdvals(matrix, np.ones(len(values)))
+    split = singular.rank_split(matrix)
+    w = random_matrix(rng, split.u0.shape[1], split.v0.shape[1], is_complex=is_complex)
+    w = w / max(np.linalg.norm(w, 2), 1e-300) if w.size else w
+    member = split.regular_part + split.u0 @ w @ split.v0.conj().T
+    assert valid.contains(member).inside
+    other = matrix + random_matrix(rng, *matrix.shape, is_complex=is_complex)
+    lower_bound = np.linalg.norm(matrix, "nuc") + np.vdot(member, other - matrix).real
+    assert np.linalg.norm(other, "nuc") >= lower_bound - 1e-9
+    if w.size:
+        outside = split.regular_part + 2 * split.u0 @ w @ split.v0.conj().T
+        membership = valid.contains(outside)
+        assert not membership.inside
+        assert membership.excess >= 1 - 1e-9
+        assert membership.where.startswith("the block of σ")
+
+
+@given(seeds, eigenvalues, st.booleans())
+def test_minimum_norm_is_smallest_among_members(seed, values, is_complex):
+    rng, matrix, weights = eigh_case(seed, values, is_complex)
+    valid = subgradient.eigvalsh(matrix, weights, rtol=1e-9)
+    gradient = eigen.weighted_sum_gradient(
+        matrix + 1e-7 * hermitian(rng, len(values), is_complex), weights
+    )
+    assert np.linalg.norm(valid.minimum_norm) <= np.linalg.norm(gradient) + 1e-4
+
+
+@given(seeds, eigenvalues, st.booleans())
+def test_differentiable_means_one_gradient(seed, values, is_complex):
+    _, matrix, weights = eigh_case(seed, values, is_complex)
+    simple = len(set(values)) == len(values)
+    assert subgradient.eigvalsh(matrix, weights, rtol=1e-9).differentiable == simple
+    equal = subgradient.eigvalsh(matrix, np.ones(len(values)), rtol=1e-9)
+    assert equal.differentiable
+    assert equal.minimum_norm == pytest.approx(np.eye(len(values)))
+
+
+@pytest.mark.parametrize(
+    ("values", "weights", "differentiable", "reason"),
+    [
+        ([3, 2, 1], [1, 1, 1], True, "no two singular values are equal and none is zero"),
+        ([2, 2, 1], [1, 1, 5], True, "equal values carry equal weights and none is zero"),
+        ([2, 1, 0], [1, 1, 0], True, "those that are zero weigh 0"),
+        ([2, 2, 1], [1, 2, 1], False, "σ₁ … σ₂ are equal, with unequal weights"),
+        ([2, 1, 0], [1, 1, 1], False, "σ₃ is zero, with weights that are not"),
+        ([0, 0, 0], [1, 0, 0], False, "σ₁ … σ₃ are zero, with weights that are not"),
+    ],
+)
+def test_reason(values, weights, differentiable, reason):
+    valid = subgradient.svdvals(np.diag(np.array(values, float)), weights)
+    assert valid.differentiable == differentiable
+    assert reason in valid.reason
+    assert valid.reason.startswith(
+        "f is differentiable" if differentiable else "f is not differentiable"
+    )
+
+
+def test_reason_stays_one_sentence_with_many_ties():
+    valid = subgradient.eigvalsh(np.diag(np.repeat(np.arange(6.0), 2)), np.arange(12.0))
+    assert "4 further clusters" in valid.reason
+
+
+def test_zero_is_an_eigenvalue_like_any_other():
+    assert subgradient.eigvalsh(np.zeros((2, 2)), [1, 1]).differentiable
+    assert not subgradient.eigvalsh(np.zeros((2, 2)), [1, 0]).differentiable
+
+
+def test_membership_says_where_it_fails():
+    valid = subgradient.eigvalsh(np.diag([1.0, 1.0, 3.0]), [1, 0, 0])
+    assert valid.contains(np.diag([0.25, 0.75, 0.0])).inside
+    off_block = valid.contains([[0.5, 0, 0.1], [0, 0.5, 0], [0.1, 0, 0]])
+    assert not off_block.inside
+    assert off_block.where == "the entries off the blocks"
+    too_far = valid.contains(np.diag([1.5, -0.5, 0.0]))
+    assert (too_far.where, too_far.inside) == ("the block of λ₁ … λ₂", False)
+    assert too_far.excess == pytest.approx(0.5)
+    wrong_trace = valid.contains(np.diag([0.5, 0.25, 0.0]))
+    assert wrong_trace.excess == pytest.approx(0.25)
+    skew = valid.contains([[0.5, 0.2, 0], [-0.2, 0.5, 0], [0, 0, 0]])
+    assert skew.excess == pytest.approx(0.2 * np.sqrt(2))
+
+
+def test_what_is_not_finite_does_not_belong():
+    membership = subgradient.eigvalsh(np.eye(2), [1, 0]).contains([[np.nan, 0], [0, 1]])
+    assert not membership.inside
+    assert membership.excess == np.inf
+
+
+@pytest.mark.parametrize("gap", [1e-2, 1e-4, 1e-6])
+def test_the_tolerance_grows_as_the_condition_does(gap):
+    def tolerance(g, weights):
+        return subgradient.eigvalsh(np.diag([1.0, 1.0 + g, 3.0]), weights).tolerance
+
+    assert tolerance(gap / 10, [1, 0, 0]) == pytest.approx(10 * tolerance(gap, [1, 0, 0]), rel=0.01)
+    # With equal weights the pair does not matter, however close.
+    assert tolerance(gap / 10, [1, 1, 0]) == pytest.approx(tolerance(gap, [1, 1, 0]), rel=0.01)
+
+
+@given(seeds, st.integers(2, 8), st.floats(-9, 0), st.booleans(), st.booleans())
+def test_rounding_of_lapack_stays_within_the_tolerance(seed, n, exponent, is_complex, singular_):
+    """A backward stable routine must not be called wrong, whatever the gaps."""
+    rng = np.random.default_rng(seed)
+    values = np.sort(rng.random(n) + 0.5)
+    values[1] = values[0] + 10.0**exponent
+    values, weights = np.sort(values), rng.standard_normal(n)
+    u, v = (unitary(rng, n, is_complex=is_complex) for _ in range(2))
+    if singular_:
+        values = values[::-1]
+        matrix = (u * values) @ v.conj().T
+        valid, reference = subgradient.svdvals(matrix, weights), (u * weights) @ v.conj().T
+    else:
+        matrix = (u * values) @ u.conj().T
+        valid, reference = subgradient.eigvalsh(matrix, weights), (u * weights) @ u.conj().T
+    # The matrix is built with rounding errors of its own, hence the factor.
+    assert np.linalg.norm(valid.minimum_norm - reference) <= 2 * valid.tolerance

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+from drawing import random_matrix, unitary
+
+from spectralgrad import published, singular, subgradient, symmetric
+from spectralgrad.verdict import judge
+
+STACK_OVERFLOW = published.MATRICES["stack-overflow"]
+RANK_2 = published.MATRICES["blog-rank-2"]
+
+
+@pytest.mark.parametrize(
+    ("framework", "convention"),
+    [("numpy", "symmetric"), ("torch", "upper"), ("tensorflow", "lower")],
+)
+def test_the_printed_conventions_are_recognised(framework, convention):
+    p = published.find("stack-overflow", "gradient")[framework]
+    valid = subgradient.eigvalsh(STACK_OVERFLOW, [1, 0, 0, 0])
+    judgement = judge(p.values, valid, tolerance=p.rounding)
+    assert (judgement.verdict, judgement.convention, judgement.also) == ("agrees", convention, ())
+
+
+@pytest.mark.parametrize("framework", ["autograd", "tensorflow"])
+def test_the_printed_answers_of_the_blog_are_valid(framework):
+    p = published.find("blog-rank-2", "gradient")[framework]
+    valid = subgradient.svdvals(RANK_2, np.ones(5))
+    assert judge(p.values, valid, tolerance=p.rounding).verdict == "subgradient"
+
+
+def test_another_number_in_a_printed_answer_is_wrong():
+    p = published.find("blog-rank-2", "gradient")["autograd"]
+    spoilt = p.values.copy()
+    spoilt[2, 3] += 0.01
+    valid = subgradient.svdvals(RANK_2, np.ones(5))
+    judgement = judge(spoilt, valid, tolerance=p.rounding)
+    assert judgement.verdict == "wrong"
+    assert 1e-3 < judgement.relative_error < 0.01
+
+
+@pytest.mark.parametrize("convention", symmetric.CONVENTIONS)
+@pytest.mark.parametrize("conjugated", [False, True])
+def test_convention_and_conjugation(convention, conjugated, rng):
+    matrix = symmetric.hermitian_part(random_matrix(rng, 4, 4, is_complex=True))
+    valid = subgradient.eigvalsh(matrix, [0, 1, 0, 0])
+    gradient = symmetric.convert(valid.minimum_norm, convention)
+    judgement = judge(gradient.conj() if conjugated else gradient, valid)
+    assert judgement.verdict == "agrees"
+    assert (judgement.convention, judgement.conjugated) == (convention, conjugated)
+
+
+def test_doubled_on_both_sides_is_wrong():
+    valid = subgradient.eigvalsh(STACK_OVERFLOW, [1, 0, 0, 0])
+    doubled = 2 * valid.minimum_norm - np.diag(np.diag(valid.minimum_norm))
+    assert judge(doubled, valid).verdict == "wrong"
+
+
+def test_neither_hermitian_nor_triangular_is_wrong():
+    valid = subgradient.eigvalsh(STACK_OVERFLOW, [1, 0, 0, 0])
+    skewed = valid.minimum_norm + np.array([[0, 1, 0, 0], [-1, 0, 0, 0], [0] * 4, [0] * 4])
+    judgement = judge(skewed, valid)
+    assert (judgement.verdict, judgement.convention) == ("wrong", "")
+    assert judgement.relative_error > 0.1
+
+
+def test_a_diagonal_gradient_fits_every_convention():
+    valid = subgradient.eigvalsh(np.diag([1.0, 2.0]), [1, 0])
+    judgement = judge(np.diag([1.0, 0.0]), valid)
+    assert judgement.also == ("lower", "upper")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_not_finite(bad):
+    valid = subgradient.svdvals(np.eye(2), [1, 1])
+    judgement = judge(np.diag([1.0, bad]), valid)
+    assert (judgement.verdict, judgement.relative_error) == ("not finite", np.inf)
+
+
+def test_the_answer_zero_is_measured_absolutely():
+    valid = subgradient.svdvals(np.zeros((2, 2)), [1, 1])
+    assert judge(np.eye(2), valid).verdict == "subgradient"
+    judgement = judge(3 * np.eye(2), valid)
+    assert judgement.verdict == "wrong"
+    assert judgement.relative_error == pytest.approx(4.0)
+
+
+def test_any_orthogonal_null_part_is_valid_and_a_longer_one_is_not(rng):
+    valid = subgradient.svdvals(RANK_2, np.ones(5))
+    split = singular.rank_split(RANK_2)
+    w = split.u0 @ unitary(rng, 3, is_complex=False) @ split.v0.T
+    assert judge(split.regular_part + w, valid).verdict == "subgradient"
+    assert judge(split.regular_part + 1.001 * w, valid).verdict == "wrong"
+
+
+def test_single_precision_is_judged_as_such():
+    matrix = RANK_2.astype(np.float32)
+    gradient = subgradient.svdvals(matrix, np.ones(5)).minimum_norm.astype(np.float32)
+    assert judge(gradient, subgradient.svdvals(matrix, np.ones(5))).verdict == "subgradient"
+    assert judge(gradient, subgradient.svdvals(RANK_2, np.ones(5))).verdict == "wrong"
