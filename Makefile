@@ -10,7 +10,7 @@ book: $(READY)
 
 test: $(READY)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # make report MATRIX=my.csv [CHAPTER=svd_example]
 report: $(READY)

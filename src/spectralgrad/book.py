@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -164,8 +165,14 @@ def _start_papermill(source, target, values):
     # JSON is YAML, and base 64 keeps it apart from the command line's own syntax.
     command += ["--parameters_base64", base64.b64encode(json.dumps(values).encode()).decode()]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    # In a session of its own, where Ctrl-C on the terminal does not interrupt it a second time.
     return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
 
 
@@ -185,13 +192,16 @@ def _finish_papermill(process, name, executed):
 
 @contextlib.contextmanager
 def _ended(process):
-    """Leave no process behind, whatever happens."""
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
+    """Leave no process and no pipe behind, whatever happens."""
+    with process:
+        try:
+            yield process
+        finally:
+            # Papermill, interrupted, ends its kernel; killed, it would leave it behind for a while.
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)
             process.kill()
-            process.wait()
 
 
 def _failure(executed, output):
@@ -254,22 +264,32 @@ def _publish(pages, output, mark):
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside:
         fresh = Path(aside, "new")
         shutil.move(pages, fresh)
-        if output.exists():
-            output.rename(Path(aside, "old"))
-        fresh.rename(output)
+        old = Path(aside, "old")
+        try:
+            if output.exists():
+                output.rename(old)
+            fresh.rename(output)
+        finally:
+            if old.exists() and not output.exists():
+                old.rename(output)
 
 
 def _require_ours(output):
-    """Refuse to replace a folder that this program did not make."""
+    """Refuse a folder that cannot be written, or that this program did not make."""
     if output.is_symlink() or (output.exists() and not output.is_dir()):
         raise InputError(f"{output}: is not a folder; name another with --output")
     if output.is_dir() and any(output.iterdir()) and not (output / MARK).is_file():
         raise InputError(
             f"{output}: holds files that are not a rendered book; name another folder with --output"
         )
-    existing = next(p for p in (output, *output.absolute().parents) if p.exists())
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError(f"{output}: {existing} cannot be written to; name another with --output")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{output}: cannot be written ({error.strerror}); name another folder with --output"
+        ) from error
 
 
 def _digest(*parts):
@@ -288,7 +308,7 @@ def _chapter_key(path):
     return _digest(sys.version.encode(), *(file.read_bytes() for file in files))
 
 
-def _execute(path, executed):
+def _execute(path, executed, started):
     """Execute a chapter with its defaults, unless that was done with the same sources."""
     target = executed / path.name
     stamp = target.with_suffix(".key")
@@ -296,7 +316,9 @@ def _execute(path, executed):
     if target.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == key:
         return
     aside = target.with_name(f"{path.stem}.failed.ipynb")
-    _finish_papermill(_start_papermill(path, aside, {}), path.stem, aside)
+    papermill = _start_papermill(path, aside, {})
+    started.append(papermill)
+    _finish_papermill(papermill, path.stem, aside)
     stamp.unlink(missing_ok=True)
     aside.replace(target)
     stamp.write_text(key, encoding="utf-8")
@@ -327,7 +349,7 @@ def build(output=None, jobs=None):
     _require_ours(output)
     executed = book / "_build" / "executed"
     executed.mkdir(parents=True, exist_ok=True)
-    _execute_all(chapters(), executed, jobs or len(os.sched_getaffinity(0)))
+    _execute_all(chapters().values(), executed, jobs or len(os.sched_getaffinity(0)))
 
     sources = [book / "_config.yml", book / "_toc.yml", book / "references.bib", Path(__file__)]
     sources += [*sorted(book.glob("*.md")), *sorted((book / "assets").iterdir())]
@@ -346,7 +368,6 @@ def build(output=None, jobs=None):
                 shutil.copy(executed / f"{name}.ipynb", source / "chapters")
             with _ended(_start_renderer(source, scratch)) as renderer:
                 pages = _finish_renderer(renderer, scratch, book / "_build" / "render.log")
-            output.parent.mkdir(parents=True, exist_ok=True)
             _publish(pages, output, mark)
     return output / "index.html"
 
@@ -355,15 +376,21 @@ def _execute_all(paths, executed, jobs):
     # Imported here: a bad argument is answered before it.
     from tqdm import tqdm
 
-    failures = []
+    failures, started = [], []
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        running = {pool.submit(_execute, path, executed): name for name, path in paths.items()}
-        done = concurrent.futures.as_completed(running)
-        for future in tqdm(done, total=len(running), desc="chapters", unit="chapter"):
-            try:
-                future.result()
-            except ChapterError as error:
-                failures.append(str(error))
+        running = [pool.submit(_execute, path, executed, started) for path in paths]
+        try:
+            done = concurrent.futures.as_completed(running)
+            for future in tqdm(done, total=len(running), desc="chapters", unit="chapter"):
+                try:
+                    future.result()
+                except ChapterError as error:
+                    failures.append(str(error))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in started:
+                process.send_signal(signal.SIGINT)
+            raise
     if failures:
         raise ChapterError("\n".join(failures))
 
@@ -423,7 +450,6 @@ def report(matrix, *, chapter=None, given=(), output=None):
                     raise ChapterError(str(error).replace(str(page), str(kept))) from error
             log = output.with_name(f"{output.name}.log")
             pages = _finish_renderer(renderer, scratch, log)
-        output.parent.mkdir(parents=True, exist_ok=True)
         _publish(pages, output, _digest(page.read_bytes()))
     return output / f"{chapter}.html"
 

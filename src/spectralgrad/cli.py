@@ -91,6 +91,9 @@ def main(arguments=None):
     except book.BookError as error:
         print(f"spectralgrad: {error}", file=sys.stderr)
         return 2 if isinstance(error, book.InputError) else 1
+    except OSError as error:
+        print(f"spectralgrad: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("spectralgrad: stopped; the last book is as it was", file=sys.stderr)
         return 130

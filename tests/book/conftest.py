@@ -1,0 +1,46 @@
+"""A browser, and a small book that is quick to build."""
+
+import os
+import shutil
+
+import pytest
+from writing import write_chapter
+
+from spectralgrad import book
+
+CHROMIUM = os.environ.get("SPECTRALGRAD_CHROMIUM") or shutil.which("chromium")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if not CHROMIUM:
+        pytest.skip("no Chromium on this machine: the rendered pages are not tested in a browser")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        # Playwright starts it with a new, empty profile.
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def small_book(tmp_path, monkeypatch):
+    """A book of two quick chapters, in a folder of its own that the package takes for its root."""
+    real, root = book.root(), tmp_path / "repository"
+    (root / "chapters").mkdir(parents=True)
+    shutil.copytree(real / "assets", root / "assets")
+    for name in ("_config.yml", "references.bib", "requirements.lock"):
+        shutil.copy(real / name, root)
+    (root / "node_modules").symlink_to(real / "node_modules")
+    (root / "intro.md").write_text("# A small book\n", encoding="utf-8")
+    toc = "format: jb-book\nroot: intro\nchapters:\n- file: chapters/one\n- file: chapters/two\n"
+    (root / "_toc.yml").write_text(toc, encoding="utf-8")
+    write_chapter(root, "one", "print(A.sum())")
+    write_chapter(root, "two", "print(A.shape)")
+    monkeypatch.setattr(book, "root", lambda: root)
+    return root

@@ -1,0 +1,207 @@
+"""Execute the chapters with papermill, as a reader does, and hold what they say against truth."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spectralgrad import book
+
+
+def execute(chapter, folder, **parameters):
+    """Run plain papermill in a folder; return the facts and the sentences of the page."""
+    command = [sys.executable, "-m", "papermill", str(book.chapters()[chapter]), "out.ipynb"]
+    command += ["--no-progress-bar", "--log-level", "ERROR"]
+    for name, value in parameters.items():
+        command += ["-p", name, str(value)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    cells = json.loads(Path(folder, "out.ipynb").read_text(encoding="utf-8"))["cells"]
+    outputs = [out for cell in cells for out in cell.get("outputs", ())]
+    assert not [out for out in outputs if out.get("name") == "stderr"]
+    shown = ["".join(out["data"].get("text/markdown", "")) for out in outputs if "data" in out]
+    (facts,) = (c for c in cells if "facts" in c["metadata"].get("tags", ()))
+    return json.loads("".join(facts["outputs"][0]["text"])), " ".join(filter(None, shown)), cells
+
+
+def symmetric_matrix(n, dtype=float):
+    a = np.random.default_rng(n).standard_normal((n, n))
+    return (a + a.T).astype(dtype)
+
+
+def hermitian_matrix(n):
+    rng = np.random.default_rng(n)
+    a = rng.standard_normal((n, n)) + 1j * rng.standard_normal((n, n))
+    return a + a.conj().T
+
+
+SVD_MATRICES = {
+    "1x1": np.array([[-2.0]]),
+    "2x2": np.array([[1.0, 2.0], [3.0, 4.0]]),
+    "8x8": symmetric_matrix(8),
+    "50x50": symmetric_matrix(50),
+    "wide": np.random.default_rng(1).standard_normal((3, 6)),
+    "tall-deficient": np.outer(np.arange(1.0, 6.0), [1.0, 2.0, 3.0]),
+    "rank-1": np.ones((4, 4)),
+    "identity": np.eye(4),
+    "zero": np.zeros((3, 3)),
+    "complex": np.outer([1, 1j, 2], [1, 1j, 0]),
+}
+
+
+SVD_CASES = [(name, "float32") for name in SVD_MATRICES]
+SVD_CASES += [(name, "float64") for name in ("rank-1", "wide", "complex")]
+
+
+@pytest.mark.parametrize(("name", "dtype"), SVD_CASES)
+def test_svd_example_with_other_matrices(name, dtype, tmp_path):
+    matrix = SVD_MATRICES[name]
+    np.save(tmp_path / "my.npy", matrix)
+    facts, text, _ = execute("svd_example", tmp_path, matrix="my.npy", dtype=dtype)
+    rank = np.linalg.matrix_rank(matrix)
+    full = rank == min(matrix.shape)
+    assert facts["name"] == ("article-2x2" if name == "2x2" else None)
+    assert facts["rank"] == rank
+    assert facts["differentiable"] == full
+    assert set(facts["verdicts"].values()) == {"agrees" if full else "subgradient"}
+    titles = [t.split()[0] for t in facts["conjugated"]]
+    assert titles == (["autograd", "JAX"] if name == "complex" else [])
+    # The sentences, against the rank that NumPy finds.
+    assert ("f is differentiable at this matrix" in text.split("Its rank is 5")[0]) == full
+    assert ("f is not differentiable" in text) == (not full)
+    assert ("f has a kink here" in text) == (not full)
+    assert ("has full rank" in facts["orthogonality"]) == full
+    assert ("all of its singular values are 1, to" in facts["orthogonality"]) == (not full)
+    assert "post's: it printed nothing" in text
+    assert facts["digits"] == []
+    slopes = np.array(facts["slopes"])
+    assert slopes[:, 0] == pytest.approx(slopes[:, 1], abs=1e-4)
+    # Whatever the page was given, the post's second matrix has its one answer.
+    assert facts["full_rank"][:4] == ["agrees"] * 4
+    assert all("meets every printed digit" in sentence for sentence in facts["full_rank"][4:])
+
+
+def test_svd_example_as_published(tmp_path):
+    facts, _, cells = execute("svd_example", tmp_path)
+    assert facts["name"] == "blog-rank-2"
+    assert (facts["rank"], facts["differentiable"]) == (2, False)
+    assert set(facts["verdicts"].values()) == {"subgradient"}
+    assert len(facts["verdicts"]) == 6
+    tables = [o for c in cells for o in c.get("outputs", ()) if "text/html" in o.get("data", {})]
+    assert any("(printed)" in "".join(o["data"]["text/html"]) for o in tables)
+    assert len(facts["digits"]) == 4
+    assert "all of its singular values are 1, to the accuracy" in facts["orthogonality"]
+    determinants = facts["determinants"]
+    assert determinants["autograd (printed)"] == pytest.approx(1, abs=1e-3)
+    assert determinants["TensorFlow (printed)"] == pytest.approx(-1, abs=1e-3)
+    assert {round(abs(d), 3) for d in determinants.values()} == {1.0}
+
+
+def test_the_sentence_about_printed_digits_follows_the_precision(tmp_path):
+    """In float64 no library repeats the noise that float32 printed."""
+    facts, _, _ = execute("svd_example", tmp_path, dtype="float64")
+    about_tensorflow = [s for s in facts["digits"] if s.startswith("TensorFlow")]
+    assert all("differs from the printed" in sentence for sentence in about_tensorflow)
+
+
+def test_svd_example_with_the_other_published_matrix(tmp_path):
+    facts, text, _ = execute("svd_example", tmp_path, matrix="blog-full-rank")
+    assert facts["differentiable"]
+    assert set(facts["verdicts"].values()) == {"agrees"}
+    assert len(facts["digits"]) == 4
+    assert all("meets every printed digit" in sentence for sentence in facts["digits"])
+    assert "f is not differentiable" not in text
+
+
+EIGH_MATRICES = {
+    "1x1": (np.array([[-2.0]]), 0),
+    "diagonal": (np.diag([3.0, 1.0, 2.0]), 1),
+    "8x8": (symmetric_matrix(8), -1),
+    "50x50": (symmetric_matrix(50), 25),
+    "float32": (symmetric_matrix(5, np.float32), 0),
+    "identity": (np.eye(4), 0),
+    "zero": (np.zeros((3, 3)), 1),
+    "rank-1": (np.ones((4, 4)), 0),
+    "rank-1-last": (np.ones((4, 4)), -1),
+    "hermitian": (hermitian_matrix(4), 1),
+}
+
+
+@pytest.mark.parametrize("name", EIGH_MATRICES)
+def test_eigh_example_with_other_matrices(name, tmp_path):
+    matrix, index = EIGH_MATRICES[name]
+    np.save(tmp_path / "my.npy", matrix)
+    facts, text, _ = execute("eigh_example", tmp_path, matrix="my.npy", eigenvalue=index)
+    values = np.linalg.eigvalsh(matrix.astype(complex))
+    k = index % len(values)
+    simple = np.sum(np.abs(values - values[k]) < 1e-5) == 1
+    diagonal = np.abs(matrix - np.diag(np.diag(matrix))).max() == 0
+    assert facts["index"] == k
+    assert facts["differentiable"] == simple
+    assert set(facts["verdicts"].values()) == {"agrees" if simple else "subgradient"}
+    assert ("f is differentiable" in text) == simple
+    assert ("f is not differentiable" in text) == (not simple)
+    assert ("They need not agree" in text) == (not simple)
+    assert len(facts["conjugated"]) == (2 if name == "hermitian" else 0)
+    for title, conventions in facts["conventions"].items():
+        one = "symmetric" if title.split()[0] in ("PyTorch", "JAX") else "lower"
+        if diagonal:
+            assert conventions == ["symmetric", "lower", "upper"]
+        elif simple:
+            assert conventions == [one]
+    assert facts["changes"] == []
+    assert "not those of the question" in text
+    assert facts["symeig"].startswith("RuntimeError: This function was deprecated")
+    # The descent, and the sentence about it, from the definition of the runs.
+    assert bool(facts["same"]) == simple
+    if simple:
+        alike = {"symmetric", "lower, then symmetrised"}
+        assert {n for n, s in facts["same"].items() if s} == (
+            set(facts["same"]) if diagonal else alike
+        )
+        gap = np.abs(np.delete(values, k) - values[k]).min(initial=np.abs(values).max())
+        assert facts["distance"]["symmetric"] == pytest.approx(gap / 4, rel=1e-4)
+        assert max(facts["missed"].values()) < 1e-4 * gap
+        assert ("always farther from the start" in facts["descent"]) == (not diagonal)
+        # df is what the three conventions have in common and the doubled form has not.
+        slopes = facts["slopes"]
+        assert slopes["lower"] == pytest.approx(slopes["symmetric"], abs=1e-5)
+        assert slopes["upper"] == pytest.approx(slopes["symmetric"], abs=1e-5)
+        assert facts["derivative"][0] == pytest.approx(facts["derivative"][1], abs=1e-4)
+        assert ("all forms coincide" in text) == diagonal
+    else:
+        assert "No descent" in text
+
+
+def test_eigh_example_as_published(tmp_path):
+    facts, _, _ = execute("eigh_example", tmp_path)
+    assert facts["name"] == "stack-overflow"
+    assert set(facts["verdicts"].values()) == {"agrees"}
+    assert facts["conventions"]["PyTorch 1.0.1 (printed)"] == ["upper"]
+    assert facts["conventions"]["TensorFlow 1.14.0 (printed)"] == ["lower"]
+    torch_change, tensorflow_change = facts["changes"]
+    assert "“upper”; the gradient of PyTorch" in torch_change
+    assert "is in “symmetric”" in torch_change
+    assert "“lower”, and so is the gradient of TensorFlow" in tensorflow_change
+    assert facts["symmetrised"] == ["agrees", "symmetric"]
+    assert facts["slopes"]["symmetric"] == pytest.approx(facts["derivative"][1], abs=1e-6)
+
+
+def test_another_eigenvalue_of_the_published_matrix_is_not_compared_with_print(tmp_path):
+    facts, text, _ = execute("eigh_example", tmp_path, eigenvalue=1)
+    assert facts["changes"] == []
+    assert not [n for n in facts["verdicts"] if "printed" in n]
+    assert "not those of the question" in text
+
+
+def test_an_inline_list_and_a_csv(tmp_path):
+    facts, text, _ = execute("eigh_example", tmp_path, matrix="[[2, 1], [1, 3]]")
+    assert facts["shape"] == [2, 2]
+    assert "a 2 &#215; 2 matrix" in text or "a 2 × 2 matrix given inline" in text
+    (tmp_path / "my.csv").write_text("1,2,3\n4,5,6\n", encoding="utf-8")
+    facts, text, _ = execute("svd_example", tmp_path, matrix="my.csv", dtype="float64")
+    assert facts["shape"] == [2, 3]
+    assert "my&#46;csv" in text

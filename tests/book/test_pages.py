@@ -1,0 +1,153 @@
+"""Open every rendered page in Chromium."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import numpy as np
+import pytest
+
+from spectralgrad import book
+
+# One worker builds the book, and opens its pages.
+pytestmark = pytest.mark.xdist_group("pages")
+
+
+@pytest.fixture(scope="session")
+def html():
+    return book.build().parent
+
+
+def rendered(html):
+    """Return the pages; the folders that start with an underscore hold the theme's own files."""
+    return [p for p in sorted(html.rglob("*.html")) if p.relative_to(html).parts[0][0] != "_"]
+
+
+@pytest.fixture(scope="session")
+def odd_report(tmp_path_factory):
+    """Report on a file whose name tries to be markup."""
+    folder = tmp_path_factory.mktemp("report")
+    path = folder / "<img src=x onerror=alert(1)> *a* `b`.csv"
+    np.savetxt(path, np.array([[2.0, 1.0], [1.0, 2.0]]), delimiter=",")
+    return book.report(str(path), chapter="eigh_example", output=folder / "page")
+
+
+class Watched:
+    """A page, with everything on it that went wrong."""
+
+    def __init__(self, browser, url, width=1280, scheme="light"):
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme
+        )
+        self.page = self.context.new_page()
+        self.problems = []
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda e: self.problems.append(f"exception: {e}"))
+        self.page.on("requestfailed", lambda r: self.problems.append(f"failed: {r.url}"))
+        self.page.on("request", self._request)
+        self.page.on("dialog", lambda d: self.problems.append(f"dialog: {d.message}"))
+        self.page.goto(url)
+        self.page.wait_for_function("!window.MathJax?.startup || window.MathJax.startup.promise")
+        self.page.evaluate("window.MathJax?.startup?.promise")
+
+    def _console(self, message):
+        if message.type in ("error", "warning"):
+            self.problems.append(f"console: {message.text}")
+
+    def _request(self, request):
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            self.problems.append(f"request: {request.url}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.context.close()
+
+
+def check(watched):
+    page = watched.page
+    formulas = page.locator("span.math, div.math").count()
+    assert page.locator("mjx-container").count() >= formulas
+    assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert wide <= 0, "the page scrolls sideways"
+    without_alt = page.locator("article img:not([alt]), article img[alt='']").count()
+    assert without_alt == 0
+    assert watched.problems == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_pages(browser, html, width, scheme):
+    pages = rendered(html)
+    assert len(pages) > len(book.chapters())
+    for path in pages:
+        with Watched(browser, path.as_uri(), width, scheme) as watched:
+            check(watched)
+
+
+def test_the_report_opens_offline_and_shows_odd_names_as_text(browser, odd_report):
+    with Watched(browser, odd_report.as_uri()) as watched:
+        check(watched)
+        text = watched.page.locator("article").inner_text()
+    assert "<img src=x onerror=alert(1)> *a* `b`.csv" in text
+    assert "eigenvalue 1 of 2" in text
+
+
+def test_search_finds_what_people_look_for(browser, html):
+    for words in ("rank deficient", "doubled", "nuclear norm"):
+        url = (html / "search.html").as_uri() + "?q=" + words.replace(" ", "+")
+        with Watched(browser, url) as watched:
+            watched.page.wait_for_selector("#search-results ul.search li")
+            assert watched.problems == []
+
+
+def test_theme_switch(browser, html):
+    with Watched(browser, (html / "intro.html").as_uri()) as watched:
+        page = watched.page
+        seen = set()
+        for _ in range(3):
+            page.locator("button.theme-switch-button:visible").first.click()
+            seen.add(page.evaluate("document.documentElement.dataset.theme"))
+        assert seen == {"light", "dark"}
+        assert watched.problems == []
+
+
+class Links(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.hrefs, self.ids = [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.ids.add(attributes.get("id"))
+        if tag == "a" and attributes.get("href"):
+            self.hrefs.append(attributes["href"])
+
+
+def test_every_link_and_anchor_resolves(html):
+    pages = {path: Links(path.read_text(encoding="utf-8")) for path in rendered(html)}
+    for path, links in pages.items():
+        for href in links.hrefs:
+            if re.match(r"[a-z]+:", href):
+                continue
+            target, anchor = urldefrag(href)
+            file = (path.parent / unquote(target)).resolve() if target else path
+            assert file.is_file(), f"{path.name}: {href}"
+            if anchor and file in pages:
+                assert unquote(anchor) in pages[file].ids, f"{path.name}: {href}"
+
+
+def test_no_page_is_heavy(html):
+    total = sum(path.stat().st_size for path in html.rglob("*") if path.is_file())
+    assert total < 15e6
+
+
+def test_figures_are_numbered_and_described(html):
+    for name in book.chapters():
+        text = Path(html, "chapters", f"{name}.html").read_text(encoding="utf-8")
+        assert re.search(r'alt="Heat maps of \d+ × \d+ matrices on one colour scale', text)
+        assert 'class="caption-number"' in text

@@ -1,0 +1,82 @@
+import subprocess
+import sys
+
+import pytest
+
+from spectralgrad import cli
+
+HEAVY = ("torch", "tensorflow", "jax", "autograd", "papermill", "sphinx", "matplotlib", "pandas")
+
+
+def run(*arguments, folder=None):
+    command = [sys.executable, "-m", "spectralgrad.cli", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+BAD = {
+    "no such file": ["report", "nofile.csv"],
+    "did you mean blog-rank-2?": ["report", "blog-rank2"],
+    "did you mean .csv?": ["report", "my.cvs"],
+    "row 2: 1 number, where 2 were expected": ["report", "[[1, 2], [3]]"],
+    "unknown chapter 'x'; choose from eigh_example": ["report", "blog-rank-2", "--chapter", "x"],
+    "unknown parameter 'x' of chapter svd_example; choose from matrix, dtype": [
+        *("report", "blog-rank-2", "-p", "x", "1"),
+    ],
+    "unknown chapter '../x'": ["report", "blog-rank-2", "--chapter", "../x"],
+    "parameter eigenvalue: must be of type int": [
+        *("report", "stack-overflow", "-p", "eigenvalue", "one"),
+    ],
+    "there is no number 9 among 4": ["report", "stack-overflow", "-p", "eigenvalue", "9"],
+    "holds 2 and its mirror image 3": ["report", "[[1,2],[3,4]]", "--chapter", "eigh_example"],
+    "use float32, float64": ["report", "blog-rank-2", "-p", "dtype", "half"],
+    "name another folder with --output": ["report", "[[1]]", "--output", "/dev/null/x"],
+    "line 1, column 1": ["report", "header.csv"],
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_input_is_one_line_and_leaves_nothing(message, tmp_path):
+    (tmp_path / "header.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    done = run(*BAD[message], folder=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("spectralgrad: ")
+    assert done.stdout == ""
+    assert [p.name for p in tmp_path.iterdir()] == ["header.csv"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["report", "--help"], ["build", "--help"], ["--version"]]
+)
+def test_help(arguments):
+    done = run(*arguments)
+    assert done.returncode == 0
+    assert "spectralgrad" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["build", "--jobs", "0"], ["report"]])
+def test_misuse_has_status_2(arguments):
+    assert run(*arguments).returncode == 2
+
+
+@pytest.mark.parametrize("arguments", [["report", "nofile.csv"], ["report", "[[1,2],[3]]"]])
+def test_no_framework_is_imported_for_an_error(arguments):
+    code = (
+        "import sys\nfrom spectralgrad import cli\n"
+        f"assert cli.main({arguments!r}) == 2\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_failed_build_has_status_1(monkeypatch, capsys):
+    from spectralgrad import book
+
+    def fail(*_):
+        raise book.ChapterError("chapter x: cell 3: ValueError: no")
+
+    monkeypatch.setattr(book, "build", fail)
+    assert cli.main(["build"]) == 1
+    assert capsys.readouterr().err == "spectralgrad: chapter x: cell 3: ValueError: no\n"

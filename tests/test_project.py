@@ -1,0 +1,106 @@
+"""What holds the files of the project together."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from spectralgrad import book
+
+ROOT = book.root()
+
+
+def direct_dependencies():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    return {canonicalize_name(Requirement(r).name): Requirement(r) for g in groups for r in g}
+
+
+def locked():
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9-]+==[^+\s]+", pin) for pin in pins)
+    return dict(pin.split("==") for pin in pins)
+
+
+@pytest.fixture(scope="module")
+def environment():
+    return yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+
+
+def test_the_lock_satisfies_pyproject():
+    pins = locked()
+    for name, requirement in direct_dependencies().items():
+        assert requirement.specifier.contains(pins[name]), name
+
+
+def test_environment_yml_agrees_with_pyproject(environment):
+    *conda, pip = environment
+    assert conda == ["python=3.11", "pip"]
+    constraint, *names, package = pip["pip"]
+    assert (constraint, package) == ("--constraint requirements.lock", "--editable .")
+    assert sorted(names) == sorted(direct_dependencies())
+    assert set(names) <= set(locked())
+
+
+def test_pip_resolves_the_pip_section(environment, tmp_path):
+    requirements = ROOT / ".environment-test.txt"
+    requirements.write_text("\n".join(environment[-1]["pip"]), encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-build-isolation"]
+    try:
+        done = subprocess.run(
+            [*command, "-r", requirements.name],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        requirements.unlink()
+    assert done.returncode == 0, done.stderr
+    # The environment of the tests is the locked one, so that nothing else is left to install.
+    (would,) = re.findall(r"Would install (.*)", done.stdout)
+    assert would.split() == ["spectralgrad-0.1.0"]
+
+
+def notebooks():
+    return [pytest.param(path, id=name) for name, path in book.chapters().items()]
+
+
+@pytest.mark.parametrize("path", notebooks())
+def test_notebooks_are_sources(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert not [cell for cell in code if cell["outputs"] or cell["execution_count"]]
+    assert max(len(cell["source"]) for cell in code) <= 25
+    tags = [tag for cell in code for tag in cell["metadata"].get("tags", ())]
+    for tag in ("parameters", "input", "facts"):
+        assert tags.count(tag) == 1
+
+
+@pytest.mark.parametrize("path", notebooks())
+def test_every_parameter_has_a_comment(path):
+    source = book._cell(json.loads(path.read_text(encoding="utf-8")), "parameters")
+    assert all(re.search(r"#\s+\S", line) for line in source.splitlines())
+
+
+def test_the_table_of_contents_lists_every_chapter():
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r"chapters/(\w+)", toc)) == set(book.chapters())
+
+
+def test_the_lock_tool_pins_public_versions():
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        import lock
+    finally:
+        sys.path.pop(0)
+    packages = [("Torch", "2.13.0+cpu"), ("jupyter_book", "1.0"), ("spectralgrad", "0.1.0")]
+    report = {"install": [{"metadata": {"name": n, "version": v}} for n, v in packages]}
+    assert lock.pins(report) == ["jupyter-book==1.0", "torch==2.13.0"]
