@@ -95,12 +95,23 @@ def test_the_table_of_contents_lists_every_chapter():
     assert set(re.findall(r"chapters/(\w+)", toc)) == set(book.chapters())
 
 
-def test_the_lock_tool_pins_public_versions():
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        import lock
-    finally:
-        sys.path.pop(0)
+def test_the_lock_tool_pins_public_versions(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import lock
+
     packages = [("Torch", "2.13.0+cpu"), ("jupyter_book", "1.0"), ("spectralgrad", "0.1.0")]
     report = {"install": [{"metadata": {"name": n, "version": v}} for n, v in packages]}
     assert lock.pins(report) == ["jupyter-book==1.0", "torch==2.13.0"]
+
+
+def test_the_picture_of_the_readme_is_what_the_package_draws(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import picture
+
+    def without_rasters(svg):
+        # The last bit of a colour may depend on the machine; the numbers in the cells do not.
+        return re.sub(r'xlink:href="data:[^"]*"', "", svg)
+
+    drawn = picture.draw()
+    assert "They differ" in drawn.alt
+    assert without_rasters(drawn.svg) == without_rasters(picture.PICTURE.read_text("utf-8"))

@@ -1,6 +1,6 @@
 """Write requirements.lock: what pip resolves for every extra of pyproject.toml, pinned.
 
-Usage: python tools/lock.py [EXTRA,...]
+Usage: python tools/lock.py
 """
 
 import json
@@ -25,12 +25,12 @@ def pins(report):
     )
 
 
-def main(extras="frameworks,book,test"):
+def main():
     """Resolve afresh, then replace the lock in one move."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"]
-        command += ["--quiet", "--report", str(report), f"{ROOT}[{extras}]"]
+        command += ["--quiet", "--report", str(report), f"{ROOT}[frameworks,book,test]"]
         subprocess.run(command, check=True)
         lines = pins(json.loads(report.read_text(encoding="utf-8")))
     new = ROOT / "requirements.lock.new"
@@ -39,4 +39,4 @@ def main(extras="frameworks,book,test"):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -11,8 +11,6 @@ from matplotlib.figure import Figure as Canvas
 
 # Blue to red through white: told apart with every common form of colour blindness.
 COLOUR_MAP = "RdBu_r"
-# Okabe and Ito's colours, and a dash pattern each, so that no line relies on colour alone.
-LINES = (("#0072b2", "-"), ("#d55e00", "--"), ("#009e73", ":"), ("#cc79a7", "-."))
 # Above this many columns, numbers in the cells are too small to read.
 MOST_NUMBERED_COLUMNS = 6
 WIDEST = 4  # heat maps side by side
@@ -112,30 +110,3 @@ def _difference(arrays):
     if gap <= 1e-3 * np.abs(stack).max(initial=0.0):
         return "All look the same."
     return f"They differ, in some entry by {gap:.3g}."
-
-
-def curves(lines, *, x_label, y_label):
-    """Plot sequences against their index on a logarithmic axis.
-
-    Parameters
-    ----------
-    lines : dict of str to (k,) array_like
-        Name to positive numbers; zeros are left out.
-    x_label, y_label : str
-
-    Returns
-    -------
-    Figure
-    """
-    canvas = Canvas(figsize=(7, 3.5), layout="constrained")
-    axis = canvas.subplots()
-    parts = []
-    for (name, line), (colour, dash) in zip(lines.items(), LINES, strict=False):
-        line = np.asarray(line, dtype=float)
-        axis.semilogy(np.where(line > 0, line, np.nan), color=colour, linestyle=dash, label=name)
-        parts.append(f"{name} goes from {line[0]:.3g} to {line[-1]:.3g}")
-    axis.set_xlabel(x_label)
-    axis.set_ylabel(y_label)
-    axis.legend()
-    axis.grid(alpha=0.3)
-    return _finish(canvas, f"Curves of {y_label} against {x_label}: {'; '.join(parts)}.")

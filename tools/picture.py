@@ -1,0 +1,29 @@
+"""Draw assets/gradients.svg, the picture of the README.
+
+Usage: python tools/picture.py
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from spectralgrad import figures, published, subgradient
+
+PICTURE = Path(__file__).parents[1] / "assets" / "gradients.svg"
+
+
+def draw():
+    """Show the gradients of Σσᵢ printed in 2020, and the valid answer of smallest norm.
+
+    Returns
+    -------
+    spectralgrad.figures.Figure
+    """
+    matrix = "blog-rank-2"
+    gradients = {p.label: p.values for p in published.find(matrix, "gradient").values()}
+    valid = subgradient.svdvals(published.MATRICES[matrix], np.ones(5))
+    return figures.heat_maps(gradients | {"smallest norm (theory)": valid.minimum_norm})
+
+
+if __name__ == "__main__":
+    PICTURE.write_text(draw().svg, encoding="utf-8")
