@@ -47,6 +47,19 @@ def test_html_is_one_image_whose_text_is_escaped():
     assert ET.fromstring(base64.b64decode(data)).tag == SVG
 
 
+def titles(figure):
+    # Text is drawn as paths; matplotlib leaves what it says in a comment.
+    return re.findall(r"<!-- ((?:Re |Im )?[a-z]) -->", figure.svg)
+
+
+def test_imaginary_parts_stand_below_the_real_parts():
+    real = {name: np.eye(2) for name in "abcde"}
+    assert titles(figures.heat_maps(real)) == list("abcde")
+    figure = figures.heat_maps({name: 1j * a for name, a in real.items()})
+    assert sorted(titles(figure)) == sorted(f"{part} {n}" for n in "abcde" for part in ("Re", "Im"))
+    assert "on one colour scale from -1 to 1" in figure.alt
+
+
 def test_equal_input_gives_equal_bytes():
     matrices = {"a": np.eye(3)}
     assert figures.heat_maps(matrices).svg == figures.heat_maps(matrices).svg

@@ -85,6 +85,15 @@ def test_notebooks_are_sources(path):
 
 
 @pytest.mark.parametrize("path", notebooks())
+def test_code_that_is_shown_fits_the_column(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    hidden = {"hide-input", "remove-cell"}
+    shown = [c for c in cells if not hidden & set(c["metadata"].get("tags", ()))]
+    code = ["".join(c["source"]) for c in shown if c["cell_type"] == "code"]
+    assert max(len(line) for source in code for line in source.splitlines()) <= 76
+
+
+@pytest.mark.parametrize("path", notebooks())
 def test_every_parameter_has_a_comment(path):
     source = book._cell(json.loads(path.read_text(encoding="utf-8")), "parameters")
     assert all(re.search(r"#\s+\S", line) for line in source.splitlines())

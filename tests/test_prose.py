@@ -47,10 +47,10 @@ def judged(verdict, conjugated=False, convention="general", also=()):
         ),
         (
             {"a": judged("subgradient"), "b": judged("subgradient"), "c": judged("wrong")},
-            "a and b each return one of the valid answers. "
-            "c returns something that is not a valid answer.",
+            "a and b return valid answers. c returns something that is not a valid answer.",
         ),
         ({"a": judged("not finite")}, "a returns numbers that are not finite."),
+        (dict.fromkeys("abc", judged("agrees")), "All of them return the gradient."),
     ],
 )
 def test_verdicts(judgements, text):
@@ -63,6 +63,12 @@ def test_verdicts(judgements, text):
         ({"a": (0, 1)}, (0, 2), "full rank"),
         ({"a": (1e-9, 1e-8), "b": (0, 1)}, (3, 3), "all of its singular values are 1, to the acc"),
         ({"a": (1e-7, 1e-8), "b": (0, 1)}, (3, 3), "are 1 for b, but not for a"),
+        (dict.fromkeys("abc", (0, 1)), (3, 3), "rounding leaves, for all of them."),
+        (
+            dict.fromkeys("abc", (1, 0)),
+            (3, 3),
+            "not all of its singular values are 1 for any of them.",
+        ),
         ({"a": (1e-7, 1e-8)}, (3, 3), "W is 3 × 3; not all of its singular values are 1 for a"),
     ],
 )
@@ -106,6 +112,6 @@ def test_descent():
     assert prose.descent({}, {}) == ""
     same = {"symmetric": True, "x": True, "y": False}
     farther = prose.descent(same, {"symmetric": 1.0, "x": 1.0, "y": 1.5})
-    assert "reached by: symmetric and x. Elsewhere ends: y; always farther" in farther
+    assert "reached by “symmetric” and “x”. Elsewhere ends “y”, farther from the start." in farther
     assert "farther" not in prose.descent(same, {"symmetric": 1.0, "x": 1.0, "y": 1.0})
     assert "All descents end at the same matrix" in prose.descent({"symmetric": True}, {})

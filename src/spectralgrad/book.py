@@ -247,13 +247,13 @@ def _finish_renderer(process, scratch, log):
     return pages
 
 
-def _lay_out(source, config):
+def _lay_out(source):
     """Copy what every rendered book needs into a source folder."""
     book = root()
     if not (book / MATHJAX).is_file():
         raise BookError(NO_MATHJAX)
-    (source / "_config.yml").write_text(config, encoding="utf-8")
-    shutil.copy(book / "references.bib", source)
+    for name in ("_config.yml", "references.bib"):
+        shutil.copy(book / name, source)
     shutil.copytree(book / "assets", source / "assets")
     shutil.copy(book / MATHJAX, source / "assets")
 
@@ -360,7 +360,7 @@ def build(output=None, jobs=None):
         with tempfile.TemporaryDirectory(prefix="spectralgrad-") as scratch:
             source = Path(scratch, "source")
             (source / "chapters").mkdir(parents=True)
-            _lay_out(source, (book / "_config.yml").read_text(encoding="utf-8"))
+            _lay_out(source)
             shutil.copy(book / "_toc.yml", source)
             for page in book.glob("*.md"):
                 shutil.copy(page, source)
@@ -438,7 +438,7 @@ def report(matrix, *, chapter=None, given=(), output=None):
         with _ended(_start_renderer(source, scratch)) as renderer:
             papermill = _start_papermill(known[chapter], page, values)
             with _ended(papermill):
-                _lay_out(source, _report_config())
+                _lay_out(source)
                 toc = f"format: jb-book\nroot: {chapter}\n"
                 (source / "_toc.yml").write_text(toc, encoding="utf-8")
                 try:
@@ -448,6 +448,7 @@ def report(matrix, *, chapter=None, given=(), output=None):
                     if page.is_file():
                         shutil.move(page, kept)
                     raise ChapterError(str(error).replace(str(page), str(kept))) from error
+            _unlink_chapters(page)
             log = output.with_name(f"{output.name}.log")
             pages = _finish_renderer(renderer, scratch, log)
         _publish(pages, output, _digest(page.read_bytes()))
@@ -481,10 +482,11 @@ def _stem(matrix):
     return "matrix" if matrix.lstrip().startswith("[") else Path(matrix).stem
 
 
-def _report_config():
-    """Return the book's configuration, with links to what a report leaves out as plain text."""
-    import yaml
-
-    config = yaml.safe_load((root() / "_config.yml").read_text(encoding="utf-8"))
-    config["sphinx"]["config"]["suppress_warnings"].append("myst.xref_missing")
-    return yaml.safe_dump(config, allow_unicode=True)
+def _unlink_chapters(path):
+    """Leave of each link to another chapter its text: a report has one page."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            text = "".join(cell["source"])
+            cell["source"] = re.sub(r"\[([^]]+)\]\(\w+\.ipynb(#[^)]*)?\)", r"\1", text)
+    path.write_text(json.dumps(notebook), encoding="utf-8")

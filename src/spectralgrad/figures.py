@@ -48,7 +48,7 @@ def _finish(canvas, alt):
 def heat_maps(matrices):
     """Show matrices side by side on one colour scale, symmetric about 0.
 
-    Complex matrices get a row for the real parts and a row for the imaginary parts.
+    Complex matrices have their imaginary parts below their real parts.
 
     Parameters
     ----------
@@ -60,37 +60,48 @@ def heat_maps(matrices):
     Figure
     """
     arrays = {title: np.asarray(a) for title, a in matrices.items()}
+    parts = {"": np.real}
     if any(np.iscomplexobj(a) for a in arrays.values()):
-        panels = {f"{t}, real part": a.real for t, a in arrays.items()}
-        panels |= {f"{t}, imaginary part": np.imag(a) for t, a in arrays.items()}
-    else:
-        panels = arrays
-    finite = [np.abs(a[np.isfinite(a)]).max(initial=0.0) for a in panels.values()]
-    limit = float(max(finite)) or 1.0
-    columns = min(len(arrays), WIDEST)
-    rows = -(-len(panels) // columns)
-    height = np.clip(np.divide(*next(iter(panels.values())).shape), 0.35, 2.0)
+        parts = {"Re ": np.real, "Im ": np.imag}
+    m, n = next(iter(arrays.values())).shape
+    limit = _largest(arrays.values()) or 1.0
+    lines = -(-len(arrays) // WIDEST)
+    columns = -(-len(arrays) // lines)
+    rows = lines * len(parts)
+    height = np.clip(m / n, 0.35, 2.0)
     canvas = Canvas(
         figsize=(10, rows * (2.5 * height * 4 / max(columns, 3) + 0.4)), layout="constrained"
     )
     axes = canvas.subplots(rows, columns, squeeze=False)
-    for axis in axes.flat[len(panels) :]:
-        axis.remove()
-    used = list(axes.flat[: len(panels)])
-    for axis, (title, panel) in zip(used, panels.items(), strict=True):
-        image = axis.imshow(panel, cmap=COLOUR_MAP, vmin=-limit, vmax=limit, aspect="auto")
-        axis.set_title(title, fontsize=10)
-        axis.set_xticks([])
-        axis.set_yticks([])
-        if panel.shape[1] <= MOST_NUMBERED_COLUMNS and panel.shape[0] <= 2 * MOST_NUMBERED_COLUMNS:
-            _write_numbers(axis, panel, limit)
-    canvas.colorbar(image, ax=used, shrink=0.9)
-    m, n = next(iter(arrays.values())).shape
+    for i, (title, array) in enumerate(arrays.items()):
+        for j, (prefix, part) in enumerate(parts.items()):
+            axis = axes[i // columns * len(parts) + j, i % columns]
+            image = _heat_map(axis, part(array), limit)
+            axis.set_title(prefix + title, fontsize=10)
+    for axis in axes.flat:
+        if not axis.has_data():
+            axis.remove()
+    canvas.colorbar(image, ax=canvas.axes, shrink=0.9)
     alt = (
         f"Heat maps of {m} × {n} matrices on one colour scale from {-limit:.3g} to {limit:.3g}: "
         f"{', '.join(arrays)}. {_difference(arrays)}"
     )
     return _finish(canvas, alt)
+
+
+def _largest(arrays):
+    """Largest finite real or imaginary part, in absolute value."""
+    parts = np.abs([part(a) for a in arrays for part in (np.real, np.imag)])
+    return float(parts[np.isfinite(parts)].max(initial=0.0))
+
+
+def _heat_map(axis, panel, limit):
+    image = axis.imshow(panel, cmap=COLOUR_MAP, vmin=-limit, vmax=limit, aspect="auto")
+    axis.set_xticks([])
+    axis.set_yticks([])
+    if panel.shape[1] <= MOST_NUMBERED_COLUMNS and panel.shape[0] <= 2 * MOST_NUMBERED_COLUMNS:
+        _write_numbers(axis, panel, limit)
+    return image
 
 
 def _write_numbers(axis, panel, limit):

@@ -34,6 +34,11 @@ def listing(items):
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def _who(names, everyone, all_of_them="all of them"):
+    """List names, unless they are all that the reader has just seen."""
+    return all_of_them if len(names) == len(everyone) > 2 else listing(names)
+
+
 def _count(number, noun):
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
@@ -92,10 +97,11 @@ def null_part(deviations, size):
     if not others:
         return (
             f"{kind}, and all of its singular values are 1, to the accuracy that rounding leaves, "
-            f"for {listing(deviations)}."
+            f"for {_who(deviations, deviations)}."
         )
     if not orthogonal:
-        return f"{kind}; not all of its singular values are 1 for {listing(others)}."
+        who = _who(others, deviations, "any of them")
+        return f"{kind}; not all of its singular values are 1 for {who}."
     return (
         f"{kind}; all of its singular values are 1 for {listing(orthogonal)}, but not for "
         f"{listing(others)}."
@@ -119,7 +125,7 @@ def verdicts(judgements):
         "agrees": ("{} returns the gradient", "{} return the gradient"),
         "subgradient": (
             "{} returns one of the valid answers",
-            "{} each return one of the valid answers",
+            "{} return valid answers",
         ),
         "wrong": (
             "{} returns something that is not a valid answer",
@@ -134,7 +140,8 @@ def verdicts(judgements):
     for verdict, (one, many) in texts.items():
         names = [n for n, j in judgements.items() if j.verdict == verdict]
         if names:
-            sentences.append((one if len(names) == 1 else many).format(listing(names)) + ".")
+            who = _who(names, judgements, "All of them")
+            sentences.append((one if len(names) == 1 else many).format(who) + ".")
     conjugated = [n for n, j in judgements.items() if j.conjugated]
     if conjugated:
         verb = "returns" if len(conjugated) == 1 else "return"
@@ -201,7 +208,7 @@ def determinants(values):
         )
     if positive or negative:
         sign = "positive" if positive else "negative"
-        return f"Its determinant is {sign} for {listing(positive or negative)}."
+        return f"Its determinant is {sign} for {_who(positive or negative, values)}."
     return ""
 
 
@@ -227,7 +234,12 @@ def descent(same, distance):
         return "All descents end at the same matrix: the gradient is diagonal here."
     together = [name for name in same if same[name]]
     farther = all(distance[name] > distance["symmetric"] for name in elsewhere)
+
+    def quoted(names):
+        return listing([f"“{name}”" for name in names])
+
     return (
-        f"The same matrix is reached by: {listing(together)}. Elsewhere ends: {listing(elsewhere)}"
-        f"{'; always farther from the start.' if farther else '.'}"
+        f"The same matrix is reached by {quoted(together)}. Elsewhere "
+        f"{'ends' if len(elsewhere) == 1 else 'end'} {quoted(elsewhere)}"
+        f"{', farther from the start.' if farther else '.'}"
     )

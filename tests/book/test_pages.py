@@ -128,8 +128,10 @@ class Links(HTMLParser):
             self.hrefs.append(attributes["href"])
 
 
-def test_every_link_and_anchor_resolves(html):
-    pages = {path: Links(path.read_text(encoding="utf-8")) for path in rendered(html)}
+@pytest.mark.parametrize("kind", ["book", "report"])
+def test_every_link_and_anchor_resolves(kind, html, odd_report):
+    folder = html if kind == "book" else odd_report.parent
+    pages = {path: Links(path.read_text(encoding="utf-8")) for path in rendered(folder)}
     for path, links in pages.items():
         for href in links.hrefs:
             if re.match(r"[a-z]+:", href):
