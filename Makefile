@@ -12,10 +12,11 @@ test: $(READY)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-# make report MATRIX=my.csv [CHAPTER=svd_example]
+# make report MATRIX=my.csv [CHAPTER=svd_example]: the shell reads them from the environment, so that
+# no character of a file name means anything to it.
 report: $(READY)
-	@test -n '$(value MATRIX)' || { echo 'make report: name a matrix, as in: make report MATRIX=my.csv' >&2; exit 2; }
-	$(BIN)/spectralgrad report '$(MATRIX)' $(if $(CHAPTER),--chapter '$(CHAPTER)')
+	@test -n "$$MATRIX" || { echo 'make report: name a matrix, as in: make report MATRIX=my.csv' >&2; exit 2; }
+	@$(BIN)/spectralgrad report $${CHAPTER:+--chapter "$$CHAPTER"} -- "$$MATRIX"
 
 lock:
 	$(PYTHON) tools/lock.py

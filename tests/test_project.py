@@ -1,10 +1,12 @@
 """What holds the files of the project together."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -124,3 +126,15 @@ def test_the_picture_of_the_readme_is_what_the_package_draws(monkeypatch):
     drawn = picture.draw()
     assert "They differ" in drawn.alt
     assert without_rasters(drawn.svg) == without_rasters(picture.PICTURE.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", ['it\'s $HOME; "x".csv', "-x.csv"])
+def test_make_report_takes_any_file_name(name):
+    # -o: this environment is set up already.
+    command = ["make", "-o", ".venv/ready", "report", f"BIN={Path(sys.executable).parent}"]
+    environment = os.environ | {"MATRIX": name}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"spectralgrad: {name}: no such file")
