@@ -33,6 +33,15 @@ def odd_report(tmp_path_factory):
     return book.report(str(path), chapter="eigh_example", output=folder / "page")
 
 
+@pytest.fixture(scope="session")
+def large_report(tmp_path_factory):
+    """Report on a matrix whose arrays, tables and figures are as wide as they get."""
+    folder = tmp_path_factory.mktemp("large")
+    a = np.random.default_rng(0).standard_normal((2, 50, 50))
+    np.save(folder / "large.npy", a[0] + 1j * a[1])
+    return book.report(str(folder / "large.npy"), chapter="svd_example", output=folder / "page")
+
+
 class Watched:
     """A page, with everything on it that went wrong."""
 
@@ -94,6 +103,12 @@ def test_the_report_opens_offline_and_shows_odd_names_as_text(browser, odd_repor
         text = watched.page.locator("article").inner_text()
     assert "<img src=x onerror=alert(1)> *a* `b`.csv" in text
     assert "eigenvalue 1 of 2" in text
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_report_on_a_large_matrix_stays_in_its_column(browser, large_report, width):
+    with Watched(browser, large_report.as_uri(), width) as watched:
+        check(watched)
 
 
 def test_search_finds_what_people_look_for(browser, html):
