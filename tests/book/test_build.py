@@ -117,6 +117,15 @@ def with_mark(mark):
                 yield process
 
 
+@pytest.fixture
+def interruptible():
+    """Let Ctrl-C reach what a test starts: a shell's background jobs ignore it, and pass that on."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("after", [0.5, 3, 6])
 def test_a_stopped_report_leaves_nothing(after, tmp_path):
     command = [sys.executable, "-m", "spectralgrad.cli", "report", "blog-rank-2"]
@@ -138,6 +147,7 @@ def test_a_stopped_report_leaves_nothing(after, tmp_path):
     assert not list(with_mark(str(tmp_path)))
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_stopped_build_stops_its_chapters(small_book, monkeypatch, tmp_path):
     """The chapters would take a minute each; nothing waits for that."""
     monkeypatch.setenv("SPECTRALGRAD_TEST", str(tmp_path))
