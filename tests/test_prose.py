@@ -33,8 +33,8 @@ def test_printed_digits():
     assert missed == "TensorFlow 2 in float32 differs from the printed gradient in 1 of 25 numbers."
 
 
-def judged(verdict, conjugated=False, convention="general", also=()):
-    return Judgement(verdict, convention, conjugated, 0.0, also)
+def judged(verdict, conjugated=False, convention="general", also=(), allowed=1e-15):
+    return Judgement(verdict, convention, conjugated, 0.0, allowed, also)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,27 @@ def judged(verdict, conjugated=False, convention="general", also=()):
 )
 def test_verdicts(judgements, text):
     assert prose.verdicts(judgements) == text
+
+
+def test_a_verdict_that_allows_much_says_so():
+    text = prose.verdicts({"a": judged("agrees"), "b": judged("agrees", allowed=0.25)})
+    assert "they may change the answer by 0.2 times its norm" in text
+
+
+def test_derivative():
+    assert prose.derivative(1.0, None) == "They need not agree: there is no gradient here."
+    assert prose.derivative(0.0, 0.1) == "They are equal."
+    assert prose.derivative(2e-10, 0.1) == "They differ by 2e-10."
+    assert "differ by 2e-02: the nearest other eigenvalue is only 1e-13" in prose.derivative(
+        0.02, 1e-13
+    )
+
+
+def test_slopes():
+    assert prose.slopes(None, 1e-8) == "The two slopes are opposite, as a gradient requires."
+    assert prose.slopes(0.5, 1e-8).startswith("The two slopes add up to 0.5000, not to 0")
+    assert "only roughly" not in prose.slopes(0.5, 1e-8)
+    assert "only roughly" in prose.slopes(None, 0.1)
 
 
 @pytest.mark.parametrize(

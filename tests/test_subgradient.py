@@ -111,10 +111,22 @@ def test_differentiable_means_one_gradient(seed, values, is_complex):
     [
         ([3, 2, 1], [1, 1, 1], True, "no two singular values are equal and none is zero"),
         ([2, 2, 1], [1, 1, 5], True, "equal values carry equal weights and none is zero"),
-        ([2, 1, 0], [1, 1, 0], True, "those that are zero weigh 0"),
-        ([2, 2, 1], [1, 2, 1], False, "σ₁ … σ₂ are equal, with unequal weights"),
-        ([2, 1, 0], [1, 1, 1], False, "σ₃ is zero, with weights that are not"),
-        ([0, 0, 0], [1, 0, 0], False, "σ₁ … σ₃ are zero, with weights that are not"),
+        ([2, 1, 0], [1, 1, 0], True, "no two singular values are equal and what is zero weighs 0"),
+        ([2], [1], True, "there is one singular value only and it is not zero"),
+        ([0], [0], True, "there is one singular value only and what is zero weighs 0"),
+        (
+            [2, 2, 1],
+            [1, 2, 1],
+            False,
+            "σ₁ … σ₂ are equal within the tolerance, with unequal weights",
+        ),
+        ([2, 1, 0], [1, 1, 1], False, "σ₃ is zero within the tolerance, with weights that are not"),
+        (
+            [0, 0, 0],
+            [1, 0, 0],
+            False,
+            "σ₁ … σ₃ are zero within the tolerance, with weights that are not",
+        ),
     ],
 )
 def test_reason(values, weights, differentiable, reason):

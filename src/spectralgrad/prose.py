@@ -71,6 +71,62 @@ def printed_digits(printed, values, title, dtype):
     )
 
 
+def derivative(difference, gap):
+    """Say how far an eigenvalue's derivative is from a difference quotient, and why.
+
+    Parameters
+    ----------
+    difference : float
+        Between the two.
+    gap : float or None
+        Distance to the nearest other eigenvalue, relative to the largest modulus; None where the
+        eigenvalue is not differentiable.
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    if gap is None:
+        return "They need not agree: there is no gradient here."
+    sentence = f"They differ by {difference:.0e}" if difference else "They are equal"
+    if difference <= 1e-4:
+        return f"{sentence}."
+    return (
+        f"{sentence}: the nearest other eigenvalue is only {gap:.0e} times the largest modulus "
+        "away, and rounding errors grow as that gap shrinks."
+    )
+
+
+def slopes(kink, difference):
+    """Say whether the two one-sided slopes of the nuclear norm are opposite.
+
+    Parameters
+    ----------
+    kink : float or None
+        Their sum; None where it is zero by theory.
+    difference : float
+        Largest distance of a slope from its difference quotient.
+
+    Returns
+    -------
+    str
+        One or two sentences.
+    """
+    sentence = "The two slopes are opposite, as a gradient requires."
+    if kink is not None:
+        sentence = (
+            f"The two slopes add up to {kink:.4f}, not to 0: f has a kink here, and no gradient."
+        )
+    if difference <= 1e-3:
+        return sentence
+    return (
+        f"{sentence} The finite differences follow the formula only roughly here: no step is both "
+        "large against rounding errors and the singular values that count as zero, and small "
+        "against the smallest one that does not."
+    )
+
+
 def null_part(deviations, size):
     """Say whether the null-space parts W have orthonormal rows or columns.
 
@@ -146,6 +202,12 @@ def verdicts(judgements):
     if conjugated:
         verb = "returns" if len(conjugated) == 1 else "return"
         sentences.append(f"{listing(conjugated)} {verb} it conjugated.")
+    allowed = max(j.allowed for j in judgements.values())
+    if allowed > 1e-2:
+        sentences.append(
+            "That is as far as rounding errors let one tell: at this matrix they may change the "
+            f"answer by {allowed:.1g} times its norm."
+        )
     return " ".join(sentences)
 
 

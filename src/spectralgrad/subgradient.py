@@ -66,9 +66,12 @@ class GeneralisedGradient:
     rank : int
         How many singular values lie outside the zero cluster; k for ``"eigh"``, where zero is a
         value like any other.
+    rounding : float
+        Frobenius norm of the rounding errors that the dtype of the matrix brings into any answer,
+        however good the condition: ``8 max(m, n) · eps · max|w|``.
     tolerance : float
-        Frobenius distance up to which rounding errors in the dtype of the matrix may take a
-        correct answer; see `tolerance_of`.
+        Frobenius distance up to which rounding errors may take a correct answer: `rounding`, plus
+        ``8 max(m, n) · eps · ‖A‖`` times the largest divided difference of the weights.
     """
 
     problem: str
@@ -78,6 +81,7 @@ class GeneralisedGradient:
     right: np.ndarray
     clusters: list
     rank: int
+    rounding: float
     tolerance: float
 
     @property
@@ -153,10 +157,10 @@ class GeneralisedGradient:
         if self.differentiable:
             return f"f is differentiable at this matrix: {self._why_differentiable}."
         causes = [
-            f"{self.name(c)} {'is' if c.stop - c.start == 1 else 'are'} zero, with weights that "
-            "are not"
+            f"{self.name(c)} {'is' if c.stop - c.start == 1 else 'are'} zero within the "
+            "tolerance, with weights that are not"
             if self._is_zero(c)
-            else f"{self.name(c)} are equal, with unequal weights"
+            else f"{self.name(c)} are equal within the tolerance, with unequal weights"
             for c in self._undecided
         ]
         if len(causes) > 3:
@@ -167,16 +171,15 @@ class GeneralisedGradient:
     def _why_differentiable(self):
         tied = [c for c in self.clusters if c.stop - c.start > 1 and not self._is_zero(c)]
         kind = "eigenvalue" if self.problem == "eigh" else "singular value"
-        facts = [
-            "equal values carry equal weights" if tied else f"no two {kind}s are equal",
-        ]
         if len(self.values) == 1:
-            facts = [f"there is one {kind} only"]
-        if self.problem == "svd":
-            facts.append(
-                "none is zero" if self.rank == len(self.values) else "those that are zero weigh 0"
-            )
-        return " and ".join(facts)
+            among, nonzero = f"there is one {kind} only", "it is not zero"
+        else:
+            among = "equal values carry equal weights" if tied else f"no two {kind}s are equal"
+            nonzero = "none is zero"
+        if self.problem == "eigh":
+            return among
+        full = self.rank == len(self.values)
+        return f"{among} and {nonzero if full else 'what is zero weighs 0'}"
 
 
 def _block_excess(block, weights):
@@ -194,29 +197,13 @@ def _zero_block_excess(block, weights):
     return float(np.max(np.cumsum(singular_values) - bound, initial=0.0))
 
 
-def tolerance_of(values, weights, groups, shape, eps, *, singular):
-    """Rounding error that the condition of the gradient permits, in Frobenius norm.
+def _errors(values, weights, groups, unit, *, singular):
+    """The attributes `rounding` and `tolerance` of a generalised gradient.
 
     A backward stable decomposition is exact for a matrix within ``p · eps · ‖A‖`` of A,
     p = max(m, n). That turns the vectors of two different clusters into one another, which moves
     the gradient by the divided difference (wᵢ − wⱼ)/(λᵢ − λⱼ) per unit of ‖dA‖; singular vectors
-    bring (wᵢ + wⱼ)/(σᵢ + σⱼ) as well, and wᵢ/σᵢ against null vectors. The tolerance is
-    ``8 p · eps · (max|w| + ‖A‖ · largest quotient)``: the factor 8 leaves room for what the
-    libraries lose beyond the first rounding.
-
-    Parameters
-    ----------
-    values, weights : (k,) numpy.ndarray
-    groups : list of slice
-        The clusters of `values`.
-    shape : tuple of int
-    eps : float
-    singular : bool
-        Whether the values are singular values.
-
-    Returns
-    -------
-    float
+    bring (wᵢ + wⱼ)/(σᵢ + σⱼ) as well, and wᵢ/σᵢ against null vectors.
     """
     labels = np.repeat(np.arange(len(groups)), [c.stop - c.start for c in groups])
     apart = labels[:, None] != labels[None, :]
@@ -227,9 +214,8 @@ def tolerance_of(values, weights, groups, shape, eps, *, singular):
         sums = _quotients(np.add, values, weights, positive[:, None] & positive[None, :])
         null = np.max(np.abs(weights[positive]) / values[positive], initial=0.0)
         quotients = max(quotients, sums, null)
-    scale = np.max(np.abs(values), initial=0.0)
-    size = max(shape)
-    return float(8 * size * eps * (np.max(np.abs(weights), initial=0.0) + scale * quotients))
+    rounding = float(unit * np.max(np.abs(weights), initial=0.0))
+    return rounding, rounding + float(unit * np.max(np.abs(values), initial=0.0) * quotients)
 
 
 def _quotients(operation, values, weights, where):
@@ -238,12 +224,14 @@ def _quotients(operation, values, weights, where):
     return np.max(numerator / denominator, initial=0.0)
 
 
-def _prepare(matrix, rtol):
+def _prepare(matrix, weights, rtol):
     """Lift to double precision; tolerances stay those of the dtype that was given."""
     matrix = np.asarray(matrix)
     dtype = matrix.dtype if np.issubdtype(matrix.dtype, np.inexact) else np.dtype(float)
     rtol = spectrum.default_rtol(matrix.shape, dtype) if rtol is None else rtol
-    return matrix.astype(np.result_type(dtype, float)), rtol, float(np.finfo(dtype).eps)
+    # The factor leaves room for what the libraries lose beyond the first rounding.
+    unit = 8 * max(matrix.shape) * float(np.finfo(dtype).eps)
+    return matrix.astype(np.result_type(dtype, float)), np.asarray(weights, dtype=float), rtol, unit
 
 
 def eigvalsh(matrix, weights, *, rtol=None):
@@ -263,13 +251,12 @@ def eigvalsh(matrix, weights, *, rtol=None):
     -------
     GeneralisedGradient
     """
-    matrix, rtol, eps = _prepare(matrix, rtol)
-    weights = np.asarray(weights, dtype=float)
+    matrix, weights, rtol, unit = _prepare(matrix, weights, rtol)
     values, vectors = np.linalg.eigh(matrix)
     groups = spectrum.clusters(values, rtol)
-    tolerance = tolerance_of(values, weights, groups, matrix.shape, eps, singular=False)
+    rounding, tolerance = _errors(values, weights, groups, unit, singular=False)
     return GeneralisedGradient(
-        "eigh", values, weights, vectors, vectors, groups, len(values), tolerance
+        "eigh", values, weights, vectors, vectors, groups, len(values), rounding, tolerance
     )
 
 
@@ -290,11 +277,12 @@ def svdvals(matrix, weights, *, rtol=None):
     -------
     GeneralisedGradient
     """
-    matrix, rtol, eps = _prepare(matrix, rtol)
-    weights = np.asarray(weights, dtype=float)
+    matrix, weights, rtol, unit = _prepare(matrix, weights, rtol)
     left, values, vh = np.linalg.svd(matrix)
     rank = spectrum.rank(values, rtol)
     values = np.where(np.arange(len(values)) < rank, values, 0.0)
     groups = spectrum.clusters(values, rtol)
-    tolerance = tolerance_of(values, weights, groups, matrix.shape, eps, singular=True)
-    return GeneralisedGradient("svd", values, weights, left, vh.conj().T, groups, rank, tolerance)
+    rounding, tolerance = _errors(values, weights, groups, unit, singular=True)
+    return GeneralisedGradient(
+        "svd", values, weights, left, vh.conj().T, groups, rank, rounding, tolerance
+    )

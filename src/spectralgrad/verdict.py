@@ -1,6 +1,6 @@
 """Judge a gradient: right, one of several right ones, or wrong."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class Judgement:
     relative_error : float
         Distance from the gradient, or from the set of valid ones, relative to the norm of the
         minimum-norm one (absolute where that is 0).
+    allowed : float
+        The relative error up to which the gradient counts as right.
     also : tuple of str
         Further conventions in which the gradient reads the same.
     """
@@ -32,6 +34,7 @@ class Judgement:
     convention: str
     conjugated: bool
     relative_error: float
+    allowed: float
     also: tuple = ()
 
 
@@ -53,32 +56,45 @@ def judge(gradient, valid, *, tolerance=None):
     """
     gradient = np.asarray(gradient)
     gradient = gradient.astype(np.result_type(gradient, float))
-    if not np.all(np.isfinite(gradient)):
-        return Judgement("not finite", "", False, np.inf)
     # JAX and autograd return the conjugate, so that both readings are tried, the plain one first.
-    readings = [gradient, gradient.conj()] if np.iscomplexobj(gradient) else [gradient]
-    judged = [_judge(reading, valid, tolerance) for reading in readings]
-    conjugated = len(judged) > 1 and judged[1].relative_error < judged[0].relative_error / 2
-    best = judged[conjugated]
-    return Judgement(
-        best.verdict, best.convention, bool(conjugated), best.relative_error, best.also
-    )
+    plain = _judge(gradient, valid, tolerance)
+    if np.isrealobj(gradient):
+        return plain
+    conjugate = _judge(gradient.conj(), valid, tolerance)
+    # At a tie of a real matrix both readings may be valid: then their errors are rounding alone.
+    noise = valid.rounding / _scale(valid)
+    if conjugate.relative_error < plain.relative_error / 2 and plain.relative_error > noise:
+        return replace(conjugate, conjugated=True)
+    return plain
+
+
+def _scale(valid):
+    """What errors are relative to."""
+    return float(np.linalg.norm(valid.minimum_norm)) or 1.0
 
 
 def _judge(gradient, valid, tolerance):
-    tolerance = valid.tolerance if tolerance is None else tolerance
+    scale = _scale(valid)
+    allowed = valid.tolerance if tolerance is None else tolerance
+    if not np.all(np.isfinite(gradient)):
+        return Judgement("not finite", "", False, np.inf, allowed / scale)
     conventions, written = ("general",), gradient
     if valid.problem == "eigh":
-        # Twice the off-diagonal entries, twice their error.
-        conventions = symmetric.recognise(gradient, tolerance=2 * tolerance)
+        # A form shows in zeros and in mirrored entries, which no condition disturbs. It doubles
+        # off-diagonal entries, and with them their errors.
+        form = valid.rounding if tolerance is None else tolerance
+        conventions = symmetric.recognise(gradient, tolerance=2 * form)
         written = symmetric.hermitian_part(gradient) if conventions else gradient
-    reference = valid.minimum_norm
-    scale = np.linalg.norm(reference) or 1.0
     if valid.differentiable:
-        excess, right = float(np.linalg.norm(written - reference)), "agrees"
+        excess, right = float(np.linalg.norm(written - valid.minimum_norm)), "agrees"
     else:
         excess, right = valid.contains(written).excess, "subgradient"
-    verdict = right if conventions and excess <= tolerance else "wrong"
+    verdict = right if conventions and excess <= allowed else "wrong"
     return Judgement(
-        verdict, (*conventions, "")[0], False, float(max(excess, 0.0) / scale), conventions[1:]
+        verdict,
+        (*conventions, "")[0],
+        False,
+        max(excess, 0.0) / scale,
+        allowed / scale,
+        conventions[1:],
     )

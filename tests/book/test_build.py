@@ -119,7 +119,7 @@ def with_mark(mark):
 
 @pytest.fixture
 def interruptible():
-    """Let Ctrl-C reach what a test starts: a shell's background jobs ignore it, and pass that on."""
+    """Let Ctrl-C reach what a test starts: a background job ignores it, and passes that on."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
