@@ -128,6 +128,14 @@ def test_the_picture_of_the_readme_is_what_the_package_draws(monkeypatch):
     assert without_rasters(drawn.svg) == without_rasters(picture.PICTURE.read_text("utf-8"))
 
 
+def test_the_example_of_the_readme_runs():
+    (source,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+    scope = {}
+    exec(source, scope)
+    assert not scope["valid"].differentiable
+    assert eval(source.strip().splitlines()[-1], scope).verdict == "subgradient"
+
+
 @pytest.mark.parametrize("name", ['it\'s $HOME; "x".csv', "-x.csv"])
 def test_make_report_takes_any_file_name(name):
     # -o: this environment is set up already.

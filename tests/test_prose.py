@@ -25,12 +25,18 @@ def test_listing(items, text):
 
 
 def test_printed_digits():
-    p = published.find("blog-full-rank", "gradient")["tensorflow"]
+    p = published.find("blog-full-rank", "gradient of the nuclear norm")["tensorflow"]
     met = prose.printed_digits(p, p.values, "TensorFlow 2", "float32")
-    assert met == "TensorFlow 2 in float32 meets every printed digit of the gradient (25 numbers)."
+    assert met == (
+        "TensorFlow 2, given float32, meets every printed digit of the gradient of the nuclear "
+        "norm (25 numbers)."
+    )
     shifted = p.values + np.diag([1, 0, 0, 0, 0])
     missed = prose.printed_digits(p, shifted, "TensorFlow 2", "float32")
-    assert missed == "TensorFlow 2 in float32 differs from the printed gradient in 1 of 25 numbers."
+    assert missed == (
+        "TensorFlow 2, given float32, differs from the printed gradient of the nuclear norm in "
+        "1 of 25 numbers."
+    )
 
 
 def judged(verdict, conjugated=False, convention="general", also=(), allowed=1e-15):
@@ -43,7 +49,7 @@ def judged(verdict, conjugated=False, convention="general", also=(), allowed=1e-
         ({"a": judged("agrees")}, "a returns the gradient."),
         (
             {"a": judged("agrees"), "b": judged("agrees", conjugated=True)},
-            "a and b return the gradient. b returns it conjugated.",
+            "a and b return the gradient. b returns its conjugated.",
         ),
         (
             {"a": judged("subgradient"), "b": judged("subgradient"), "c": judged("wrong")},
@@ -59,23 +65,19 @@ def test_verdicts(judgements, text):
 
 def test_a_verdict_that_allows_much_says_so():
     text = prose.verdicts({"a": judged("agrees"), "b": judged("agrees", allowed=0.25)})
-    assert "they may change the answer by 0.2 times its norm" in text
+    assert text.startswith("a and b return the gradient, as far as that can be told")
+    assert "below 0.2 times the norm" in text
 
 
-def test_derivative():
-    assert prose.derivative(1.0, None) == "They need not agree: there is no gradient here."
-    assert prose.derivative(0.0, 0.1) == "They are equal."
-    assert prose.derivative(2e-10, 0.1) == "They differ by 2e-10."
-    assert "differ by 2e-02: the nearest other eigenvalue is only 1e-13" in prose.derivative(
-        0.02, 1e-13
-    )
-
-
-def test_slopes():
-    assert prose.slopes(None, 1e-8) == "The two slopes are opposite, as a gradient requires."
-    assert prose.slopes(0.5, 1e-8).startswith("The two slopes add up to 0.5000, not to 0")
-    assert "only roughly" not in prose.slopes(0.5, 1e-8)
-    assert "only roughly" in prose.slopes(None, 0.1)
+def test_what_allows_anything_is_no_verdict():
+    vacuous, wrong = judged("agrees", allowed=2.0), judged("wrong", allowed=2.0)
+    assert [prose.verdict(j) for j in (vacuous, wrong)] == ["undecided", "wrong"]
+    text = prose.verdicts({"a": vacuous, "b": wrong})
+    assert "There is no verdict on a: at this matrix" in text
+    assert "may change the answer by 2 times its norm" in text
+    assert "b returns something that is not a valid answer." in text
+    everything = prose.verdicts(dict.fromkeys("abc", vacuous))
+    assert everything.startswith("There is no verdict on any of them: ")
 
 
 @pytest.mark.parametrize(
@@ -84,11 +86,11 @@ def test_slopes():
         ({"a": (0, 1)}, (0, 2), "full rank"),
         ({"a": (1e-9, 1e-8), "b": (0, 1)}, (3, 3), "all of its singular values are 1, to the acc"),
         ({"a": (1e-7, 1e-8), "b": (0, 1)}, (3, 3), "are 1 for b, but not for a"),
-        (dict.fromkeys("abc", (0, 1)), (3, 3), "rounding leaves, for all of them."),
+        (dict.fromkeys("abc", (0, 1)), (3, 3), "rounding leaves, for every gradient in the table."),
         (
             dict.fromkeys("abc", (1, 0)),
             (3, 3),
-            "not all of its singular values are 1 for any of them.",
+            "not all of its singular values are 1 for any gradient in the table.",
         ),
         ({"a": (1e-7, 1e-8)}, (3, 3), "W is 3 × 3; not all of its singular values are 1 for a"),
     ],
@@ -129,10 +131,20 @@ def test_convention_says_what_is_ambiguous():
     assert prose.convention(judged("wrong", convention="")) == "none of the three"
 
 
+def test_doubled():
+    assert prose.doubled(0.5, 0.75, False, True).endswith("The doubled form is off by 0.25.")
+    assert "So does the doubled form" in prose.doubled(0.5, 0.5, True, True)
+    tie = prose.doubled(0.5, 0.75, False, False)
+    assert "no derivative" in tie
+    assert "0.500000, the doubled form 0.750000" in tie
+
+
 def test_descent():
     assert prose.descent({}, {}) == ""
     same = {"symmetric": True, "x": True, "y": False}
     farther = prose.descent(same, {"symmetric": 1.0, "x": 1.0, "y": 1.5})
-    assert "reached by “symmetric” and “x”. Elsewhere ends “y”, farther from the start." in farther
+    assert farther == (
+        "“symmetric” and “x” end at the same matrix; “y” ends elsewhere, farther from the start."
+    )
     assert "farther" not in prose.descent(same, {"symmetric": 1.0, "x": 1.0, "y": 1.0})
     assert "All descents end at the same matrix" in prose.descent({"symmetric": True}, {})

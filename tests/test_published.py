@@ -31,10 +31,20 @@ def test_the_numbers_belong_to_the_matrices():
 
 
 def test_what_is_printed_by_whom():
-    assert set(published.find("blog-rank-2", "gradient")) == {"autograd", "tensorflow"}
-    assert set(published.find("stack-overflow", "gradient")) == {"numpy", "torch", "tensorflow"}
-    assert published.find(None, "gradient") == {}
-    labels = {p.label for p in published.find("stack-overflow", "gradient").values()}
+    assert set(published.find("blog-rank-2", "gradient of the nuclear norm")) == {
+        "autograd",
+        "tensorflow",
+    }
+    assert set(published.find("stack-overflow", "gradient of the smallest eigenvalue")) == {
+        "numpy",
+        "torch",
+        "tensorflow",
+    }
+    assert published.find(None, "gradient of the nuclear norm") == {}
+    labels = {
+        p.label
+        for p in published.find("stack-overflow", "gradient of the smallest eigenvalue").values()
+    }
     assert labels == {
         "analytic formula (printed)",
         "PyTorch 1.0.1 (printed)",
@@ -50,7 +60,7 @@ def test_every_source_is_in_the_bibliography(pytestconfig):
 
 @pytest.mark.parametrize(("shift", "misses"), [(0.0, 0), (0.4e-4, 0), (0.6e-4, 25)])
 def test_misses_counts_what_would_print_otherwise(shift, misses):
-    p = published.find("blog-full-rank", "gradient")["autograd"]
+    p = published.find("blog-full-rank", "gradient of the nuclear norm")["autograd"]
     assert p.misses(p.values + shift) == misses
 
 

@@ -14,7 +14,7 @@ RANK_2 = published.MATRICES["blog-rank-2"]
     [("numpy", "symmetric"), ("torch", "upper"), ("tensorflow", "lower")],
 )
 def test_the_printed_conventions_are_recognised(framework, convention):
-    p = published.find("stack-overflow", "gradient")[framework]
+    p = published.find("stack-overflow", "gradient of the smallest eigenvalue")[framework]
     valid = subgradient.eigvalsh(STACK_OVERFLOW, [1, 0, 0, 0])
     judgement = judge(p.values, valid, tolerance=p.rounding)
     assert (judgement.verdict, judgement.convention, judgement.also) == ("agrees", convention, ())
@@ -22,13 +22,13 @@ def test_the_printed_conventions_are_recognised(framework, convention):
 
 @pytest.mark.parametrize("framework", ["autograd", "tensorflow"])
 def test_the_printed_answers_of_the_blog_are_valid(framework):
-    p = published.find("blog-rank-2", "gradient")[framework]
+    p = published.find("blog-rank-2", "gradient of the nuclear norm")[framework]
     valid = subgradient.svdvals(RANK_2, np.ones(5))
     assert judge(p.values, valid, tolerance=p.rounding).verdict == "subgradient"
 
 
 def test_another_number_in_a_printed_answer_is_wrong():
-    p = published.find("blog-rank-2", "gradient")["autograd"]
+    p = published.find("blog-rank-2", "gradient of the nuclear norm")["autograd"]
     spoilt = p.values.copy()
     spoilt[2, 3] += 0.01
     valid = subgradient.svdvals(RANK_2, np.ones(5))

@@ -20,7 +20,9 @@ def draw():
     spectralgrad.figures.Figure
     """
     matrix = "blog-rank-2"
-    gradients = {p.label: p.values for p in published.find(matrix, "gradient").values()}
+    gradients = {
+        p.label: p.values for p in published.find(matrix, "gradient of the nuclear norm").values()
+    }
     valid = subgradient.svdvals(published.MATRICES[matrix], np.ones(5))
     return figures.heat_maps(gradients | {"smallest norm (theory)": valid.minimum_norm})
 

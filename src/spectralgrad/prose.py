@@ -2,6 +2,12 @@
 
 import string
 
+#: What the singular values of a single-precision matrix show if they are rounded doubles.
+ROUNDED = (
+    "Those of autograd are, bit for bit, those of the same matrix in double precision, rounded: "
+    "NumPy computes in double precision whatever it is given."
+)
+
 
 def literal(text):
     """Markdown and HTML that show a text as it stands, whatever it holds.
@@ -34,7 +40,7 @@ def listing(items):
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _who(names, everyone, all_of_them="all of them"):
+def _who(names, everyone, all_of_them):
     """List names, unless they are all that the reader has just seen."""
     return all_of_them if len(names) == len(everyone) > 2 else listing(names)
 
@@ -62,7 +68,7 @@ def printed_digits(printed, values, title, dtype):
         One sentence.
     """
     size, misses = printed.values.size, printed.misses(values)
-    who = f"{title} in {dtype}"
+    who = f"{title}, given {dtype},"
     if misses == 0:
         return f"{who} meets every printed digit of the {printed.quantity} ({size} numbers)."
     return (
@@ -116,7 +122,8 @@ def slopes(kink, difference):
     sentence = "The two slopes are opposite, as a gradient requires."
     if kink is not None:
         sentence = (
-            f"The two slopes add up to {kink:.4f}, not to 0: f has a kink here, and no gradient."
+            f"The two slopes add up to {kink:.2g}, not to 0: with what counts as zero taken as "
+            "zero, f has a kink here, and no gradient."
         )
     if difference <= 1e-3:
         return sentence
@@ -153,15 +160,47 @@ def null_part(deviations, size):
     if not others:
         return (
             f"{kind}, and all of its singular values are 1, to the accuracy that rounding leaves, "
-            f"for {_who(deviations, deviations)}."
+            f"for {_who(deviations, deviations, 'every gradient in the table')}."
         )
     if not orthogonal:
-        who = _who(others, deviations, "any of them")
+        who = _who(others, deviations, "any gradient in the table")
         return f"{kind}; not all of its singular values are 1 for {who}."
     return (
         f"{kind}; all of its singular values are 1 for {listing(orthogonal)}, but not for "
         f"{listing(others)}."
     )
+
+
+def verdict(judgement):
+    """Name a verdict, or say that there is none.
+
+    Parameters
+    ----------
+    judgement : spectralgrad.verdict.Judgement
+
+    Returns
+    -------
+    str
+    """
+    return judgement.verdict if judgement.decided else "undecided"
+
+
+#: Verdict -> sentence about one, sentence about several, and what all that are in question are.
+_VERDICTS = {
+    "agrees": ("{} returns the gradient", "{} return the gradient", "All of them"),
+    "subgradient": ("{} returns a valid answer", "{} return valid answers", "All of them"),
+    "wrong": (
+        "{} returns something that is not a valid answer",
+        "{} return something that is not a valid answer",
+        "All of them",
+    ),
+    "not finite": (
+        "{} returns numbers that are not finite",
+        "{} return numbers that are not finite",
+        "All of them",
+    ),
+    "undecided": ("There is no verdict on {}", "There is no verdict on {}", "any of them"),
+}
 
 
 def verdicts(judgements):
@@ -177,37 +216,29 @@ def verdicts(judgements):
     str
         One or more sentences.
     """
-    texts = {
-        "agrees": ("{} returns the gradient", "{} return the gradient"),
-        "subgradient": (
-            "{} returns one of the valid answers",
-            "{} return valid answers",
-        ),
-        "wrong": (
-            "{} returns something that is not a valid answer",
-            "{} return something that is not a valid answer",
-        ),
-        "not finite": (
-            "{} returns numbers that are not finite",
-            "{} return numbers that are not finite",
-        ),
-    }
     sentences = []
-    for verdict, (one, many) in texts.items():
-        names = [n for n, j in judgements.items() if j.verdict == verdict]
-        if names:
-            who = _who(names, judgements, "All of them")
-            sentences.append((one if len(names) == 1 else many).format(who) + ".")
+    for word, (one, many, all_of_them) in _VERDICTS.items():
+        found = {n: j for n, j in judgements.items() if verdict(j) == word}
+        if not found:
+            continue
+        who = _who(found, judgements, all_of_them)
+        sentence = (one if len(found) == 1 else many).format(who)
+        allowed = max(j.allowed for j in found.values())
+        if word == "undecided":
+            sentence += (
+                ": at this matrix rounding errors alone may change the answer by "
+                f"{allowed:.1g} times its norm"
+            )
+        elif word in ("agrees", "subgradient") and allowed > 1e-2:
+            sentence += (
+                f", as far as that can be told: an error below {allowed:.1g} times the norm of the "
+                "answer may be rounding"
+            )
+        sentences.append(f"{sentence}.")
     conjugated = [n for n, j in judgements.items() if j.conjugated]
     if conjugated:
-        verb = "returns" if len(conjugated) == 1 else "return"
-        sentences.append(f"{listing(conjugated)} {verb} it conjugated.")
-    allowed = max(j.allowed for j in judgements.values())
-    if allowed > 1e-2:
-        sentences.append(
-            "That is as far as rounding errors let one tell: at this matrix they may change the "
-            f"answer by {allowed:.1g} times its norm."
-        )
+        verb = "returns its" if len(conjugated) == 1 else "return theirs"
+        sentences.append(f"{listing(conjugated)} {verb} conjugated.")
     return " ".join(sentences)
 
 
@@ -270,8 +301,37 @@ def determinants(values):
         )
     if positive or negative:
         sign = "positive" if positive else "negative"
-        return f"Its determinant is {sign} for {_who(positive or negative, values)}."
+        who = _who(positive or negative, values, "every gradient in the table")
+        return f"Its determinant is {sign} for {who}."
     return ""
+
+
+def doubled(derivative, doubled, alike, differentiable):
+    """Say what the form with all off-diagonal entries doubled gives for a derivative.
+
+    Parameters
+    ----------
+    derivative, doubled : float
+        By the formula, and by the doubled form.
+    alike : bool
+        Whether the gradient is diagonal, so that doubling changes nothing.
+    differentiable : bool
+        Whether there is a derivative.
+
+    Returns
+    -------
+    str
+        One or two sentences.
+    """
+    if not differentiable:
+        return (
+            f"The eigenvalue has no derivative here, so that neither number is one: vvᴴ gives "
+            f"{derivative:.6f}, the doubled form {doubled:.6f}."
+        )
+    sentence = f"The formula vvᴴ gives {derivative:.6f}."
+    if alike:
+        return f"{sentence} So does the doubled form, because vvᴴ is diagonal here."
+    return f"{sentence} The doubled form is off by {abs(doubled - derivative):.2g}."
 
 
 def descent(same, distance):
@@ -291,17 +351,17 @@ def descent(same, distance):
     """
     if not same:
         return ""
-    elsewhere = [name for name in same if not same[name]]
-    if not elsewhere:
-        return "All descents end at the same matrix: the gradient is diagonal here."
-    together = [name for name in same if same[name]]
-    farther = all(distance[name] > distance["symmetric"] for name in elsewhere)
 
     def quoted(names):
         return listing([f"“{name}”" for name in names])
 
+    elsewhere = [name for name in same if not same[name]]
+    if not elsewhere:
+        return "All descents end at the same matrix, to a millionth of the way."
+    together = quoted(name for name in same if same[name])
+    farther = all(distance[name] > distance["symmetric"] for name in elsewhere)
     return (
-        f"The same matrix is reached by {quoted(together)}. Elsewhere "
-        f"{'ends' if len(elsewhere) == 1 else 'end'} {quoted(elsewhere)}"
+        f"{together} end at the same matrix; {quoted(elsewhere)} "
+        f"{'ends' if len(elsewhere) == 1 else 'end'} elsewhere"
         f"{', farther from the start.' if farther else '.'}"
     )

@@ -47,7 +47,8 @@ class Printed:
     matrix : str
         Name in `MATRICES`.
     quantity : str
-        ``"singular values"`` or ``"gradient"``.
+        ``"singular values"``, ``"gradient of the nuclear norm"`` or
+        ``"gradient of the smallest eigenvalue"``.
     framework : str
         ``"autograd"``, ``"tensorflow"``, ``"torch"`` or ``"numpy"`` (an analytic formula).
     version : str
@@ -116,6 +117,8 @@ def _printed(matrix, quantity, framework, version, source, decimals, text, scien
 
 _BLOG = "tensorflowtutorial2020"
 _QUESTION = "stackoverflow2019"
+_NORM = "gradient of the nuclear norm"
+_SMALLEST = "gradient of the smallest eigenvalue"
 
 _FULL_RANK_GRADIENT = """
  0.6523  0.0744  0.159  -0.2673  0.6872
@@ -137,7 +140,7 @@ PRINTED = (
         "2.3617e+01 8.1995e+00 1.6554e-07 1.2132e-07 1.0287e-07", scientific=True,
     ),
     _printed(
-        "blog-rank-2", "gradient", "autograd", "", _BLOG, 4,
+        "blog-rank-2", _NORM, "autograd", "", _BLOG, 4,
         """
         -0.7682  0.3316  0.2661  0.297   0.3752
          0.412   0.7662  0.4684 -0.1456 -0.0505
@@ -147,7 +150,7 @@ PRINTED = (
         """,
     ),
     _printed(
-        "blog-rank-2", "gradient", "tensorflow", "", _BLOG, 4,
+        "blog-rank-2", _NORM, "tensorflow", "", _BLOG, 4,
         """
         -0.7078  0.4885  0.0953  0.2866  0.4112
          0.0401 -0.1484  0.6581  0.645  -0.3567
@@ -158,10 +161,10 @@ PRINTED = (
     ),
     _printed("blog-full-rank", "singular values", "autograd", "", _BLOG, 4, _FULL_RANK_VALUES),
     _printed("blog-full-rank", "singular values", "tensorflow", "", _BLOG, 4, _FULL_RANK_VALUES),
-    _printed("blog-full-rank", "gradient", "autograd", "", _BLOG, 4, _FULL_RANK_GRADIENT),
-    _printed("blog-full-rank", "gradient", "tensorflow", "", _BLOG, 4, _FULL_RANK_GRADIENT),
+    _printed("blog-full-rank", _NORM, "autograd", "", _BLOG, 4, _FULL_RANK_GRADIENT),
+    _printed("blog-full-rank", _NORM, "tensorflow", "", _BLOG, 4, _FULL_RANK_GRADIENT),
     _printed(
-        "stack-overflow", "gradient", "numpy", "", _QUESTION, 3,
+        "stack-overflow", _SMALLEST, "numpy", "", _QUESTION, 3,
         """
          0.312 -0.204 -0.398 -0.12
         -0.204  0.133  0.26   0.079
@@ -170,7 +173,7 @@ PRINTED = (
         """,
     ),
     _printed(
-        "stack-overflow", "gradient", "torch", "1.0.1", _QUESTION, 3,
+        "stack-overflow", _SMALLEST, "torch", "1.0.1", _QUESTION, 3,
         """
         0.312 -0.407 -0.797 -0.241
         0.     0.133  0.52   0.157
@@ -179,7 +182,7 @@ PRINTED = (
         """,
     ),
     _printed(
-        "stack-overflow", "gradient", "tensorflow", "1.14.0", _QUESTION, 3,
+        "stack-overflow", _SMALLEST, "tensorflow", "1.14.0", _QUESTION, 3,
         """
          0.312  0.     0.     0.
         -0.407  0.133  0.     0.
@@ -198,7 +201,8 @@ def find(matrix, quantity):
     matrix : str or None
         Name in `MATRICES`; None (no published matrix) finds nothing.
     quantity : str
-        ``"singular values"`` or ``"gradient"``.
+        ``"singular values"``, ``"gradient of the nuclear norm"`` or
+        ``"gradient of the smallest eigenvalue"``.
 
     Returns
     -------

@@ -66,6 +66,8 @@ class GeneralisedGradient:
     rank : int
         How many singular values lie outside the zero cluster; k for ``"eigh"``, where zero is a
         value like any other.
+    rtol : float
+        Values this close, relative to the largest, count as equal, and as zero.
     rounding : float
         Frobenius norm of the rounding errors that the dtype of the matrix brings into any answer,
         however good the condition: ``8 max(m, n) · eps · max|w|``.
@@ -81,6 +83,7 @@ class GeneralisedGradient:
     right: np.ndarray
     clusters: list
     rank: int
+    rtol: float
     rounding: float
     tolerance: float
 
@@ -143,13 +146,14 @@ class GeneralisedGradient:
         return Membership(excess <= tolerance, excess, where, tolerance)
 
     def name(self, cluster):
-        """Name the values of a cluster, as ``"σ₃ … σ₅"``."""
+        """Name the values of a cluster, as ``"σ₃ to σ₅"``."""
         symbol = "λ" if self.problem == "eigh" else "σ"
         first, last = (
             symbol + str(i).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
             for i in (cluster.start + 1, cluster.stop)
         )
-        return first if first == last else f"{first} … {last}"
+        joint = " and " if cluster.stop - cluster.start == 2 else " to "
+        return first if first == last else first + joint + last
 
     @property
     def reason(self):
@@ -157,15 +161,18 @@ class GeneralisedGradient:
         if self.differentiable:
             return f"f is differentiable at this matrix: {self._why_differentiable}."
         causes = [
-            f"{self.name(c)} {'is' if c.stop - c.start == 1 else 'are'} zero within the "
-            "tolerance, with weights that are not"
+            f"{self.name(c)} {'is' if c.stop - c.start == 1 else 'are'} zero, and f depends on "
+            + ("it" if c.stop - c.start == 1 else "them")
             if self._is_zero(c)
-            else f"{self.name(c)} are equal within the tolerance, with unequal weights"
+            else f"{self.name(c)} are equal, and f treats them differently"
             for c in self._undecided
         ]
         if len(causes) > 3:
             causes = [*causes[:2], f"the same holds for {len(causes) - 2} further clusters"]
-        return f"f is not differentiable at this matrix: {'; '.join(causes)}."
+        return (
+            f"f is not differentiable at this matrix: to a relative tolerance of {self.rtol:.1e}, "
+            f"{'; '.join(causes)}."
+        )
 
     @property
     def _why_differentiable(self):
@@ -174,12 +181,12 @@ class GeneralisedGradient:
         if len(self.values) == 1:
             among, nonzero = f"there is one {kind} only", "it is not zero"
         else:
-            among = "equal values carry equal weights" if tied else f"no two {kind}s are equal"
+            among = f"f treats equal {kind}s alike" if tied else f"no two {kind}s are equal"
             nonzero = "none is zero"
         if self.problem == "eigh":
             return among
         full = self.rank == len(self.values)
-        return f"{among} and {nonzero if full else 'what is zero weighs 0'}"
+        return f"{among} and {nonzero if full else 'f does not depend on what is zero'}"
 
 
 def _block_excess(block, weights):
@@ -256,7 +263,7 @@ def eigvalsh(matrix, weights, *, rtol=None):
     groups = spectrum.clusters(values, rtol)
     rounding, tolerance = _errors(values, weights, groups, unit, singular=False)
     return GeneralisedGradient(
-        "eigh", values, weights, vectors, vectors, groups, len(values), rounding, tolerance
+        "eigh", values, weights, vectors, vectors, groups, len(values), rtol, rounding, tolerance
     )
 
 
@@ -284,5 +291,5 @@ def svdvals(matrix, weights, *, rtol=None):
     groups = spectrum.clusters(values, rtol)
     rounding, tolerance = _errors(values, weights, groups, unit, singular=True)
     return GeneralisedGradient(
-        "svd", values, weights, left, vh.conj().T, groups, rank, rounding, tolerance
+        "svd", values, weights, left, vh.conj().T, groups, rank, rtol, rounding, tolerance
     )

@@ -37,6 +37,15 @@ class Judgement:
     allowed: float
     also: tuple = ()
 
+    @property
+    def decided(self):
+        """Whether the verdict means anything.
+
+        Where rounding errors alone may change the answer by half its norm or more, being within
+        them does not.
+        """
+        return self.verdict in ("wrong", "not finite") or self.allowed < 0.5
+
 
 def judge(gradient, valid, *, tolerance=None):
     """Judge a gradient of a weighted spectral sum.

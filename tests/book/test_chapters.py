@@ -55,7 +55,7 @@ SVD_MATRICES = {
 
 
 SVD_CASES = [(name, "float32") for name in SVD_MATRICES]
-SVD_CASES += [(name, "float64") for name in ("rank-1", "wide", "complex")]
+SVD_CASES += [(name, "auto") for name in ("rank-1", "wide", "complex")]
 
 
 @pytest.mark.parametrize(("name", "dtype"), SVD_CASES)
@@ -77,13 +77,22 @@ def test_svd_example_with_other_matrices(name, dtype, tmp_path):
     assert ("f has a kink here" in text) == (not full)
     assert ("has full rank" in facts["orthogonality"]) == full
     assert ("all of its singular values are 1, to" in facts["orthogonality"]) == (not full)
-    assert "post's: it printed nothing" in text
+    assert "post's: there is nothing to compare with" in text
+    # A matrix of float64 is computed in float64, unless the reader says otherwise.
+    double = "float64" if name != "complex" else "complex128"
+    assert (facts["dtype"] == double) == (dtype == "auto")
+    assert ("computes in double precision whatever it is given" in text) == (dtype == "float32")
     assert facts["digits"] == []
     slopes = np.array(facts["slopes"])
     assert slopes[:, 0] == pytest.approx(slopes[:, 1], abs=1e-4)
     # Whatever the page was given, the post's second matrix has its one answer.
     assert facts["full_rank"][:4] == ["agrees"] * 4
     assert all("meets every printed digit" in sentence for sentence in facts["full_rank"][4:])
+    titles = {n.split()[0]: answer for n, answer in facts["complex"].items()}
+    assert titles == {
+        n: ["agrees", n in ("autograd", "JAX")]
+        for n in ("autograd", "PyTorch", "TensorFlow", "JAX")
+    }
 
 
 def rotated(values):
@@ -99,7 +108,7 @@ def test_svd_example_where_no_step_shows_the_slope(tmp_path):
     assert facts["differentiable"]
     assert set(facts["verdicts"].values()) == {"agrees"}
     assert "The two slopes are opposite, as a gradient requires. The finite differences" in text
-    assert "as far as rounding errors let one tell" in text
+    assert "as far as that can be told" in text
 
 
 def test_eigh_example_at_a_near_tie(tmp_path):
@@ -111,7 +120,7 @@ def test_eigh_example_at_a_near_tie(tmp_path):
     forms = {n.split()[0]: conventions for n, conventions in facts["conventions"].items()}
     assert forms["PyTorch"] == forms["JAX"] == ["symmetric"]
     assert forms["TensorFlow"] == forms["autograd"] == ["lower"]
-    assert "as far as rounding errors let one tell" in text
+    assert "as far as that can be told" in text
     assert "No descent" in text
     off = abs(np.subtract(*facts["derivative"]))
     assert ("the nearest other eigenvalue is only" in text) == (off > 1e-4)
@@ -119,7 +128,7 @@ def test_eigh_example_at_a_near_tie(tmp_path):
 
 def test_svd_example_as_published(tmp_path):
     facts, _, cells = execute("svd_example", tmp_path)
-    assert facts["name"] == "blog-rank-2"
+    assert (facts["name"], facts["dtype"]) == ("blog-rank-2", "float32")
     assert (facts["rank"], facts["differentiable"]) == (2, False)
     assert set(facts["verdicts"].values()) == {"subgradient"}
     assert len(facts["verdicts"]) == 6
@@ -140,9 +149,32 @@ def test_the_sentence_about_printed_digits_follows_the_precision(tmp_path):
     assert all("differs from the printed" in sentence for sentence in about_tensorflow)
 
 
+def test_a_gradient_printed_for_another_function_is_not_compared(tmp_path):
+    """The question prints gradients of an eigenvalue; this chapter is about singular values."""
+    facts, text, _ = execute("svd_example", tmp_path, matrix="stack-overflow")
+    assert (facts["name"], facts["dtype"]) == ("stack-overflow", "float64")
+    assert not [n for n in facts["verdicts"] if "printed" in n]
+    assert "there is nothing to compare with" in text
+
+
+def test_where_anything_would_pass_there_is_no_verdict(tmp_path):
+    np.save(tmp_path / "my.npy", rotated([1.0, 1.0 + 1e-14, 2.0, 3.0]))
+    _, text, cells = execute("eigh_example", tmp_path, matrix="my.npy")
+    assert "There is no verdict on any of them: at this matrix rounding errors alone" in text
+    assert "undecided" in str(cells)
+    assert "return the gradient" not in text
+
+
+def test_nearly_diagonal_is_not_called_diagonal(tmp_path):
+    _, text, _ = execute("eigh_example", tmp_path, matrix="[[1, 1e-9], [1e-9, 2]]")
+    assert "The doubled form is off by" in text
+    assert "is diagonal here" not in text
+
+
 def test_svd_example_with_the_other_published_matrix(tmp_path):
     facts, text, _ = execute("svd_example", tmp_path, matrix="blog-full-rank")
     assert facts["differentiable"]
+    assert facts["dtype"] == "float32"
     assert set(facts["verdicts"].values()) == {"agrees"}
     assert len(facts["digits"]) == 4
     assert all("meets every printed digit" in sentence for sentence in facts["digits"])
@@ -196,7 +228,8 @@ def test_eigh_example_with_other_matrices(name, tmp_path):
         assert {n for n, s in facts["same"].items() if s} == (
             set(facts["same"]) if diagonal else alike
         )
-        gap = np.abs(np.delete(values, k) - values[k]).min(initial=np.abs(values).max())
+        others = np.delete(values, k)
+        gap = np.abs(others - values[k]).min() if others.size else np.abs(values[k])
         assert facts["distance"]["symmetric"] == pytest.approx(gap / 4, rel=1e-4)
         assert max(facts["missed"].values()) < 1e-4 * gap
         assert ("farther from the start" in facts["descent"]) == (not diagonal)
@@ -205,7 +238,7 @@ def test_eigh_example_with_other_matrices(name, tmp_path):
         assert slopes["lower"] == pytest.approx(slopes["symmetric"], abs=1e-5)
         assert slopes["upper"] == pytest.approx(slopes["symmetric"], abs=1e-5)
         assert facts["derivative"][0] == pytest.approx(facts["derivative"][1], abs=1e-4)
-        assert ("all forms coincide" in text) == diagonal
+        assert ("So does the doubled form" in text) == diagonal
     else:
         assert "No descent" in text
 
