@@ -28,7 +28,10 @@ def test_parse(type_, text, value):
 
 @pytest.mark.parametrize(
     ("type_", "text"),
-    [("int", "x"), ("int", "1.5"), ("int", "true"), ("float", "NaN x"), ("list", "1")],
+    [
+        *(("int", "x"), ("int", "1.5"), ("int", "true"), ("float", "NaN x"), ("list", "1")),
+        ("list", "[" * 100_000),
+    ],
 )
 def test_parse_refuses(type_, text):
     with pytest.raises(book.InputError, match=f"parameter p: must be of type {type_}, not"):
@@ -38,7 +41,7 @@ def test_parse_refuses(type_, text):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"matrix": "[[1, 2], [3, 4]]"}, "row 1, column 2: holds 2 and its mirror image 3"),
+        ({"matrix": "[[1, 2], [3, 4]]"}, "row 1, column 2: holds 2.0, and its mirror image is 3.0"),
         ({"matrix": "[[1, 2, 3]]"}, "is 1 × 3"),
         ({"eigenvalue": 4}, "choose from -4 to 3"),
         ({"matrix": "blog-rank"}, "did you mean blog-rank-2?"),
@@ -68,6 +71,21 @@ def test_a_folder_that_is_not_ours_is_not_replaced(tmp_path):
         book._require_ours(link)
 
 
+def test_two_dots_do_not_lead_to_a_folder_that_is_not_ours(tmp_path, monkeypatch):
+    """As long as new is not there, new/../thesis is not there either."""
+    monkeypatch.chdir(tmp_path)
+    Path("thesis").mkdir()
+    Path("thesis", "work.tex").write_text("years of work", encoding="utf-8")
+    with pytest.raises(book.InputError, match="holds files that are not a rendered book"):
+        book.report("[[1]]", chapter="svd_example", output="new/../thesis")
+    assert os.listdir() == ["thesis"]
+
+
+def test_names_made_from_a_long_name_are_short():
+    assert len(book._stem("x" * 240 + ".csv").encode()) < 100
+    assert len(book._stem("ü" * 120 + ".csv").encode()) <= 200
+
+
 @pytest.mark.parametrize("output", ["/proc/x/y", "/dev/null/x"])
 def test_a_place_that_cannot_be_written_is_refused(output):
     with pytest.raises(book.InputError, match=r"cannot be written .*; name another folder"):
@@ -84,6 +102,35 @@ def test_publishing_replaces_the_old_pages_as_a_whole(tmp_path):
     assert sorted(os.listdir(output)) == [book.MARK, "new.html"]
     assert sorted(os.listdir(tmp_path)) == ["book"]
     book._require_ours(output)
+
+
+def test_publishing_that_is_stopped_leaves_the_old_pages(tmp_path, monkeypatch):
+    output, pages = tmp_path / "book", tmp_path / "pages"
+    pages.mkdir()
+    book._publish(pages, output, mark="old")
+    pages.mkdir()
+    rename = Path.rename
+
+    def stop(self, target):
+        if self.name == "new":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", stop)
+    with pytest.raises(KeyboardInterrupt):
+        book._publish(pages, output, mark="new")
+    assert (output / book.MARK).read_text(encoding="utf-8") == "old"
+    assert os.listdir(tmp_path) == ["book"]
+
+
+def test_a_folder_that_was_filled_meanwhile_is_not_replaced(tmp_path):
+    output, pages = tmp_path / "book", tmp_path / "pages"
+    pages.mkdir()
+    output.mkdir()
+    (output / "thesis.tex").write_text("years of work", encoding="utf-8")
+    with pytest.raises(book.InputError, match="holds files"):
+        book._publish(pages, output, mark="new")
+    assert os.listdir(output) == ["thesis.tex"]
 
 
 def test_a_failure_names_the_cell_and_the_exception(tmp_path):
@@ -103,6 +150,8 @@ def test_a_failure_names_the_cell_and_the_exception(tmp_path):
     kept.write_text(json.dumps({"cells": cells}), encoding="utf-8")
     assert book._failure(kept, "") == f"cell 2: ZeroDivisionError: division by (kept: {kept})"
     assert book._failure(tmp_path / "none.ipynb", "a\nDead kernel\n") == "Dead kernel"
+    kept.write_text("", encoding="utf-8")
+    assert book._failure(kept, "Killed") == "Killed"
 
 
 def test_the_key_of_a_chapter_changes_with_its_source(tmp_path):
@@ -112,3 +161,18 @@ def test_the_key_of_a_chapter_changes_with_its_source(tmp_path):
     assert book._chapter_key(chapter) == first
     chapter.write_text("2", encoding="utf-8")
     assert book._chapter_key(chapter) != first
+
+
+def test_the_key_of_a_chapter_changes_with_the_lock_and_the_package(tmp_path, monkeypatch):
+    chapter, lock, package = (tmp_path / name for name in ("c.ipynb", "requirements.lock", "p"))
+    package.mkdir()
+    module = package / "module.py"
+    for path in (chapter, lock, module):
+        path.write_text("1", encoding="utf-8")
+    monkeypatch.setattr(book, "root", lambda: tmp_path)
+    monkeypatch.setattr(book, "__file__", str(package / "book.py"))
+    keys = [book._chapter_key(chapter)]
+    for path in (lock, module):
+        path.write_text("2", encoding="utf-8")
+        keys.append(book._chapter_key(chapter))
+    assert len(set(keys)) == 3

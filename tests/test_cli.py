@@ -27,10 +27,23 @@ BAD = {
         *("report", "stack-overflow", "-p", "eigenvalue", "one"),
     ],
     "there is no number 9 among 4": ["report", "stack-overflow", "-p", "eigenvalue", "9"],
-    "holds 2 and its mirror image 3": ["report", "[[1,2],[3,4]]", "--chapter", "eigh_example"],
+    "holds 2.0, and its mirror image is 3.0": [
+        "report",
+        "[[1,2],[3,4]]",
+        "--chapter",
+        "eigh_example",
+    ],
     "use float32, float64": ["report", "blog-rank-2", "-p", "dtype", "half"],
     "name another folder with --output": ["report", "[[1]]", "--output", "/dev/null/x"],
     "line 1, column 1": ["report", "header.csv"],
+    "parameter matrix: given twice": ["report", "blog-rank-2", "-p", "matrix", "[[1]]"],
+    "not a name in UTF-8; rename the file": ["report", b"\xff.csv"],
+    "eigenvalue: must be of type int, not '[[[[": [
+        *("report", "stack-overflow", "-p", "eigenvalue", "[" * 100_000),
+    ],
+    "is the folder in which this runs": ["report", "[[1]]", "--output", "."],
+    "File name too long": ["report", "[[1]]", "--output", "x" * 300],
+    "too large to be squared": ["report", "[[1.7e308]]"],
 }
 
 
@@ -42,6 +55,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(message, tmp_path):
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("spectralgrad: ")
+    assert len(done.stderr) < 1000
     assert done.stdout == ""
     assert [p.name for p in tmp_path.iterdir()] == ["header.csv"]
 
@@ -55,9 +69,18 @@ def test_help(arguments):
     assert "spectralgrad" in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["build", "--jobs", "0"], ["report"]])
-def test_misuse_has_status_2(arguments):
-    assert run(*arguments).returncode == 2
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *([], ["nonsense"], ["build", "--jobs", "0"], ["build", "--jobs", "x"]),
+        *(["report"], ["report", "-x.csv"], ["report", "[[1]]", "-p", "dtype"]),
+    ],
+)
+def test_misuse_is_one_line(arguments):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.rstrip().endswith("--help")
 
 
 @pytest.mark.parametrize("arguments", [["report", "nofile.csv"], ["report", "[[1,2],[3]]"]])

@@ -64,12 +64,21 @@ def test_dtype_and_stacks(rng):
     assert gradient[2] == pytest.approx(eigen.weighted_sum_gradient(stack[2], weights[2]))
 
 
+def test_integers_are_lifted():
+    gradient = eigen.weighted_sum_gradient([[2, 1], [1, 2]], [1, 0])
+    assert gradient == pytest.approx(np.array([[0.5, -0.5], [-0.5, 0.5]]))
+
+
 @pytest.mark.parametrize(("index", "place"), [(0, 0), (2, 2), (-1, 2), (-3, 0)])
 def test_select(index, place):
     assert eigen.select(index, 3).tolist() == [float(i == place) for i in range(3)]
 
 
-@pytest.mark.parametrize("index", [3, -4, 1.0, "0", None])
+def test_select_takes_the_integers_of_numpy():
+    assert eigen.select(np.int64(1), 3).tolist() == [0.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("index", [3, -4, 1.0, "0", None, True, 10**3000])
 def test_select_refuses(index):
     with pytest.raises(ValueError, match="choose from -3 to 2"):
         eigen.select(index, 3)

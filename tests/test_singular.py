@@ -89,3 +89,17 @@ def test_precision_of_the_matrix_decides_its_rank():
     assert singular.rank_split(nearly).rank == 2
     assert singular.rank_split(nearly.astype(np.float32)).rank == 1
     assert singular.rank_split(nearly, rtol=1e-6).rank == 1
+
+
+def test_integers_are_lifted():
+    gradient = singular.weighted_sum_gradient([[2, 0], [0, 1]], [1, 3])
+    assert gradient == pytest.approx(np.diag([1.0, 3.0]))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_split_is_oriented_whatever_the_library_returns(sign):
+    matrix = np.diag([3.0, 2.0, 0.0, 0.0])
+    matrix[0] *= sign
+    split = singular.rank_split(matrix)
+    u, v = np.hstack([split.u1, split.u0]), np.hstack([split.v1, split.v0])
+    assert np.linalg.det(u) * np.linalg.det(v) == pytest.approx(1)

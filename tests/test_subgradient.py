@@ -162,10 +162,56 @@ def test_membership_says_where_it_fails():
     too_far = valid.contains(np.diag([1.5, -0.5, 0.0]))
     assert (too_far.where, too_far.inside) == ("the block of λ₁ and λ₂", False)
     assert too_far.excess == pytest.approx(0.5)
+    # The distance is √2/2: this bounds it from below.
     wrong_trace = valid.contains(np.diag([0.5, 0.25, 0.0]))
-    assert wrong_trace.excess == pytest.approx(0.25)
+    assert wrong_trace.excess == pytest.approx(0.25 / np.sqrt(2))
     skew = valid.contains([[0.5, 0.2, 0], [-0.2, 0.5, 0], [0, 0, 0]])
     assert skew.excess == pytest.approx(0.2 * np.sqrt(2))
+
+
+@given(seeds, singular_values, st.booleans())
+def test_what_lies_within_the_tolerance_belongs(seed, values, is_complex):
+    """A member plus something of norm t is at most t away, so that its excess is no more."""
+    rng, matrix, weights = svd_case(seed, values, 1, is_complex)
+    valid = subgradient.svdvals(matrix, weights, rtol=1e-9)
+    t = 10.0 ** rng.uniform(-3, 1)
+    move = random_matrix(rng, *matrix.shape, is_complex=is_complex)
+    moved = valid.minimum_norm + t * move / np.linalg.norm(move)
+    assert valid.contains(moved).excess <= t * (1 + 1e-9) + 1e-12
+
+
+def test_the_excess_is_the_distance_where_all_values_are_scaled():
+    valid = subgradient.svdvals(np.zeros((4, 4)), np.ones(4))
+    assert valid.contains(1.5 * np.eye(4)).excess == pytest.approx(np.linalg.norm(0.5 * np.eye(4)))
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 1.0, 1.0], 1.0])
+@pytest.mark.parametrize("of", [subgradient.eigvalsh, subgradient.svdvals])
+def test_the_wrong_number_of_weights_is_refused(of, weights):
+    with pytest.raises(ValueError, match="give 2 of them"):
+        of(np.eye(2), weights)
+
+
+@pytest.mark.parametrize("n", [2, 8, 50])
+def test_the_tolerance_is_no_larger_than_the_condition_asks(n):
+    """For a perfect condition, rounding errors and nothing more."""
+    valid = subgradient.svdvals(np.eye(n), np.ones(n))
+    assert valid.tolerance <= 50 * n * np.finfo(float).eps
+    assert subgradient.svdvals(np.diag([1.0, 1e-9]), np.ones(2)).tolerance < 1e-5
+
+
+def test_null_vectors_and_sums_count_in_the_tolerance():
+    def tolerance(matrix, weights):
+        return subgradient.svdvals(np.array(matrix), weights).tolerance
+
+    # A wide matrix has null vectors, which the smallest value tells from the others.
+    square, wide = [[1.0, 0], [0, 1e-6]], [[1.0, 0, 0], [0, 1e-6, 0]]
+    for matrix in (square, wide):
+        assert tolerance(matrix, [0, 1]) > 1e6 * np.finfo(float).eps
+    # A single value has no sum with another: only the null vectors are left.
+    assert tolerance([[1e-6, 0.0]], [1]) == pytest.approx(tolerance([[1.0, 0.0]], [1]))
+    # σ + σ, where no difference and no null vector contributes.
+    assert tolerance([[1.0, 0], [0, 1e-6]], [1, 1]) > 1e5 * tolerance(np.eye(2), [1, 1])
 
 
 def test_what_is_not_finite_does_not_belong():

@@ -63,6 +63,24 @@ def test_what_is_neither_symmetric_nor_triangular_is_not_recognised():
     assert symmetric.recognise([[1.0, 2.0], [3.0, 4.0]], tolerance=1e-12) == ()
 
 
+@pytest.mark.parametrize("factor", [3, 100])
+def test_require_hermitian_takes_rounding_errors_only(factor):
+    matrix = np.array([[1.0, 0.5], [0.5, 1.0]])
+    matrix[0, 1] += 2 * np.finfo(float).eps
+    symmetric.require_hermitian(matrix)
+    matrix[0, 1] += factor * np.finfo(float).eps
+    with pytest.raises(MatrixError):
+        symmetric.require_hermitian(matrix)
+
+
+def test_integers_are_lifted():
+    assert symmetric.require_hermitian([[2, 1], [1, 2]]).dtype == float
+
+
+def test_the_hermitian_part_does_not_overflow():
+    assert symmetric.hermitian_part(np.array([[1.7e308]])) == 1.7e308
+
+
 def test_require_hermitian_averages_rounding_errors():
     matrix = np.array([[1.0, 0.1], [0.1 + 1e-17, 2.0]])
     assert np.array_equal(symmetric.require_hermitian(matrix), symmetric.hermitian_part(matrix))
@@ -74,10 +92,11 @@ def test_require_hermitian_averages_rounding_errors():
         (np.ones((2, 3)), "my.csv: is 2 × 3;"),
         (
             np.array([[1.0, 2.0], [2.5, 1.0]]),
-            "my.csv: row 1, column 2: holds 2 and .* 2.5; .* symm",
+            "my.csv: row 1, column 2: holds 2.0, and its mirror image is 2.5; .* symm",
         ),
-        (np.array([[1.0, 2j], [2j, 1.0]]), "make the matrix Hermitian"),
-        (np.array([[1.0 + 1j]]), "row 1, column 1"),
+        (np.array([[1, 2], [2.00000001, 1]]), "is 2.00000001"),
+        (np.array([[1.0, 2j], [2j, 1.0]]), "not the conjugate; make the matrix Hermitian"),
+        (np.array([[1.0 + 1j]]), "row 1, column 1: holds .*, but the diagonal .* is real"),
     ],
 )
 def test_require_hermitian_names_the_place(matrix, message):

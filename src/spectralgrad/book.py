@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import reprlib
 import shutil
 import signal
 import subprocess
@@ -99,11 +100,11 @@ class Parameter:
             return text
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if type(value).__name__ != self.type:
             raise InputError(
-                f"parameter {self.name}: must be of type {self.type}, not {text!r}; "
+                f"parameter {self.name}: must be of type {self.type}, not {reprlib.repr(text)}; "
                 f"the default is {self.default!r}"
             )
         return value
@@ -207,7 +208,8 @@ def _ended(process):
 def _failure(executed, output):
     """What went wrong, in one line."""
     cells = []
-    if executed.is_file():
+    # A process that is killed may leave no notebook, or half of one.
+    with contextlib.suppress(OSError, ValueError):
         cells = json.loads(executed.read_text(encoding="utf-8"))["cells"]
     # Papermill puts a note of its own before the cell that failed and at the top.
     cells = [c for c in cells if "papermill-error-cell-tag" not in c["metadata"].get("tags", ())]
@@ -261,7 +263,9 @@ def _lay_out(source):
 def _publish(pages, output, mark):
     """Move a folder of pages into place; the old one stays until the new one is whole."""
     (pages / MARK).write_text(mark, encoding="utf-8")
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as aside:
+    # Once more: it may have been filled since.
+    _require_ours(output)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".spectralgrad-") as aside:
         fresh = Path(aside, "new")
         shutil.move(pages, fresh)
         old = Path(aside, "old")
@@ -274,22 +278,26 @@ def _publish(pages, output, mark):
                 old.rename(output)
 
 
+def _absolute(path):
+    """Path without "..", which would lead elsewhere once a folder on the way is made."""
+    return Path(os.path.abspath(path))
+
+
 def _require_ours(output):
     """Refuse a folder that cannot be written, or that this program did not make."""
-    if output.is_symlink() or (output.exists() and not output.is_dir()):
-        raise InputError(f"{output}: is not a folder; name another with --output")
-    if output.is_dir() and any(output.iterdir()) and not (output / MARK).is_file():
-        raise InputError(
-            f"{output}: holds files that are not a rendered book; name another folder with --output"
-        )
+    mend = "name another folder with --output"
+    if Path.cwd().is_relative_to(output):
+        raise InputError(f"{output}: is the folder in which this runs, or holds it; {mend}")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
+        if output.is_symlink() or (output.exists() and not output.is_dir()):
+            raise InputError(f"{output}: is not a folder; {mend}")
+        if output.is_dir() and any(output.iterdir()) and not (output / MARK).is_file():
+            raise InputError(f"{output}: holds files that are not a rendered book; {mend}")
         with tempfile.TemporaryFile(dir=output.parent):
             pass
     except OSError as error:
-        raise InputError(
-            f"{output}: cannot be written ({error.strerror}); name another folder with --output"
-        ) from error
+        raise InputError(f"{output}: cannot be written ({error.strerror}); {mend}") from error
 
 
 def _digest(*parts):
@@ -345,7 +353,7 @@ def build(output=None, jobs=None):
         If a chapter fails or the pages cannot be rendered; the folder is as it was.
     """
     book = root()
-    output = Path(output or book / "_build" / "html").absolute()
+    output = _absolute(output or book / "_build" / "html")
     _require_ours(output)
     executed = book / "_build" / "executed"
     executed.mkdir(parents=True, exist_ok=True)
@@ -421,6 +429,10 @@ def report(matrix, *, chapter=None, given=(), output=None):
     BookError
         If the chapter fails or the page cannot be rendered.
     """
+    try:
+        matrix.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{matrix!a}: not a name in UTF-8; rename the file") from error
     chapter = chapter or _fitting_chapter(matrix)
     known = chapters()
     if chapter not in known:
@@ -428,7 +440,7 @@ def report(matrix, *, chapter=None, given=(), output=None):
     notebook = json.loads(known[chapter].read_text(encoding="utf-8"))
     values = _values(parameters(notebook), [("matrix", matrix), *given], chapter)
     check_input(notebook, values)
-    output = Path(output or f"{_stem(matrix)}-report").absolute()
+    output = _absolute(output or f"{_stem(matrix)}-report")
     _require_ours(output)
 
     with tempfile.TemporaryDirectory(prefix="spectralgrad-") as scratch:
@@ -473,13 +485,15 @@ def _values(known, given, chapter):
             raise InputError(
                 f"unknown parameter {name!r} of chapter {chapter}; choose from {', '.join(known)}"
             )
+        if name in values:
+            raise InputError(f"parameter {name}: given twice; give it once")
         values[name] = known[name].parse(text)
     return values
 
 
 def _stem(matrix):
-    """Name for the files made from a matrix."""
-    return "matrix" if matrix.lstrip().startswith("[") else Path(matrix).stem
+    """Name for the files made from a matrix; with what is added, no longer than systems allow."""
+    return "matrix" if matrix.lstrip().startswith("[") else Path(matrix).stem[:50]
 
 
 def _unlink_chapters(path):

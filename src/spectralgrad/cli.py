@@ -1,13 +1,19 @@
 """The ``spectralgrad`` command."""
 
 import argparse
+import signal
 import sys
 
 from spectralgrad import __version__
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="spectralgrad",
         description="Which gradient is right? Re-execute the book with your own matrix.",
     )
@@ -32,7 +38,7 @@ def _parser():
         "matrix",
         metavar="MATRIX",
         help="a file (.csv .tsv .txt .npy .npz .json .mtx), a nested list as JSON, "
-        "or the name of a published matrix",
+        "or the name of a published matrix; after -- it may begin with a dash",
     )
     report.add_argument(
         "--chapter",
@@ -55,10 +61,13 @@ def _parser():
 
 
 def _positive(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a whole number of at least 1")
+    return int(text)
+
+
+def _interrupt(*_):
+    raise KeyboardInterrupt
 
 
 def main(arguments=None):
@@ -75,6 +84,10 @@ def main(arguments=None):
         0, or 1 where a chapter or the rendering failed, or 2 where the input is at fault.
     """
     options = _parser().parse_args(arguments)
+    # Whoever ends this program ends the chapters that it runs.
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(name) == signal.SIG_DFL:
+            signal.signal(name, _interrupt)
     # Imported here, so that --help answers at once.
     from spectralgrad import book
 

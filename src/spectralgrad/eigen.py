@@ -1,6 +1,11 @@
 """Gradients of the eigenvalues of Hermitian matrices, from theory."""
 
+import operator
+import reprlib
+
 import numpy as np
+
+from spectralgrad.matrices import as_inexact
 
 
 def eigvalsh_vjp(eigenvectors, eigenvalues_cotangent):
@@ -45,9 +50,10 @@ def weighted_sum_gradient(matrix, weights):
     Returns
     -------
     (..., n, n) numpy.ndarray
-        In the ``"symmetric"`` convention, in the dtype of the matrix.
+        In the ``"symmetric"`` convention, in the dtype of the matrix (float64 if that is not
+        inexact).
     """
-    matrix = np.asarray(matrix)
+    matrix = as_inexact(matrix)
     _, vectors = np.linalg.eigh(matrix)
     return eigvalsh_vjp(vectors, weights).astype(matrix.dtype, copy=False)
 
@@ -71,10 +77,15 @@ def select(index, n):
     ValueError
         If there is no such eigenvalue.
     """
-    if not isinstance(index, int) or not -n <= index < n:
+    try:
+        place = range(n)[operator.index(index)]
+    except (TypeError, IndexError):
+        place = None
+    if place is None or isinstance(index, bool | np.bool_):
         raise ValueError(
-            f"eigenvalue: there is no number {index!r} among {n}; choose from {-n} to {n - 1}"
+            f"eigenvalue: there is no number {reprlib.repr(index)} among {n}; "
+            f"choose from {-n} to {n - 1}"
         )
     weights = np.zeros(n)
-    weights[index] = 1.0
+    weights[place] = 1.0
     return weights

@@ -16,6 +16,9 @@ import numpy as np
 #: The largest matrix or stack accepted, in entries.
 MAX_ENTRIES = 2**24
 
+#: The largest entry of a matrix lies between these, so that nobody's squares overflow.
+RANGE = (1e-150, 1e150)
+
 _DTYPES = ("float32", "float64", "complex64", "complex128")
 _INLINE = "the matrix given inline"
 _COMPLEX_HINT = 'complex ones as "1+2j"'
@@ -41,8 +44,8 @@ def load(source, *, dtype=None, stack=False):
 
         A file is read by its suffix, in either case. ``.csv`` (commas), ``.tsv`` (tabs) and
         ``.txt`` (white space or commas) are UTF-8, a row per line; blank lines and lines that
-        start with ``#`` are skipped. ``.npy``, ``.npz`` (of one array), ``.json`` (a nested list)
-        and ``.mtx`` (Matrix Market, dense or sparse) are the others.
+        start with ``#`` or ``%`` are skipped. ``.npy``, ``.npz`` (of one array), ``.json`` (a
+        nested list) and ``.mtx`` (Matrix Market, dense or sparse) are the others.
 
         In text a complex number is written ``1+2j`` or ``1+2i``, in JSON and nested lists as a
         string, ``"1+2j"``: a pair ``[re, im]`` would turn the matrix into a stack.
@@ -63,8 +66,8 @@ def load(source, *, dtype=None, stack=False):
     Raises
     ------
     MatrixError
-        If `source` is no such matrix, has more than `MAX_ENTRIES` entries or does not fit in
-        `dtype`.
+        If `source` is no such matrix, has more than `MAX_ENTRIES` entries, does not fit in
+        `dtype`, or has its largest entry outside `RANGE` (and is not zero).
     """
     label = _INLINE if _is_inline(source) else describe(source)
     try:
@@ -73,9 +76,27 @@ def load(source, *, dtype=None, stack=False):
         array = _read(source)
         _check_shape(array.shape, stack)
         _check_finite(array)
-        return _cast(array, dtype)
+        result = _cast(array, dtype)
+        _check_range(result)
+        return result
     except MatrixError as fault:
         raise MatrixError(f"{label}: {fault}") from None
+
+
+def as_inexact(array):
+    """Return an array in which one can compute: floating-point or complex, single or double.
+
+    Parameters
+    ----------
+    array : array_like
+
+    Returns
+    -------
+    numpy.ndarray
+        The array itself where it is one already; integers and nested lists give float64.
+    """
+    array = np.asarray(array)
+    return array.astype(np.result_type(array, np.float32), copy=False)
 
 
 def describe(source):
@@ -203,7 +224,9 @@ def _check_size(shape):
 def _check_kind(dtype):
     if dtype.kind not in "biufc":
         kind = "Python objects (pickled data is never read)" if dtype.hasobject else dtype.name
-        raise _fault(f"holds {kind}, not numbers", "convert it with .astype(float) and try again")
+        is_text = dtype.hasobject or dtype.kind in "SU"
+        mend = "convert it with .astype(float)" if is_text else "pass a plain array of numbers"
+        raise _fault(f"holds {kind}, not numbers", mend)
 
 
 def _check_finite(array):
@@ -211,6 +234,19 @@ def _check_finite(array):
     if not finite.all():
         index = np.unravel_index(np.argmin(finite), array.shape)
         raise _not_finite(_place(index, array.ndim), array[index])
+
+
+def _check_range(array):
+    parts = np.stack([np.abs(array.real), np.abs(array.imag)])
+    largest = float(parts.max())
+    smallest_allowed, largest_allowed = RANGE
+    if largest > largest_allowed or 0 < largest < smallest_allowed:
+        way = "down" if largest > 1 else "up"
+        raise _fault(
+            f"{largest:.2g} is its largest entry, too {'large' if way == 'down' else 'small'} to "
+            "be squared in a float64",
+            f"scale the matrix {way}: its gradients stay as they are",
+        )
 
 
 def _not_finite(place, value):
@@ -225,18 +261,25 @@ def _cast(array, dtype):
     target = f"complex{2 * bits}" if is_complex else f"float{bits}"
     with np.errstate(all="ignore"):
         result = np.array(array, dtype=target, order="C")
+    vanished = [
+        (new == 0) & (old != 0) for new, old in zip(_parts(result), _parts(array), strict=True)
+    ]
     for lost, size, way in (
         (~np.isfinite(result), "large", "down"),
-        ((result == 0) & (array != 0), "small", "up"),
+        (np.logical_or(*vanished), "small", "up"),
     ):
         if lost.any():
             index = np.unravel_index(np.argmax(lost), array.shape)
             mend = f"scale the matrix {way}"
             if bits == 32:
                 mend += f", or use {'complex128' if is_complex else 'float64'}"
-            what = f"{array[index]} is too {size} for {target}"
+            what = f"{array[index]!s} is too {size} for {target}"
             raise _fault(what, mend, _place(index, array.ndim))
     return result
+
+
+def _parts(array):
+    return array.real, array.imag
 
 
 # Arrays and nested lists
@@ -330,7 +373,8 @@ def _number(text):
         pass
     try:
         # Older NumPy saved 1-2j as 1+-2j.
-        return complex(re.sub(r"i(\)?)$", r"j\1", text.strip()).replace("+-", "-"))
+        text = re.sub(r"\s*([+-])\s*", r"\1", re.sub(r"[iIJ](\)?)$", r"j\1", text.strip()))
+        return complex(text.replace("+-", "-"))
     except ValueError:
         return None
 
@@ -348,7 +392,7 @@ def _from_json(text):
     except json.JSONDecodeError as error:
         raise _fault(
             f"not valid JSON ({error.msg})",
-            "write a nested list, such as [[1, 2], [3, 4]]",
+            f"write a nested list, such as [[1, 2], [3, 4]], {_COMPLEX_HINT}",
             f"line {error.lineno}, column {error.colno}",
         ) from None
     except RecursionError:
@@ -428,13 +472,13 @@ def _text(path):
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         what = f"not UTF-8 text (byte 0x{error.object[error.start]:02x})"
-        raise _fault(what, "save the file as UTF-8", f"line {line}") from None
+        raise _fault(what, "save the matrix as text in UTF-8", f"line {line}") from None
 
 
 def _read_table(path, split, separator):
     rows, first = [], 0
     for line, text in enumerate(io.StringIO(_text(path), newline=None), 1):
-        if not text.strip() or text.lstrip().startswith("#"):
+        if not text.strip() or text.lstrip().startswith(("#", "%")):
             continue
         try:
             cells = split(text)
@@ -449,7 +493,7 @@ def _read_table(path, split, separator):
             if value is None:
                 mend = f"write one number per cell, separated by {separator} ({_COMPLEX_HINT})"
                 if not rows:
-                    is_header = all(v is None for v in row)
+                    is_header = not any(re.search(r"\d", cell) for cell in cells)
                     mend = "remove the header row" if is_header else f"{mend}; no header row"
                 raise _fault(f"{_stood(cell)} is not a number", mend, place)
             raise _not_finite(place, value)
@@ -473,10 +517,15 @@ def _read_separated(delimiter, separator):
 
 
 def _read_txt(path):
-    # Two commas in a row stay an empty cell: a number is missing there.
-    return _read_table(
-        path, lambda text: re.split(r"\s*,\s*|\s+", text.strip()), "white space or commas"
-    )
+    def split(text):
+        text = text.strip()
+        # 1,5 2,5 is more likely two decimal commas than four numbers.
+        if "," in text and re.search(r"[^\s,]\s+[^\s,]", text):
+            raise csv.Error("both commas and white space between numbers, or decimal commas")
+        # Two commas in a row stay an empty cell: a number is missing there.
+        return re.split(r"\s*,\s*|\s+", text)
+
+    return _read_table(path, split, "white space or commas")
 
 
 def _read_json(path):
@@ -545,6 +594,8 @@ def _npy(file):
         raise _damaged(".npy", error, "numpy.save") from None
 
 
+# Entries given twice add up, and may overflow; that is checked at the end.
+@np.errstate(over="ignore")
 def _read_mtx(path):
     # Not scipy.io.mmread, which ends the whole process on some damaged files (SciPy 1.17).
     lines = enumerate(io.StringIO(_text(path), newline=None), 1)
@@ -573,7 +624,7 @@ def _read_mtx(path):
     width = 2 * is_coordinate + {"pattern": 0, "complex": 2}.get(field, 1)
     mirror = {"skew-symmetric": lambda z: -z, "hermitian": lambda z: z.conjugate()}
     matrix = np.zeros((rows, columns), dtype=complex if field == "complex" else float)
-    found = 0
+    found, sides = 0, set()
     for line, words in content:
         found += 1
         if len(words) != width or found > stored[0]:
@@ -592,7 +643,13 @@ def _read_mtx(path):
             if not math.isfinite(part):
                 raise _not_finite(f"line {line}", part)
         value = complex(*parts) if field == "complex" else parts[0]
-        # Entries given twice add up, as in SciPy.
+        if not is_general:
+            sides.add((i > j) - (i < j))
+            if {-1, 1} <= sides:
+                raise _mtx_fault(f"{symmetry}, but with entries on both sides", line)
+            if i == j and value != mirror.get(symmetry, lambda z: z)(value):
+                raise _mtx_fault(f"no {symmetry} matrix has this on its diagonal", line)
+        # As in SciPy.
         matrix[i, j] += value
         if not is_general and i != j:
             matrix[j, i] += mirror.get(symmetry, lambda z: z)(value)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spectralgrad import spectrum
+from spectralgrad.matrices import as_inexact
 
 
 def svdvals_vjp(u, vh, singular_values_cotangent):
@@ -48,9 +49,9 @@ def weighted_sum_gradient(matrix, weights):
     Returns
     -------
     (..., m, n) numpy.ndarray
-        In the dtype of the matrix.
+        In the dtype of the matrix (float64 if that is not inexact).
     """
-    matrix = np.asarray(matrix)
+    matrix = as_inexact(matrix)
     u, _, vh = np.linalg.svd(matrix, full_matrices=False)
     return svdvals_vjp(u, vh, weights).astype(matrix.dtype, copy=False)
 
@@ -111,7 +112,7 @@ def rank_split(matrix, *, rtol=None):
     RankSplit
         In float64 or complex128, whatever the dtype of the matrix.
     """
-    matrix = np.asarray(matrix)
+    matrix = as_inexact(matrix)
     rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
     u, values, vh = np.linalg.svd(matrix.astype(np.result_type(matrix, float)))
     v = vh.conj().T

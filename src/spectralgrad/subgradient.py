@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spectralgrad import spectrum, symmetric
+from spectralgrad.matrices import as_inexact
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Membership:
     inside : bool
         Whether `excess` is within `tolerance`.
     excess : float
-        Largest amount by which one of the conditions fails; 0 inside.
+        Largest amount by which one of the conditions fails; 0 inside. The Frobenius distance to
+        the set is at least this.
     where : str
         The condition that fails by most.
     tolerance : float
@@ -190,18 +192,23 @@ class GeneralisedGradient:
 
 
 def _block_excess(block, weights):
-    """How far a block is from Hermitian with eigenvalues majorised by the weights."""
+    """Bound from below how far a block is from Hermitian with eigenvalues majorised by weights."""
     skew = np.linalg.norm(block - block.conj().T) / 2
     eigenvalues = np.linalg.eigvalsh(symmetric.hermitian_part(block))[::-1]
-    partial = np.cumsum(eigenvalues) - np.cumsum(np.sort(weights)[::-1])
+    partial = _partial_excess(eigenvalues, np.sort(weights)[::-1])
     return float(max(skew, np.max(partial), abs(partial[-1])))
 
 
 def _zero_block_excess(block, weights):
-    """How far the singular values of a block are from weakly majorised by |weights|."""
+    """Bound from below how far a block is from singular values weakly majorised by |weights|."""
     singular_values = np.linalg.svd(block, compute_uv=False)
-    bound = np.cumsum(np.sort(np.abs(weights))[::-1])
-    return float(np.max(np.cumsum(singular_values) - bound, initial=0.0))
+    bounds = np.sort(np.abs(weights))[::-1]
+    return float(np.max(_partial_excess(singular_values, bounds), initial=0.0))
+
+
+def _partial_excess(values, bounds):
+    """Excess of the partial sums; j values can move their sum by √j times what they move."""
+    return np.cumsum(values - bounds) / np.sqrt(np.arange(1, len(values) + 1))
 
 
 def _errors(values, weights, groups, unit, *, singular):
@@ -233,12 +240,16 @@ def _quotients(operation, values, weights, where):
 
 def _prepare(matrix, weights, rtol):
     """Lift to double precision; tolerances stay those of the dtype that was given."""
-    matrix = np.asarray(matrix)
-    dtype = matrix.dtype if np.issubdtype(matrix.dtype, np.inexact) else np.dtype(float)
-    rtol = spectrum.default_rtol(matrix.shape, dtype) if rtol is None else rtol
+    matrix, weights = as_inexact(matrix), np.asarray(weights, dtype=float)
+    if weights.shape != (min(matrix.shape),):
+        raise ValueError(
+            f"weights of shape {weights.shape} for a matrix of shape {matrix.shape}; "
+            f"give {min(matrix.shape)} of them"
+        )
+    rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
     # The factor leaves room for what the libraries lose beyond the first rounding.
-    unit = 8 * max(matrix.shape) * float(np.finfo(dtype).eps)
-    return matrix.astype(np.result_type(dtype, float)), np.asarray(weights, dtype=float), rtol, unit
+    unit = 8 * max(matrix.shape) * float(np.finfo(matrix.dtype).eps)
+    return matrix.astype(np.result_type(matrix, float)), weights, rtol, unit
 
 
 def eigvalsh(matrix, weights, *, rtol=None):
@@ -257,6 +268,11 @@ def eigvalsh(matrix, weights, *, rtol=None):
     Returns
     -------
     GeneralisedGradient
+
+    Raises
+    ------
+    ValueError
+        If there are not as many weights as eigenvalues.
     """
     matrix, weights, rtol, unit = _prepare(matrix, weights, rtol)
     values, vectors = np.linalg.eigh(matrix)
@@ -283,6 +299,11 @@ def svdvals(matrix, weights, *, rtol=None):
     Returns
     -------
     GeneralisedGradient
+
+    Raises
+    ------
+    ValueError
+        If there are not as many weights as singular values.
     """
     matrix, weights, rtol, unit = _prepare(matrix, weights, rtol)
     left, values, vh = np.linalg.svd(matrix)

@@ -13,7 +13,7 @@ part of G counts, so that many arrays G say the same. Three of them are in use:
 
 import numpy as np
 
-from spectralgrad.matrices import MatrixError
+from spectralgrad.matrices import MatrixError, as_inexact
 
 CONVENTIONS = ("symmetric", "lower", "upper")
 
@@ -30,8 +30,8 @@ def hermitian_part(matrix):
     (..., n, n) numpy.ndarray
         Same dtype.
     """
-    matrix = np.asarray(matrix)
-    return (matrix + np.conj(np.swapaxes(matrix, -1, -2))) / 2
+    half = np.asarray(matrix) / 2
+    return half + np.conj(np.swapaxes(half, -1, -2))
 
 
 def convert(gradient, convention):
@@ -91,14 +91,14 @@ def require_hermitian(matrix, label="the matrix"):
 
     Parameters
     ----------
-    matrix : (n, n) numpy.ndarray
+    matrix : (n, n) array_like
     label : str, optional
         What the message calls it.
 
     Returns
     -------
     (n, n) numpy.ndarray
-        Same dtype.
+        Same dtype; float64 where that of the matrix is not inexact.
 
     Raises
     ------
@@ -106,6 +106,7 @@ def require_hermitian(matrix, label="the matrix"):
         If the matrix is not square, or differs from its conjugate transpose by more than
         ``n · eps · max|A|``; the message names the entry that differs most.
     """
+    matrix = as_inexact(matrix)
     rows, columns = matrix.shape
     if rows != columns:
         raise MatrixError(
@@ -114,9 +115,15 @@ def require_hermitian(matrix, label="the matrix"):
     difference = np.abs(matrix - matrix.conj().T)
     i, j = np.unravel_index(np.argmax(difference), matrix.shape)
     if difference[i, j] > rows * np.finfo(matrix.dtype).eps * np.abs(matrix).max():
-        kind = "Hermitian" if np.iscomplexobj(matrix) else "symmetric"
+        is_complex = np.iscomplexobj(matrix)
+        here, there = str(matrix[i, j]), str(matrix[j, i])
+        fault = f"holds {here}, and its mirror image is {there}"
+        if is_complex:
+            fault += ", not the conjugate"
+        if i == j:
+            fault = f"holds {here}, but the diagonal of a Hermitian matrix is real"
         raise MatrixError(
-            f"{label}: row {i + 1}, column {j + 1}: holds {matrix[i, j]:.6g} and its mirror image "
-            f"{matrix[j, i]:.6g}; make the matrix {kind}, or ask for its singular values"
+            f"{label}: row {i + 1}, column {j + 1}: {fault}; make the matrix "
+            f"{'Hermitian' if is_complex else 'symmetric'}, or ask for its singular values"
         )
     return hermitian_part(matrix)

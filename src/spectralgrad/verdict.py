@@ -22,8 +22,8 @@ class Judgement:
     conjugated : bool
         Whether the complex conjugate of the gradient is what was judged.
     relative_error : float
-        Distance from the gradient, or from the set of valid ones, relative to the norm of the
-        minimum-norm one (absolute where that is 0).
+        Distance from the gradient, or the amount by which a condition of the set of valid ones
+        fails, relative to the norm of the minimum-norm one (absolute where that is 0).
     allowed : float
         The relative error up to which the gradient counts as right.
     also : tuple of str
@@ -62,8 +62,16 @@ def judge(gradient, valid, *, tolerance=None):
     Returns
     -------
     Judgement
+
+    Raises
+    ------
+    ValueError
+        If the gradient does not have the shape of the matrix.
     """
     gradient = np.asarray(gradient)
+    shape = len(valid.left), len(valid.right)
+    if gradient.shape != shape:
+        raise ValueError(f"a gradient of shape {gradient.shape} for a matrix of shape {shape}")
     gradient = gradient.astype(np.result_type(gradient, float))
     # JAX and autograd return the conjugate, so that both readings are tried, the plain one first.
     plain = _judge(gradient, valid, tolerance)
