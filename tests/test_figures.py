@@ -60,6 +60,11 @@ def test_imaginary_parts_stand_below_the_real_parts():
     assert "on one colour scale from -1 to 1" in figure.alt
 
 
+def test_imaginary_parts_are_what_is_drawn_below():
+    matrix = np.array([[1 + 2j, 3 - 4j]])
+    assert figures.heat_maps({"a": matrix}).svg != figures.heat_maps({"a": matrix.conj()}).svg
+
+
 def test_equal_input_gives_equal_bytes():
     matrices = {"a": np.eye(3)}
     assert figures.heat_maps(matrices).svg == figures.heat_maps(matrices).svg

@@ -47,6 +47,7 @@ def test_eigvalsh(name, dtype, rng):
     weights = rng.standard_normal(5)
     values, gradient = frameworks.get(name).eigvalsh(matrix, weights)
     assert values == pytest.approx(np.linalg.eigvalsh(matrix), abs=1e-4)
+    assert values.dtype == matrix.real.dtype
     judgement = verdict.judge(gradient, subgradient.eigvalsh(matrix, weights))
     assert judgement.verdict == "agrees"
     assert judgement.convention == ("symmetric" if name in ("torch", "jax") else "lower")

@@ -97,10 +97,9 @@ def _judge(gradient, valid, tolerance):
         return Judgement("not finite", "", False, np.inf, allowed / scale)
     conventions, written = ("general",), gradient
     if valid.problem == "eigh":
-        # A form shows in zeros and in mirrored entries, which no condition disturbs. It doubles
-        # off-diagonal entries, and with them their errors.
+        # A form shows in zeros and in mirrored entries, which no condition disturbs.
         form = valid.rounding if tolerance is None else tolerance
-        conventions = symmetric.recognise(gradient, tolerance=2 * form)
+        conventions = symmetric.recognise(gradient, tolerance=form)
         written = symmetric.hermitian_part(gradient) if conventions else gradient
     if valid.differentiable:
         excess, right = float(np.linalg.norm(written - valid.minimum_norm)), "agrees"
