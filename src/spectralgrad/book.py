@@ -6,7 +6,6 @@ the last good book as it was.
 """
 
 import ast
-import base64
 import concurrent.futures
 import contextlib
 import hashlib
@@ -28,6 +27,17 @@ MATHJAX = Path("node_modules/mathjax/es5/tex-svg-full.js")
 NO_MATHJAX = (
     f"MathJax is missing ({MATHJAX}); run `make book` once, or `npm ci`, in the book's folder"
 )
+
+# Parameters come on standard input, where they may be long. Every output has arrived when the last
+# cell is done; to end the kernel politely would take as long as the frameworks take to unload.
+_EXECUTOR = """
+import json, sys
+import papermill
+values = json.load(sys.stdin)
+papermill.execute_notebook(
+    *sys.argv[1:], values, kernel_name="python3", progress_bar=False, shutdown_kernel="immediate"
+)
+"""
 
 # Imports what rendering needs, then waits for a line before it starts: a report imports while its
 # chapter still executes.
@@ -159,17 +169,15 @@ def check_input(notebook, values):
         raise InputError(" ".join(str(error).split())) from error
 
 
-def _start_papermill(source, target, values):
-    """Start to execute a notebook in a process of its own."""
-    command = [sys.executable, "-m", "papermill", str(source), str(target), "--no-progress-bar"]
-    command += ["--kernel", "python3", "--log-level", "ERROR"]
-    # JSON is YAML, and base 64 keeps it apart from the command line's own syntax.
-    command += ["--parameters_base64", base64.b64encode(json.dumps(values).encode()).decode()]
+def _start_papermill(source, target):
+    """Start papermill in a process of its own; it waits for the parameters."""
+    command = [sys.executable, "-c", _EXECUTOR, str(source), str(target)]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     # In a session of its own, where Ctrl-C on the terminal does not interrupt it a second time.
     return subprocess.Popen(
         command,
         env=environment,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -177,8 +185,8 @@ def _start_papermill(source, target, values):
     )
 
 
-def _finish_papermill(process, name, executed):
-    """Wait for an execution.
+def _finish_papermill(process, values, name, executed):
+    """Execute a notebook.
 
     Raises
     ------
@@ -186,7 +194,7 @@ def _finish_papermill(process, name, executed):
         If it failed; names the chapter, the cell and the exception, and the notebook that is kept.
     """
     with _ended(process):
-        output, _ = process.communicate()
+        output, _ = process.communicate(json.dumps(values))
     if process.returncode:
         raise ChapterError(f"chapter {name}: {_failure(executed, output)}")
 
@@ -324,9 +332,9 @@ def _execute(path, executed, started):
     if target.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == key:
         return
     aside = target.with_name(f"{path.stem}.failed.ipynb")
-    papermill = _start_papermill(path, aside, {})
+    papermill = _start_papermill(path, aside)
     started.append(papermill)
-    _finish_papermill(papermill, path.stem, aside)
+    _finish_papermill(papermill, {}, path.stem, aside)
     stamp.unlink(missing_ok=True)
     aside.replace(target)
     stamp.write_text(key, encoding="utf-8")
@@ -448,13 +456,13 @@ def report(matrix, *, chapter=None, given=(), output=None):
         source.mkdir()
         page = source / known[chapter].name
         with _ended(_start_renderer(source, scratch)) as renderer:
-            papermill = _start_papermill(known[chapter], page, values)
+            papermill = _start_papermill(known[chapter], page)
             with _ended(papermill):
                 _lay_out(source)
                 toc = f"format: jb-book\nroot: {chapter}\n"
                 (source / "_toc.yml").write_text(toc, encoding="utf-8")
                 try:
-                    _finish_papermill(papermill, chapter, page)
+                    _finish_papermill(papermill, values, chapter, page)
                 except ChapterError as error:
                     kept = output.with_name(f"{output.name}.failed.ipynb")
                     if page.is_file():
