@@ -176,3 +176,32 @@ def test_the_key_of_a_chapter_changes_with_the_lock_and_the_package(tmp_path, mo
         path.write_text("2", encoding="utf-8")
         keys.append(book._chapter_key(chapter))
     assert len(set(keys)) == 3
+
+
+def test_a_chapter_whose_execution_was_not_recorded_is_executed_again(tmp_path, monkeypatch):
+    """Even if its source is put back to what was recorded last."""
+    chapter, executed = tmp_path / "c.ipynb", tmp_path / "executed"
+    executed.mkdir()
+    runs, write = [], Path.write_text
+
+    def finish(process, values, name, target):
+        runs.append(chapter.read_text(encoding="utf-8"))
+        target.write_text(runs[-1], encoding="utf-8")
+
+    def stop(self, *arguments, **named):
+        if self.suffix == ".key":
+            raise KeyboardInterrupt
+        return write(self, *arguments, **named)
+
+    monkeypatch.setattr(book, "_start_papermill", lambda *_: None)
+    monkeypatch.setattr(book, "_finish_papermill", finish)
+    chapter.write_text("1", encoding="utf-8")
+    book._execute(chapter, executed, [])
+    chapter.write_text("2", encoding="utf-8")
+    with monkeypatch.context() as stopped:
+        stopped.setattr(Path, "write_text", stop)
+        with pytest.raises(KeyboardInterrupt):
+            book._execute(chapter, executed, [])
+    chapter.write_text("1", encoding="utf-8")
+    book._execute(chapter, executed, [])
+    assert runs == ["1", "2", "1"]

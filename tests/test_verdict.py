@@ -75,16 +75,33 @@ def test_another_shape_is_refused():
             judge(gradient, valid)
 
 
-def test_both_readings_of_a_real_matrix_at_a_tie_are_rounding(rng):
-    """Then no framework is said to conjugate, whichever error happens to be smaller."""
-    matrix = np.diag([1.0, 1.0, 3.0]).astype(complex)
-    valid = subgradient.eigvalsh(matrix, [1, 0, 0])
-    for _ in range(50):
-        v = np.zeros(3, complex)
-        v[:2] = random_matrix(rng, 2, 1, is_complex=True)[:, 0]
+def test_where_both_readings_are_valid_none_is_called_conjugated(rng):
+    """The tied eigenvectors are real, so that both are; which error is smaller is chance."""
+    nearer = 0
+    for _ in range(2000):
+        q, block = unitary(rng, 4, is_complex=False), np.diag([1.0, 1, 0, 0]).astype(complex)
+        u = unitary(rng, 2, is_complex=True)
+        block[2:, 2:] = (u * [3.0, 5.0]) @ u.conj().T
+        matrix = symmetric.hermitian_part(q @ block @ q.T)
+        valid = subgradient.eigvalsh(matrix, [1, 0, 0, 0], rtol=1e-14)
+        v = q[:, :2] @ random_matrix(rng, 2, 1, is_complex=True)[:, 0]
         v /= np.linalg.norm(v)
-        judgement = judge(np.outer(v, v.conj()), valid)
+        gradient = np.outer(v, v.conj())
+        judgement = judge(gradient, valid)
         assert (judgement.verdict, judgement.conjugated) == ("subgradient", False)
+        plain, conjugate = (valid.contains(g).excess for g in (gradient, gradient.conj()))
+        nearer += conjugate < plain / 2
+    assert nearer, "no case in which the other reading had the smaller error"
+
+
+def test_what_is_wrong_either_way_is_not_called_conjugated(rng):
+    matrix = symmetric.hermitian_part(random_matrix(rng, 3, 3, is_complex=True))
+    valid = subgradient.eigvalsh(matrix, [1, 0, 0])
+    right = valid.minimum_norm
+    gradient = 0.1 * right.conj() + 5 * np.eye(3)
+    assert np.linalg.norm(gradient.conj() - right) < np.linalg.norm(gradient - right)
+    judgement = judge(gradient, valid)
+    assert (judgement.verdict, judgement.conjugated) == ("wrong", False)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -216,26 +216,18 @@ def _errors(values, weights, groups, unit, *, singular):
 
     A backward stable decomposition is exact for a matrix within ``p · eps · ‖A‖`` of A,
     p = max(m, n). That turns the vectors of two different clusters into one another, which moves
-    the gradient by the divided difference (wᵢ − wⱼ)/(λᵢ − λⱼ) per unit of ‖dA‖; singular vectors
-    bring (wᵢ + wⱼ)/(σᵢ + σⱼ) as well, and wᵢ/σᵢ against null vectors.
+    the gradient by the divided difference (wᵢ − wⱼ)/(λᵢ − λⱼ) per unit of ‖dA‖. Singular vectors
+    bring (wᵢ + wⱼ)/(σᵢ + σⱼ) as well, and wᵢ/σᵢ against null vectors: at most max |wᵢ|/σᵢ.
     """
     labels = np.repeat(np.arange(len(groups)), [c.stop - c.start for c in groups])
     apart = labels[:, None] != labels[None, :]
-    quotients = _quotients(np.subtract, values, weights, apart)
+    differences = [np.abs(np.subtract.outer(x, x))[apart] for x in (weights, values)]
+    largest = np.max(np.divide(*differences), initial=0.0)
     if singular:
         positive = values > 0
-        # Within a cluster too: the sum does not vanish there.
-        sums = _quotients(np.add, values, weights, positive[:, None] & positive[None, :])
-        null = np.max(np.abs(weights[positive]) / values[positive], initial=0.0)
-        quotients = max(quotients, sums, null)
+        largest = np.max(np.abs(weights[positive]) / values[positive], initial=largest)
     rounding = float(unit * np.max(np.abs(weights), initial=0.0))
-    return rounding, rounding + float(unit * np.max(np.abs(values), initial=0.0) * quotients)
-
-
-def _quotients(operation, values, weights, where):
-    numerator = np.abs(operation.outer(weights, weights))[where]
-    denominator = np.abs(operation.outer(values, values))[where]
-    return np.max(numerator / denominator, initial=0.0)
+    return rounding, rounding + float(unit * np.max(np.abs(values), initial=0.0) * largest)
 
 
 def _prepare(matrix, weights, rtol):

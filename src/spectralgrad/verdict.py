@@ -78,7 +78,7 @@ def judge(gradient, valid, *, tolerance=None):
     if np.isrealobj(gradient):
         return plain
     conjugate = _judge(gradient.conj(), valid, tolerance)
-    # At a tie of a real matrix both readings may be valid: then their errors are rounding alone.
+    # At a tie both readings may be valid: then their errors are rounding alone.
     noise = valid.rounding / _scale(valid)
     if conjugate.relative_error < plain.relative_error / 2 and plain.relative_error > noise:
         return replace(conjugate, conjugated=True)
