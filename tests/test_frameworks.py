@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from drawing import random_matrix
 
-from spectralgrad import eigen, frameworks, singular, subgradient, symmetric, verdict
+from spectralgrad import eigen, frameworks, published, singular, subgradient, symmetric, verdict
 
 framework = pytest.mark.parametrize("name", frameworks.NAMES)
 
@@ -55,6 +55,30 @@ def test_eigvalsh(name, dtype, rng):
     reading = gradient.conj() if judgement.conjugated else gradient
     reference = eigen.weighted_sum_gradient(matrix, weights)
     assert symmetric.convert(reading, "symmetric") == pytest.approx(reference, abs=1e-4)
+
+
+def test_the_first_exercise_on_singular_values(rng):
+    """The frameworks agree on a perturbed matrix, in double precision far better than in single."""
+    matrix, p = published.MATRICES["blog-rank-2"], rng.standard_normal((5, 5))
+
+    def spread(dtype):
+        perturbed = (matrix + 1e-3 * p).astype(dtype)
+        gradients = [frameworks.get(n).svdvals(perturbed, np.ones(5))[1] for n in frameworks.NAMES]
+        return max(np.linalg.norm(g - gradients[0]) for g in gradients)
+
+    assert spread("float64") < 1e-9
+    assert 1e-9 < spread("float32") < 0.1
+
+    # As the perturbation shrinks, W tends to the polar factor of U₀ᵀPV₀.
+    split = singular.rank_split(matrix)
+    u, _, vh = np.linalg.svd(split.null_part(p))
+
+    def distance(t):
+        gradient = singular.weighted_sum_gradient(matrix + t * p, np.ones(5))
+        return np.linalg.norm(split.null_part(gradient) - u @ vh)
+
+    assert distance(1e-6) < 1e-4
+    assert distance(1e-6) < distance(1e-3) / 100
 
 
 def test_unknown_name():

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spectralgrad import matrices
-from spectralgrad.matrices import MatrixError, describe, load
+from spectralgrad.matrices import MatrixError, as_inexact, describe, load
 
 NAMES = ("blog-rank-2", "blog-full-rank", "stack-overflow", "article-2x2")
 SUFFIXES = (".csv", ".tsv", ".txt", ".npy", ".npz", ".json", ".mtx")
@@ -188,6 +188,15 @@ def test_other_dtypes_are_converted(a):
         refuses(a, "too small for", "row ", "scale")
     else:
         same(load(a), a.astype(target))
+
+
+@pytest.mark.parametrize("dtype", "?bhilqBHILQefdgFDG")
+def test_as_inexact(dtype):
+    expected = {"e": "f", "f": "f", "F": "F", "D": "D", "G": "D"}.get(dtype, "d")
+    assert as_inexact(np.ones((1, 1), dtype)).dtype.char == expected
+    assert as_inexact([[1, 2]]).dtype == float
+    array = np.ones((1, 1), np.float32)
+    assert as_inexact(array) is array
 
 
 @pytest.mark.parametrize("dtype", ["longdouble", "clongdouble"])

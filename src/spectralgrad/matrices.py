@@ -93,10 +93,15 @@ def as_inexact(array):
     Returns
     -------
     numpy.ndarray
-        The array itself where it is one already; integers and nested lists give float64.
+        The array itself where it is one already. float16 becomes float32, longer types are
+        shortened to float64 or complex128; booleans, integers and nested lists give float64.
     """
     array = np.asarray(array)
-    return array.astype(np.result_type(array, np.float32), copy=False)
+    if not np.issubdtype(array.dtype, np.inexact):
+        return array.astype(float)
+    return array.astype(
+        {"e": "f", "g": "d", "G": "D"}.get(array.dtype.char, array.dtype), copy=False
+    )
 
 
 def describe(source):
@@ -237,15 +242,15 @@ def _check_finite(array):
 
 
 def _check_range(array):
-    parts = np.stack([np.abs(array.real), np.abs(array.imag)])
-    largest = float(parts.max())
+    largest = max(float(np.abs(part).max()) for part in _parts(array))
     smallest_allowed, largest_allowed = RANGE
     if largest > largest_allowed or 0 < largest < smallest_allowed:
         way = "down" if largest > 1 else "up"
         raise _fault(
             f"{largest:.2g} is its largest entry, too {'large' if way == 'down' else 'small'} to "
             "be squared in a float64",
-            f"scale the matrix {way}: its gradients stay as they are",
+            f"scale the matrix {way}, which leaves the gradients of its eigenvalues and singular "
+            "values as they are",
         )
 
 

@@ -4,8 +4,8 @@ import string
 
 #: What the singular values of a single-precision matrix show if they are rounded doubles.
 ROUNDED = (
-    "Those of autograd are, bit for bit, those of the same matrix in double precision, rounded: "
-    "NumPy computes in double precision whatever it is given."
+    "Those that autograd returns are, bit for bit, the singular values found in double precision, "
+    "rounded: NumPy computes in double precision whatever it is given."
 )
 
 

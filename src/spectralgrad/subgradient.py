@@ -75,7 +75,8 @@ class GeneralisedGradient:
         however good the condition: ``8 max(m, n) · eps · max|w|``.
     tolerance : float
         Frobenius distance up to which rounding errors may take a correct answer: `rounding`, plus
-        ``8 max(m, n) · eps · ‖A‖`` times the largest divided difference of the weights.
+        ``8 max(m, n) · eps · ‖A‖`` times the largest divided difference of the weights or, for
+        singular values, the largest |wᵢ|/σᵢ if that is more.
     """
 
     problem: str
