@@ -161,8 +161,8 @@ def test_membership_says_where_it_fails():
     assert off_block.where == "the entries off the blocks"
     too_far = valid.contains(np.diag([1.5, -0.5, 0.0]))
     assert (too_far.where, too_far.inside) == ("the block of λ₁ and λ₂", False)
-    assert too_far.excess == pytest.approx(0.5)
-    # The distance is √2/2: this bounds it from below.
+    # The nearest member is diag(1, 0, 0).
+    assert too_far.excess == pytest.approx(np.sqrt(0.5))
     wrong_trace = valid.contains(np.diag([0.5, 0.25, 0.0]))
     assert wrong_trace.excess == pytest.approx(0.25 / np.sqrt(2))
     skew = valid.contains([[0.5, 0.2, 0], [-0.2, 0.5, 0], [0, 0, 0]])

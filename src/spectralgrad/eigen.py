@@ -1,11 +1,20 @@
-"""Gradients of the eigenvalues of Hermitian matrices, from theory."""
+"""Gradients of the eigenvalues and eigenvectors of Hermitian matrices, from theory.
+
+A gradient G of a loss L satisfies dL = Re⟨G, dA⟩ for every Hermitian dA, and is Hermitian itself:
+the ``"symmetric"`` convention of `spectralgrad.symmetric`. Cotangents follow the same rule,
+dL = Σ λ̄ᵢ dλᵢ + Re⟨V̄, dV⟩. Nothing is defined by the choice of a sign, a phase, or a basis of
+equal eigenvalues; what asks for it raises `spectralgrad.gauge.GaugeError`.
+"""
 
 import operator
 import reprlib
 
 import numpy as np
+import scipy.linalg
 
+from spectralgrad import gauge, spectrum
 from spectralgrad.matrices import as_inexact
+from spectralgrad.symmetric import adjoint, hermitian_part
 
 
 def eigvalsh_vjp(eigenvectors, eigenvalues_cotangent):
@@ -34,7 +43,7 @@ def eigvalsh_vjp(eigenvectors, eigenvalues_cotangent):
     """
     vectors = np.asarray(eigenvectors)
     weights = np.asarray(eigenvalues_cotangent)
-    return (vectors * weights[..., None, :]) @ np.conj(np.swapaxes(vectors, -1, -2))
+    return (vectors * weights[..., None, :]) @ adjoint(vectors)
 
 
 def weighted_sum_gradient(matrix, weights):
@@ -89,3 +98,347 @@ def select(index, n):
     weights = np.zeros(n)
     weights[place] = 1.0
     return weights
+
+
+def eigh_vjp(
+    eigenvalues,
+    eigenvectors,
+    eigenvalues_cotangent,
+    eigenvectors_cotangent,
+    *,
+    rtol=None,
+    gauge_tol=None,
+):
+    """Pull cotangents of eigenvalues and eigenvectors back to the matrix.
+
+    With S the skew-Hermitian part of VᴴV̄, the gradient is G = V (diag(λ̄) + K) Vᴴ, where
+    Kᵢⱼ = Sᵢⱼ/(λⱼ − λᵢ), and 0 within a cluster.
+
+    At a tie, one pair of cotangents does not determine the gradient of every loss. It does if the
+    loss L(λ, V) is the same for all bases of the cluster whatever the values λ, as a sum of a
+    function of the eigenvalues and a function of the projectors is. For others, such as tr(C A²),
+    use `function_vjp` or `invariant_vjp`.
+
+    Parameters
+    ----------
+    eigenvalues : (..., n) array_like
+        Ascending.
+    eigenvectors : (..., n, n) array_like
+        Orthonormal columns V, real or complex.
+    eigenvalues_cotangent : array_like
+        Real λ̄, broadcast to the shape of the eigenvalues: 0 if the loss does not use them.
+    eigenvectors_cotangent : array_like
+        V̄, with dL = Re⟨V̄, dV⟩, broadcast to the shape of the eigenvectors.
+    rtol : float, optional
+        Eigenvalues this close, relative to the largest in modulus, are equal; see
+        `spectralgrad.spectrum.default_rtol`.
+    gauge_tol : float, optional
+        What depends on the choice of basis, relative to the cotangents, must not exceed this; by
+        default the square root of eps.
+
+    Returns
+    -------
+    (..., n, n) numpy.ndarray
+        The gradient in the ``"symmetric"`` convention, in the dtype of the eigenvectors.
+
+    Raises
+    ------
+    GaugeError
+        If the cotangents depend on the phase of an eigenvector, or on the basis of a cluster. The
+        sign of a real eigenvector does not show in a cotangent; `invariant_vjp` tries it.
+
+    References
+    ----------
+    Magnus (1985), "On differentiating eigenvalues and eigenvectors", Theorem 1, for dV; Giles
+    (2008), "An extended collection of matrix derivative results", for the reverse mode.
+    """
+    values, vectors = as_inexact(eigenvalues), as_inexact(eigenvectors)
+    rtol = spectrum.default_rtol(vectors.shape, vectors.dtype) if rtol is None else rtol
+    gauge_tol = gauge.default_tol(vectors.dtype) if gauge_tol is None else gauge_tol
+    same = spectrum.same(spectrum.labels(values, rtol))
+    cotangents = eigenvalues_cotangent, eigenvectors_cotangent
+    dvalues, turns, size = _turns(vectors, values, vectors, cotangents)
+    gauge.require(np.abs(turns) * same, gauge_tol * size, "λ", gauge.TURNED)
+    spread = np.abs(dvalues[..., :, None] - dvalues[..., None, :]) * same
+    gauge.require(spread, gauge_tol * gauge.largest(dvalues), "λ", gauge.SPREAD)
+    inner = _divide(turns, values, same) + dvalues[..., None] * np.eye(values.shape[-1])
+    return (vectors @ inner @ adjoint(vectors)).astype(vectors.dtype, copy=False)
+
+
+def _turns(vectors, values, basis, cotangents):
+    """How the loss turns the vectors, VᴴTV; and the size that its entries may be compared with."""
+    dvalues, dvectors = cotangents
+    dvalues = np.broadcast_to(np.asarray(dvalues), values.shape)
+    dvectors = np.broadcast_to(np.asarray(dvectors), basis.shape)
+    # Along a real dV, only the real part counts.
+    dvectors = dvectors if np.iscomplexobj(basis) else dvectors.real
+    turns = adjoint(vectors) @ gauge.turns(vectors, basis, dvectors)
+    # Values that differ by a rounding error turn the cotangent λ̄ into a skew part of that size.
+    size = gauge.largest(gauge.largest(dvectors)) + gauge.largest(values) * gauge.largest(dvalues)
+    return dvalues, turns, size
+
+
+def _divide(turns, values, same):
+    """Off the clusters, divide by λⱼ − λᵢ; within them, 0."""
+    gaps = values[..., None, :] - values[..., :, None]
+    return np.where(same, 0, turns) / np.where(same, 1, gaps)
+
+
+def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=None):
+    """Gradient of a loss L(λ, V) that does not depend on the basis of a cluster, at ties too.
+
+    Where eigenvalues are equal, the pullback in one basis V_c of their span leaves the block
+    M = V_cᴴ G V_c of the gradient open but for its diagonal, which is λ̄. The pullback in the basis
+    V_c Q gives the diagonal of QᴴMQ. A few rotations Q determine M; then the answer is tried in
+    bases drawn at random.
+
+    Parameters
+    ----------
+    eigenvalues : (..., n) array_like
+        Ascending.
+    eigenvectors : (..., n, n) array_like
+        Orthonormal columns V, real or complex.
+    pullback : callable
+        ``pullback(eigenvalues, eigenvectors)`` returns the cotangents ``(λ̄, V̄)`` of the loss, in
+        the shapes of its arguments (or broadcast to them). The eigenvalues of a cluster that it is
+        given are exactly equal. With clusters of up to d eigenvalues it is called at most d + 4
+        times, 2d + 4 times if V is complex.
+    rtol : float, optional
+        Eigenvalues this close, relative to the largest in modulus, are replaced by their mean. By
+        default the square root of eps, where what this neglects balances the rounding errors of a
+        division by the gap.
+    gauge_tol : float, optional
+        By how much the answers in two bases may differ, relative to the cotangents; by default the
+        square root of eps.
+
+    Returns
+    -------
+    (..., n, n) numpy.ndarray
+        The gradient in the ``"symmetric"`` convention, in the dtype of the eigenvectors.
+
+    Raises
+    ------
+    GaugeError
+        If the loss depends on the basis: on the rotation of a cluster, on a phase, or (found with
+        a probability of at least 7/8) on the sign of a vector.
+    """
+    values, vectors = as_inexact(eigenvalues), as_inexact(eigenvectors)
+    rtol = gauge.default_tol(vectors.dtype) if rtol is None else rtol
+    gauge_tol = gauge.default_tol(vectors.dtype) if gauge_tol is None else gauge_tol
+    labels = spectrum.labels(values, rtol)
+    same, values = spectrum.same(labels), spectrum.merge(values, labels)
+    is_complex = np.iscomplexobj(vectors)
+
+    def pull(rotation):
+        basis = (vectors @ rotation).astype(vectors.dtype, copy=False)
+        return _turns(vectors, values, basis, pullback(values, basis))
+
+    def compare(rotation, dvalues, other, size):
+        expected = np.diagonal(adjoint(rotation) @ block @ rotation, axis1=-2, axis2=-1)
+        missed = np.abs(expected - dvalues)[..., None] * eye
+        allowed = gauge_tol * np.maximum(
+            gauge.largest(gauge.largest(block)), gauge.largest(dvalues)
+        )
+        gauge.require(missed, allowed, "λ", gauge.VARIES)
+        gauge.require(np.abs(other - turns), gauge_tol * size, "λ", gauge.VARIES)
+
+    eye = np.eye(values.shape[-1])
+    diagonal, turns, size = pull(np.broadcast_to(eye, vectors.shape))
+    gauge.require(np.abs(turns) * same, gauge_tol * size, "λ", gauge.TURNED)
+    block = diagonal[..., None] * eye
+    for rotation in gauge.mixtures(labels, is_complex=is_complex):
+        dvalues, *others = pull(rotation)
+        block = block + (rotation * dvalues[..., None, :]) @ adjoint(rotation) * (1 - eye)
+        compare(rotation, dvalues, *others)
+    rng = np.random.default_rng(0)
+    for _ in range(gauge.TRIALS):
+        rotation = gauge.random_rotation(labels, rng, is_complex=is_complex)
+        compare(rotation, *pull(rotation))
+    inner = block + _divide(turns, values, same)
+    return (vectors @ inner @ adjoint(vectors)).astype(vectors.dtype, copy=False)
+
+
+def divided_differences(values, function, derivative):
+    """Table of (g(λᵢ) − g(λⱼ))/(λᵢ − λⱼ), with g′(λᵢ) where the two are equal.
+
+    The quotient loses digits as λᵢ and λⱼ come close; the mean of g′ over the interval between
+    them, which is the same number, by Gauss's rule with six nodes, is inaccurate if they are far
+    apart. Each entry is computed both ways where the rounding errors of the quotient matter, and
+    the mean is taken if it differs from that by the rule with five nodes by less than those.
+
+    Parameters
+    ----------
+    values : (..., n) array_like
+        Real.
+    function, derivative : callable
+        g and g′: real, elementwise on arrays, defined between the values too.
+
+    Returns
+    -------
+    (..., n, n) numpy.ndarray
+        In the dtype of the values (float64 if that is not inexact).
+
+    References
+    ----------
+    Higham (2008), "Functions of Matrices", Theorem 3.11, for the table.
+    """
+    values = as_inexact(values)
+    here, there = values[..., :, None], values[..., None, :]
+    images, slopes = function(values), derivative(values)
+    gaps = here - there
+    equal = gaps == 0
+    table = np.where(
+        equal, slopes[..., :, None], (images[..., :, None] - images[..., None, :]) / (gaps + equal)
+    )
+    sizes = np.abs(images) + np.abs(values * slopes)
+    eps = np.finfo(values.dtype).eps
+    rounding = eps * (sizes[..., :, None] + sizes[..., None, :]) / (np.abs(gaps) + equal)
+    close = ~equal & (rounding > 4 * eps * np.abs(table))
+    start, length = np.broadcast_to(there, close.shape)[close], gaps[close]
+    means, rough = (_mean(derivative, start, length, nodes) for nodes in (6, 5))
+    table[close] = np.where(np.abs(means - rough) <= rounding[close], means, table[close])
+    return table
+
+
+def _mean(derivative, start, length, nodes):
+    """Mean of a function over intervals, by the Gauss-Legendre rule."""
+    places, weights = np.polynomial.legendre.leggauss(nodes)
+    places, weights = (x.astype(start.dtype) for x in ((1 + places) / 2, weights / 2))
+    return derivative(start[..., None] + length[..., None] * places) @ weights
+
+
+def function_vjp(eigenvalues, eigenvectors, cotangent, function, derivative):
+    """Gradient of Re⟨B, g(A)⟩ for g(A) = V diag(g(λ)) Vᴴ: exact at ties and near them.
+
+    By the theorem of Daleckii and Krein, G = V (D ∘ VᴴBV) Vᴴ with the table D of divided
+    differences of g.
+
+    Parameters
+    ----------
+    eigenvalues : (..., n) array_like
+    eigenvectors : (..., n, n) array_like
+        Orthonormal columns V, real or complex.
+    cotangent : (..., n, n) array_like
+        B; only its Hermitian part counts, because g(A) is Hermitian.
+    function, derivative : callable
+        g and g′: real, elementwise on arrays, defined between the eigenvalues too.
+
+    Returns
+    -------
+    (..., n, n) numpy.ndarray
+        The gradient in the ``"symmetric"`` convention, in the dtype of the eigenvectors.
+
+    References
+    ----------
+    Daleckii and Krein (1965); Higham (2008), "Functions of Matrices", Theorem 3.11.
+    """
+    vectors = as_inexact(eigenvectors)
+    cotangent = hermitian_part(cotangent)
+    # Along a real Hermitian dA, only the real part counts.
+    cotangent = cotangent if np.iscomplexobj(vectors) else cotangent.real
+    inner = adjoint(vectors) @ cotangent @ vectors
+    inner = divided_differences(eigenvalues, function, derivative) * inner
+    return hermitian_part(vectors @ inner @ adjoint(vectors)).astype(vectors.dtype, copy=False)
+
+
+def eigenvalue_gradient(matrix, index=0, *, rtol=None):
+    """One eigenvalue and its gradient vvᴴ, without the full decomposition.
+
+    Parameters
+    ----------
+    matrix : (..., n, n) array_like
+        Hermitian; only the lower triangle is read.
+    index : int
+        From 0, the smallest eigenvalue, to n − 1; negative ones count from the largest.
+    rtol : float, optional
+        A neighbour this close, relative to the Frobenius norm of the matrix, makes it a tie; see
+        `spectralgrad.spectrum.default_rtol`.
+
+    Returns
+    -------
+    eigenvalue : (...) numpy.ndarray
+    gradient : (..., n, n) numpy.ndarray
+        In the ``"symmetric"`` convention, in the dtype of the matrix (float64 if that is not
+        inexact).
+
+    Raises
+    ------
+    GaugeError
+        If the eigenvalue is tied with a neighbour; see `spectralgrad.subgradient.eigvalsh`.
+    ValueError
+        If there is no such eigenvalue.
+
+    References
+    ----------
+    Magnus (1985), "On differentiating eigenvalues and eigenvectors", Theorem 1.
+    """
+    matrix = as_inexact(matrix)
+    n = matrix.shape[-1]
+    k = int(np.argmax(select(index, n)))
+    rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
+    # The neighbours tell whether there is a tie.
+    first, last = max(k - 1, 0), min(k + 1, n - 1)
+    value = np.empty(matrix.shape[:-2], matrix.real.dtype)
+    gradient = np.empty_like(matrix)
+    for place in np.ndindex(value.shape):
+        values, vectors = scipy.linalg.eigh(matrix[place], subset_by_index=(first, last))
+        tie = rtol * np.linalg.norm(matrix[place])
+        _require_simple(values, k - first, tie, first)
+        v = vectors[:, k - first]
+        value[place], gradient[place] = values[k - first], np.outer(v, v.conj())
+    return value[()], gradient
+
+
+def _require_simple(values, k, tie, first=0):
+    gaps = np.abs(values - values[k])
+    gaps[k] = np.inf
+    nearest = int(np.argmin(gaps))
+    if len(gaps) > 1 and not gaps[nearest] > tie:
+        pair = first + min(k, nearest), first + max(k, nearest)
+        raise gauge.GaugeError(
+            f"{gauge.names('λ', *pair)} are equal to a tolerance of {tie:.1e}: neither is "
+            "differentiable (subgradient.eigvalsh gives the set of valid answers)",
+            pair,
+            float(gaps[nearest]),
+            float(tie),
+        )
+
+
+def eigenvalue_second_derivative(eigenvalues, eigenvectors, index, direction, *, rtol=None):
+    """Second derivative of a simple eigenvalue along a direction: 2 Σ |vⱼᴴ E vₖ|²/(λₖ − λⱼ).
+
+    Parameters
+    ----------
+    eigenvalues : (n,) array_like
+    eigenvectors : (n, n) array_like
+        Orthonormal columns V, real or complex.
+    index : int
+        From 0, the smallest eigenvalue, to n − 1; negative ones count from the largest.
+    direction : (n, n) array_like
+        E, Hermitian.
+    rtol : float, optional
+        Eigenvalues this close, relative to the largest in modulus, are equal; see
+        `spectralgrad.spectrum.default_rtol`.
+
+    Returns
+    -------
+    float
+        d²λₖ(A + tE)/dt² at t = 0.
+
+    Raises
+    ------
+    GaugeError
+        If the eigenvalue is tied with another one.
+    ValueError
+        If there is no such eigenvalue.
+
+    References
+    ----------
+    Magnus (1985), "On differentiating eigenvalues and eigenvectors".
+    """
+    values, vectors = as_inexact(eigenvalues), as_inexact(eigenvectors)
+    k = int(np.argmax(select(index, len(values))))
+    rtol = spectrum.default_rtol(vectors.shape, vectors.dtype) if rtol is None else rtol
+    _require_simple(values, k, rtol * gauge.largest(values))
+    couplings = np.delete(np.abs(adjoint(vectors) @ direction @ vectors[:, k]) ** 2, k)
+    return float(2 * np.sum(couplings / (values[k] - np.delete(values, k))))

@@ -1,11 +1,19 @@
-"""Gradients of the singular values, from theory."""
+"""Gradients of the singular values and singular vectors, from theory.
 
+A gradient G of a loss L satisfies dL = Re⟨G, dA⟩ for every dA. Cotangents follow the same rule,
+dL = Re⟨Ū, dU⟩ + Σ σ̄ᵢ dσᵢ + Re⟨V̄ʰ, dVʰ⟩, with Vʰ = Vᴴ as `numpy.linalg.svd` returns it. Nothing
+is defined by the choice of signs, phases, or bases of equal singular values; what asks for it
+raises `spectralgrad.gauge.GaugeError`.
+"""
+
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 
-from spectralgrad import spectrum
+from spectralgrad import gauge, spectrum
 from spectralgrad.matrices import as_inexact
+from spectralgrad.symmetric import adjoint, skew_part
 
 
 def svdvals_vjp(u, vh, singular_values_cotangent):
@@ -54,6 +62,413 @@ def weighted_sum_gradient(matrix, weights):
     matrix = as_inexact(matrix)
     u, _, vh = np.linalg.svd(matrix, full_matrices=False)
     return svdvals_vjp(u, vh, weights).astype(matrix.dtype, copy=False)
+
+
+def nuclear_norm_gradient(matrix, *, rtol=None):
+    """Gradient of Σ σᵢ(A); where A is rank-deficient, the valid answer of smallest norm.
+
+    It is U₁V₁ᴴ, with the singular vectors of the positive singular values; see
+    `spectralgrad.subgradient.svdvals` for the others.
+
+    Parameters
+    ----------
+    matrix : (..., m, n) array_like
+    rtol : float, optional
+        Singular values this close to zero, relative to the largest, are zero; see
+        `spectralgrad.spectrum.default_rtol`.
+
+    Returns
+    -------
+    (..., m, n) numpy.ndarray
+        In the dtype of the matrix (float64 if that is not inexact).
+
+    References
+    ----------
+    Watson (1992), "Characterization of the subdifferential of some matrix norms".
+    """
+    matrix = as_inexact(matrix)
+    rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
+    u, values, vh = np.linalg.svd(matrix, full_matrices=False)
+    weights = spectrum.positive(values, rtol).astype(values.dtype)
+    return svdvals_vjp(u, vh, weights).astype(matrix.dtype, copy=False)
+
+
+def svd_vjp(
+    u,
+    s,
+    vh,
+    u_cotangent,
+    s_cotangent,
+    vh_cotangent,
+    *,
+    rtol=None,
+    gauge_tol=None,
+):
+    """Pull cotangents of a thin singular value decomposition back to the matrix.
+
+    With X and Y the skew-Hermitian parts of UᴴŪ and VᴴV̄,
+
+    G = U (diag(σ̄) + K) Vᴴ + (I − UUᴴ) Ū Σ⁻¹ Vᴴ + U Σ⁻¹ V̄ᴴ (I − VVᴴ),
+
+    where Kᵢⱼ = (X + Y)ᵢⱼ/(σⱼ − σᵢ) + (X − Y)ᵢⱼ/(σᵢ + σⱼ). The first term is 0 within a cluster, the
+    second one where both values are zero; its diagonal is the phase term of complex matrices.
+
+    At ties and zeros, one set of cotangents does not determine the gradient of every loss; see
+    `spectralgrad.eigen.eigh_vjp`. For those that it does not, use `invariant_vjp`.
+
+    Parameters
+    ----------
+    u : (..., m, k) array_like
+        Orthonormal columns, k = min(m, n).
+    s : (..., k) array_like
+        Descending.
+    vh : (..., k, n) array_like
+        Orthonormal rows.
+    u_cotangent, s_cotangent, vh_cotangent : array_like
+        Broadcast to the shapes of `u`, `s` and `vh`: 0 for what the loss does not use.
+    rtol : float, optional
+        Singular values this close, relative to the largest, are equal, and zero if this close to
+        zero; see `spectralgrad.spectrum.default_rtol`.
+    gauge_tol : float, optional
+        What depends on the choice of bases, relative to the cotangents, must not exceed this; by
+        default the square root of eps.
+
+    Returns
+    -------
+    (..., m, n) numpy.ndarray
+        In the dtype of `u`.
+
+    Raises
+    ------
+    GaugeError
+        If the cotangents depend on the joint phase of uᵢ and vᵢ, on the basis of a cluster, or on
+        the choice of null vectors. Signs do not show in a cotangent; `invariant_vjp` tries them.
+    ValueError
+        If the decomposition is not thin.
+
+    References
+    ----------
+    Townsend (2016), "Differentiating the singular value decomposition", for real matrices; Wan
+    and Zhang (2019), arXiv:1909.02659, for the phase term.
+    """
+    u, s, vh = as_inexact(u), as_inexact(s), as_inexact(vh)
+    rtol = _default_rtol(u, vh) if rtol is None else rtol
+    gauge_tol = gauge.default_tol(u.dtype) if gauge_tol is None else gauge_tol
+    positive = spectrum.positive(s, rtol)
+    same = spectrum.same(np.where(positive, spectrum.labels(s, rtol), -1))
+    v = adjoint(vh)
+    turns = _turns((u, v), s, (u, v), (u_cotangent, s_cotangent, vh_cotangent))
+    _require_invariance(u, v, turns, same, positive, gauge_tol)
+    ds = turns.values
+    spread = np.abs(ds[..., :, None] - ds[..., None, :]) * (same & positive[..., None])
+    gauge.require(spread, gauge_tol * gauge.largest(ds), "σ", gauge.SPREAD)
+    at_zero = (np.abs(ds) * ~positive)[..., None] * np.eye(s.shape[-1])
+    gauge.require(at_zero, gauge_tol * gauge.largest(ds), "σ", gauge.AT_ZERO)
+    gradient = svdvals_vjp(u, vh, ds) + _from_turns(u, s, v, turns, same, positive)
+    return gradient.astype(u.dtype, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Turns:
+    """What a loss says of the values, and of how the vectors turn; see `gauge.turns`."""
+
+    values: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    size: np.ndarray
+
+
+def _turns(vectors, s, bases, cotangents):
+    u, v = bases
+    du, ds, dvh = cotangents
+    ds = np.broadcast_to(np.asarray(ds), s.shape)
+    du = np.broadcast_to(np.asarray(du), u.shape)
+    dv = adjoint(np.broadcast_to(np.asarray(dvh), adjoint(v).shape))
+    if not np.iscomplexobj(u):
+        # Along real dU and dV, only the real part counts.
+        du, dv = du.real, dv.real
+    size = np.maximum(*(gauge.largest(gauge.largest(x)) for x in (du, dv)))
+    size = size + gauge.largest(s) * gauge.largest(ds)
+    left, right = (gauge.turns(*x) for x in zip(vectors, bases, (du, dv), strict=True))
+    return _Turns(ds, left, right, size)
+
+
+def _inner(basis, turn):
+    """The part of a turn within the span of the basis, and the rest."""
+    inside = adjoint(basis) @ turn
+    return inside, turn - basis @ inside
+
+
+def _require_invariance(u, v, turns, same, positive, gauge_tol):
+    (x, x_rest), (y, y_rest) = _inner(u, turns.left), _inner(v, turns.right)
+    null = ~positive[..., :, None] & ~positive[..., None, :]
+    excess = np.where(null, np.maximum(np.abs(x), np.abs(y)), np.abs(x + y) * same)
+    # Null vectors may be exchanged for those that the thin decomposition leaves out.
+    rest = np.maximum(*(np.max(np.abs(r), axis=-2, initial=0.0) for r in (x_rest, y_rest)))
+    excess = np.maximum(excess, (rest * ~positive)[..., None] * np.eye(rest.shape[-1]))
+    gauge.require(excess, gauge_tol * turns.size, "σ", gauge.TURNED)
+
+
+def _from_turns(u, s, v, turns, same, positive):
+    """The gradient but for what the values contribute."""
+    (x, x_rest), (y, y_rest) = _inner(u, turns.left), _inner(v, turns.right)
+    null = ~positive[..., :, None] & ~positive[..., None, :]
+    difference = s[..., None, :] - s[..., :, None]
+    total = s[..., None, :] + s[..., :, None]
+    inner = np.where(same, 0, x + y) / np.where(same, 1, difference)
+    inner = inner + np.where(null, 0, x - y) / np.where(null, 1, total)
+    gradient = u @ inner @ adjoint(v)
+    inverse = (positive / np.where(positive, s, 1))[..., None, :]
+    if u.shape[-2] > u.shape[-1]:
+        gradient = gradient + 2 * (x_rest * inverse) @ adjoint(v)
+    if v.shape[-2] > v.shape[-1]:
+        gradient = gradient + 2 * u @ adjoint(y_rest * inverse)
+    return gradient
+
+
+def _default_rtol(u, vh):
+    if u.shape[-1] != min(u.shape[-2], vh.shape[-1]) or u.shape[-1] != vh.shape[-2]:
+        raise ValueError(
+            f"singular vectors of shapes {u.shape} and {vh.shape}: give the thin decomposition, "
+            "numpy.linalg.svd(A, full_matrices=False)"
+        )
+    return spectrum.default_rtol((u.shape[-2], vh.shape[-1]), u.dtype)
+
+
+def polar_vjp(u, s, vh, cotangent, *, rtol=None):
+    """Pull a cotangent B of the unitary polar factor UVᴴ back to the matrix, at ties too.
+
+    With M = UᴴBV, G = U [(M − Mᴴ)ᵢⱼ/(σᵢ + σⱼ)] Vᴴ + (I − UUᴴ) B V Σ⁻¹ Vᴴ + U Σ⁻¹ Uᴴ B (I − VVᴴ):
+    no difference σᵢ − σⱼ occurs.
+
+    Parameters
+    ----------
+    u : (..., m, k) array_like
+        Orthonormal columns, k = min(m, n).
+    s : (..., k) array_like
+        Descending, positive.
+    vh : (..., k, n) array_like
+        Orthonormal rows.
+    cotangent : (..., m, n) array_like
+        B.
+    rtol : float, optional
+        Singular values this close to zero, relative to the largest, are zero; see
+        `spectralgrad.spectrum.default_rtol`.
+
+    Returns
+    -------
+    (..., m, n) numpy.ndarray
+        In the dtype of `u`.
+
+    Raises
+    ------
+    GaugeError
+        If a singular value is zero: then the polar factor depends on the choice of vectors.
+    ValueError
+        If the decomposition is not thin.
+
+    References
+    ----------
+    The terms of `svd_vjp` that are left of Ū = BV, V̄ = BᴴU.
+    """
+    u, s, vh = as_inexact(u), as_inexact(s), as_inexact(vh)
+    rtol = _default_rtol(u, vh) if rtol is None else rtol
+    _require_full_rank(s, rtol)
+    cotangent = np.asarray(cotangent)
+    # Along a real dA, only the real part counts.
+    cotangent = cotangent if np.iscomplexobj(u) else cotangent.real
+    v = adjoint(vh)
+    right, left = cotangent @ v, adjoint(cotangent) @ u
+    inner = adjoint(u) @ right
+    total = s[..., None, :] + s[..., :, None]
+    gradient = u @ (2 * skew_part(inner) / total) @ vh
+    if u.shape[-2] > u.shape[-1]:
+        gradient = gradient + ((right - u @ inner) / s[..., None, :]) @ vh
+    if v.shape[-2] > v.shape[-1]:
+        gradient = gradient + u @ adjoint((left - v @ adjoint(inner)) / s[..., None, :])
+    return gradient.astype(u.dtype, copy=False)
+
+
+def _require_full_rank(s, rtol):
+    zero = np.argwhere(~spectrum.positive(s, rtol))
+    if zero.size:
+        *stack, i = (int(x) for x in zero[0])
+        value, tolerance = float(s[*stack, i]), float(rtol * np.max(s[*stack, :]))
+        raise gauge.GaugeError(
+            f"{f'matrix {stack} of the stack: ' if stack else ''}{gauge.names('σ', i, i)} = "
+            f"{value:.1e} is zero to a tolerance of {tolerance:.1e}: the polar factor depends on "
+            "the choice of singular vectors there",
+            (i, i),
+            value,
+            tolerance,
+        )
+
+
+def polar_factor(matrix, *, rtol=None):
+    """Unitary polar factor UVᴴ: the matrix with orthonormal rows or columns nearest to A.
+
+    Parameters
+    ----------
+    matrix : (..., m, n) array_like
+        Of full rank.
+    rtol : float, optional
+        Singular values this close to zero, relative to the largest, are zero; see
+        `spectralgrad.spectrum.default_rtol`.
+
+    Returns
+    -------
+    (..., m, n) numpy.ndarray
+        In the dtype of the matrix (float64 if that is not inexact).
+
+    Raises
+    ------
+    GaugeError
+        If a singular value is zero: then there are several.
+    """
+    matrix = as_inexact(matrix)
+    rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
+    u, s, vh = np.linalg.svd(matrix, full_matrices=False)
+    _require_full_rank(s, rtol)
+    return (u @ vh).astype(matrix.dtype, copy=False)
+
+
+def invariant_vjp(u, s, vh, pullback, *, rtol=None, gauge_tol=None):
+    """Gradient of a loss L(U, σ, Vᴴ) that does not depend on the choice of bases, at ties too.
+
+    As `spectralgrad.eigen.invariant_vjp`: the bases U_c and V_c of a cluster are rotated jointly;
+    those of the null spaces, including the null vectors that the thin decomposition leaves out, are
+    chosen independently of one another.
+
+    Parameters
+    ----------
+    u : (..., m, k) array_like
+        Orthonormal columns, k = min(m, n).
+    s : (..., k) array_like
+        Descending.
+    vh : (..., k, n) array_like
+        Orthonormal rows.
+    pullback : callable
+        ``pullback(u, s, vh)`` returns the cotangents ``(ū, s̄, v̄h)`` of the loss, in the shapes of
+        its arguments (or broadcast to them). The singular values of a cluster that it is given are
+        exactly equal, and those taken as zero are 0. With clusters of up to d positive values, and
+        null spaces of dimensions up to q, it is called at most max(d + 1, q) + 3 times, and
+        2 max(d, q) + 4 times if the matrix is complex.
+    rtol : float, optional
+        Singular values this close, relative to the largest, are replaced by their mean, and by 0 if
+        this close to zero. By default the square root of eps, where what this neglects balances the
+        rounding errors of a division by the gap.
+    gauge_tol : float, optional
+        By how much the answers in two bases may differ, relative to the cotangents; by default the
+        square root of eps.
+
+    Returns
+    -------
+    (..., m, n) numpy.ndarray
+        In the dtype of `u`.
+
+    Raises
+    ------
+    GaugeError
+        If the loss depends on the bases: on the rotation of a cluster, on a choice of null vectors,
+        on a phase, or (found with a probability of at least 7/8) on a sign.
+    ValueError
+        If the decomposition is not thin.
+    """
+    u, s, vh = as_inexact(u), as_inexact(s), as_inexact(vh)
+    _default_rtol(u, vh)
+    rtol = gauge.default_tol(u.dtype) if rtol is None else rtol
+    gauge_tol = gauge.default_tol(u.dtype) if gauge_tol is None else gauge_tol
+    positive = spectrum.positive(s, rtol)
+    labels = np.where(positive, spectrum.labels(s, rtol), -1)
+    same, s = spectrum.same(labels), np.where(positive, spectrum.merge(s, labels), 0)
+    is_complex, v, eye = np.iscomplexobj(u), adjoint(vh), np.eye(s.shape[-1])
+    null = _null_bases(u, v, positive)
+
+    def pull(rotation, choose):
+        left, right = (x @ rotation.astype(u.dtype, copy=False) for x in (u, v))
+        for place, bases in null.items():
+            zero = ~positive[place]
+            left[place][:, zero], right[place][:, zero] = choose(*bases)
+        turned = _turns((u, v), s, (left, right), pullback(left, s, adjoint(right)))
+        return left, right, turned
+
+    def compare(left, right, turned):
+        blocks = u @ block @ vh + null_block
+        expected = np.sum(left.conj() * (blocks @ right), axis=-2).real
+        size = np.maximum(gauge.largest(gauge.largest(block)), gauge.largest(turned.values))
+        missed = np.abs(expected - turned.values)[..., None] * eye
+        gauge.require(missed, gauge_tol * size, "σ", gauge.VARIES)
+        for one, other in ((turned.left, turns.left), (turned.right, turns.right)):
+            missed = np.max(np.abs(one - other), axis=-2, initial=0.0)[..., None] * eye
+            gauge.require(missed, gauge_tol * turned.size, "σ", gauge.VARIES)
+
+    unrotated = np.broadcast_to(eye, (*s.shape, s.shape[-1]))
+    _, _, turns = pull(unrotated, _pairing(0, is_complex))
+    _require_invariance(u, v, turns, same, positive, gauge_tol)
+    block = (turns.values * positive)[..., None] * eye
+    null_block = svdvals_vjp(u, vh, turns.values * ~positive)
+    rounds = {p: (1 + is_complex) * max(x.shape[1] for x in bases) for p, bases in null.items()}
+    mixtures = gauge.mixtures(labels, is_complex=is_complex)
+    for step in itertools.count(1):
+        rotation = next(mixtures, None)
+        if rotation is None and step >= max(rounds.values(), default=0):
+            break
+        rotation = unrotated if rotation is None else rotation
+        left, right, turned = pull(rotation, _pairing(step, is_complex))
+        mixed = (rotation * (turned.values * positive)[..., None, :]) @ adjoint(rotation)
+        block = block + mixed * (1 - eye)
+        for place in (p for p in null if step < rounds[p]):
+            weights = turned.values[place] * ~positive[place]
+            null_block[place] += svdvals_vjp(left[place], adjoint(right[place]), weights)
+        compare(left, right, turned)
+    rng = np.random.default_rng(0)
+    for _ in range(gauge.TRIALS):
+        rotation = gauge.random_rotation(labels, rng, is_complex=is_complex)
+        compare(*pull(rotation, _random_choice(rng, is_complex)))
+    gradient = u @ block @ vh + null_block + _from_turns(u, s, v, turns, same, positive)
+    return gradient.astype(u.dtype, copy=False)
+
+
+def _null_bases(u, v, positive):
+    """For each rank-deficient matrix of a stack, all of its left and right null vectors."""
+    places = np.argwhere(~positive[..., -1]) if positive.shape[-1] else ()
+    bases = {}
+    for place in map(tuple, places):
+        bases[place] = tuple(
+            np.hstack(
+                [
+                    x[place][:, ~positive[place]],
+                    np.linalg.qr(x[place], "complete")[0][:, x.shape[-1] :],
+                ]
+            )
+            for x in (u, v)
+        )
+    return bases
+
+
+def _pairing(step, is_complex):
+    """Pair null vectors so that, as the steps go on, each left one meets each right one once."""
+
+    def choose(left, right):
+        fewer, more = sorted((left.shape[1], right.shape[1]))
+        places = (np.arange(fewer) + step) % more
+        phase = 1j if is_complex and step // more % 2 else 1
+        if left.shape[1] == fewer:
+            return left, phase * right[:, places]
+        return left[:, places], phase * right
+
+    return choose
+
+
+def _random_choice(rng, is_complex):
+    def choose(left, right):
+        fewer = min(left.shape[1], right.shape[1])
+        return [
+            x @ gauge.unitary(x.shape[1], rng, is_complex=is_complex)[:, :fewer]
+            for x in (left, right)
+        ]
+
+    return choose
 
 
 @dataclass(frozen=True, eq=False)

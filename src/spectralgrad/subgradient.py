@@ -21,8 +21,9 @@ singular values; Lewis (1996), "Derivatives of spectral functions", for eigenval
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 
-from spectralgrad import spectrum, symmetric
+from spectralgrad import gauge, spectrum, symmetric
 from spectralgrad.matrices import as_inexact
 
 
@@ -35,16 +36,20 @@ class Membership:
     inside : bool
         Whether `excess` is within `tolerance`.
     excess : float
-        Largest amount by which one of the conditions fails; 0 inside. The Frobenius distance to
-        the set is at least this.
+        Frobenius distance to the nearest element of the set.
     where : str
-        The condition that fails by most.
+        The part of the matrix that contributes most to it.
+    extreme : bool
+        Whether the matrix is, up to the tolerance, an extreme point of the set, one that is not
+        the mean of two others: inside, and of the norm of the weights, which none exceeds. Where f
+        is differentiable, the gradient is the only point, and extreme.
     tolerance : float
     """
 
     inside: bool
     excess: float
     where: str
+    extreme: bool
     tolerance: float
 
 
@@ -119,6 +124,50 @@ class GeneralisedGradient:
         k = len(means)
         return (self.left[:, :k] * means) @ self.right[:, :k].conj().T
 
+    def _blocks(self, rotated):
+        """Clusters with the place of their blocks in UᴴXV, and a view of each."""
+        for c in self.clusters:
+            # Null vectors beyond the k-th belong to the zero cluster.
+            yield c, rotated[c.start :, c.start :] if self._is_zero(c) else rotated[c, c]
+
+    def _rotate(self, matrix):
+        return self.left.conj().T @ np.asarray(matrix) @ self.right
+
+    def project(self, gradient):
+        """Return the valid gradient nearest to a matrix, in the Frobenius norm.
+
+        The nearest block has the same eigenvectors (singular vectors), and the eigenvalues
+        (singular values) that the projection on the set of majorised vectors gives.
+
+        Parameters
+        ----------
+        gradient : (m, n) array_like
+            Finite; for ``"eigh"`` in the ``"symmetric"`` convention.
+
+        Returns
+        -------
+        (m, n) numpy.ndarray
+
+        References
+        ----------
+        Blondel, Teboul, Berthet and Djolonga (2020), "Fast differentiable sorting and ranking", for
+        the projection by isotonic regression.
+        """
+        rotated = self._rotate(gradient)
+        nearest = np.zeros_like(rotated)
+        for (c, block), (_, image) in zip(
+            self._blocks(rotated), self._blocks(nearest), strict=True
+        ):
+            if self._is_zero(c):
+                u, x, vh = np.linalg.svd(block, full_matrices=False)
+                bounds = np.sort(np.abs(self.weights[c]))[::-1]
+                image[:] = (u * _majorised(x, bounds, weakly=True)) @ vh
+            else:
+                x, v = np.linalg.eigh(symmetric.hermitian_part(block))
+                y = _majorised(x[::-1], np.sort(self.weights[c])[::-1], weakly=False)[::-1]
+                image[:] = (v * y) @ v.conj().T
+        return self.left @ nearest @ self.right.conj().T
+
     def contains(self, gradient, *, tolerance=None):
         """Test whether a matrix is one of the valid gradients.
 
@@ -133,30 +182,105 @@ class GeneralisedGradient:
         -------
         Membership
         """
+        gradient = np.asarray(gradient)
         tolerance = self.tolerance if tolerance is None else tolerance
-        rest = self.left.conj().T @ np.asarray(gradient) @ self.right
-        if not np.all(np.isfinite(rest)):
-            return Membership(False, np.inf, "a number that is not finite", tolerance)
-        failures = []
-        for c in self.clusters:
-            # Null vectors beyond the k-th belong to the zero cluster.
-            block = np.s_[c.start :, c.start :] if self._is_zero(c) else np.s_[c, c]
-            check = _zero_block_excess if self._is_zero(c) else _block_excess
-            failures.append((check(rest[block], self.weights[c]), f"the block of {self.name(c)}"))
-            rest[block] = 0
-        failures.append((float(np.linalg.norm(rest)), "the entries off the blocks"))
-        excess, where = max(failures)
-        return Membership(excess <= tolerance, excess, where, tolerance)
+        if not np.all(np.isfinite(gradient)):
+            return Membership(False, np.inf, "a number that is not finite", False, tolerance)
+        rest = self._rotate(gradient - self.project(gradient))
+        parts = [
+            (float(np.linalg.norm(block)), f"the block of {self.name(c)}")
+            for c, block in self._blocks(rest)
+        ]
+        excess = float(np.linalg.norm(rest))
+        for _, block in self._blocks(rest):
+            block[:] = 0
+        parts.append((float(np.linalg.norm(rest)), "the entries off the blocks"))
+        inside = excess <= tolerance
+        short = np.linalg.norm(self.weights) - np.linalg.norm(gradient)
+        extreme = inside and (self.differentiable or bool(short <= tolerance))
+        return Membership(inside, excess, max(parts)[1], extreme, tolerance)
+
+    def directional_derivative(self, direction):
+        """One-sided derivative of f along a direction: lim (f(A + tE) − f(A))/t for t ↓ 0.
+
+        On each cluster, the weights in the order of the values meet the eigenvalues of the block of
+        E in the same order; on the zero cluster its singular values. It is min or max of ⟨G, E⟩
+        over the set if the weights are sorted the one or the other way, and else between the two.
+
+        Parameters
+        ----------
+        direction : (m, n) array_like
+            E; for ``"eigh"`` Hermitian.
+
+        Returns
+        -------
+        float
+        """
+        slopes = [self.weights[c] @ x for c, x in self._spectra(direction)]
+        return float(np.sum(slopes))
+
+    def support(self, direction):
+        """Largest ⟨G, E⟩ over the valid gradients; the smallest is ``-support(-direction)``.
+
+        It is Clarke's generalised derivative of f along E.
+
+        Parameters
+        ----------
+        direction : (m, n) array_like
+            E; for ``"eigh"`` Hermitian.
+
+        Returns
+        -------
+        float
+        """
+        slopes = [
+            np.sort(np.abs(self.weights[c]) if self._is_zero(c) else self.weights[c]) @ np.sort(x)
+            for c, x in self._spectra(direction)
+        ]
+        return float(np.sum(slopes))
+
+    def extreme_point(self, direction):
+        """Return the valid gradient that is farthest in a direction, an extreme point of the set.
+
+        An autodiff answer V diag(w) Vᴴ, in whatever basis V, is one of these.
+
+        Parameters
+        ----------
+        direction : (m, n) array_like
+            E; for ``"eigh"`` Hermitian.
+
+        Returns
+        -------
+        (m, n) numpy.ndarray
+            G with ⟨G, E⟩ = ``support(direction)``.
+        """
+        rotated = self._rotate(direction)
+        farthest = np.zeros_like(rotated)
+        for (c, block), (_, image) in zip(
+            self._blocks(rotated), self._blocks(farthest), strict=True
+        ):
+            if self._is_zero(c):
+                u, _, vh = np.linalg.svd(block, full_matrices=False)
+                image[:] = (u * np.sort(np.abs(self.weights[c]))[::-1]) @ vh
+            else:
+                _, v = np.linalg.eigh(symmetric.hermitian_part(block))
+                image[:] = (v * np.sort(self.weights[c])) @ v.conj().T
+        return self.left @ farthest @ self.right.conj().T
+
+    def _spectra(self, direction):
+        """For each cluster, how its values move along a direction, in the order of the values."""
+        for c, block in self._blocks(self._rotate(direction)):
+            if self._is_zero(c):
+                yield c, np.linalg.svd(block, compute_uv=False)
+            else:
+                moves = np.linalg.eigvalsh(symmetric.hermitian_part(block))
+                yield c, moves if self.problem == "eigh" else moves[::-1]
 
     def name(self, cluster):
         """Name the values of a cluster, as ``"σ₃ to σ₅"``."""
         symbol = "λ" if self.problem == "eigh" else "σ"
-        first, last = (
-            symbol + str(i).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
-            for i in (cluster.start + 1, cluster.stop)
-        )
         joint = " and " if cluster.stop - cluster.start == 2 else " to "
-        return first if first == last else first + joint + last
+        return gauge.names(symbol, cluster.start, cluster.stop - 1, joint)
 
     @property
     def reason(self):
@@ -192,24 +316,10 @@ class GeneralisedGradient:
         return f"{among} and {nonzero if full else 'f does not depend on what is zero'}"
 
 
-def _block_excess(block, weights):
-    """Bound from below how far a block is from Hermitian with eigenvalues majorised by weights."""
-    skew = np.linalg.norm(block - block.conj().T) / 2
-    eigenvalues = np.linalg.eigvalsh(symmetric.hermitian_part(block))[::-1]
-    partial = _partial_excess(eigenvalues, np.sort(weights)[::-1])
-    return float(max(skew, np.max(partial), abs(partial[-1])))
-
-
-def _zero_block_excess(block, weights):
-    """Bound from below how far a block is from singular values weakly majorised by |weights|."""
-    singular_values = np.linalg.svd(block, compute_uv=False)
-    bounds = np.sort(np.abs(weights))[::-1]
-    return float(np.max(_partial_excess(singular_values, bounds), initial=0.0))
-
-
-def _partial_excess(values, bounds):
-    """Excess of the partial sums; j values can move their sum by √j times what they move."""
-    return np.cumsum(values - bounds) / np.sqrt(np.arange(1, len(values) + 1))
+def _majorised(values, weights, *, weakly):
+    """Project on the vectors majorised by weights (weakly: nonnegative ones); all descending."""
+    moved = isotonic_regression(values - weights, increasing=False).x
+    return values - (np.maximum(moved, 0) if weakly else moved)
 
 
 def _errors(values, weights, groups, unit, *, singular):

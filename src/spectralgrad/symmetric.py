@@ -18,6 +18,37 @@ from spectralgrad.matrices import MatrixError, as_inexact
 CONVENTIONS = ("symmetric", "lower", "upper")
 
 
+def adjoint(matrix):
+    """Return Aᴴ.
+
+    Parameters
+    ----------
+    matrix : (..., m, n) array_like
+
+    Returns
+    -------
+    (..., n, m) numpy.ndarray
+        Same dtype.
+    """
+    return np.conj(np.swapaxes(matrix, -1, -2))
+
+
+def skew_part(matrix):
+    """Return (A − Aᴴ)/2.
+
+    Parameters
+    ----------
+    matrix : (..., n, n) array_like
+
+    Returns
+    -------
+    (..., n, n) numpy.ndarray
+        Same dtype.
+    """
+    half = np.asarray(matrix) / 2
+    return half - adjoint(half)
+
+
 def hermitian_part(matrix):
     """Return (A + Aᴴ)/2.
 
@@ -31,7 +62,7 @@ def hermitian_part(matrix):
         Same dtype.
     """
     half = np.asarray(matrix) / 2
-    return half + np.conj(np.swapaxes(half, -1, -2))
+    return half + adjoint(half)
 
 
 def convert(gradient, convention):

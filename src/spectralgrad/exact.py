@@ -1,0 +1,203 @@
+"""Independent truth: decompositions and derivatives in 50 digits, and finite differences.
+
+Nothing here uses a formula for a gradient. A derivative is what its definition says, a quotient of
+differences: in mpmath's arithmetic with steps so small and digits so many that 50 digits remain, or
+in floating point with an estimate of its error.
+
+Matrices of mpmath are NumPy arrays of dtype object, whose numbers keep their digits through ``@``,
+``+`` and ``*``; ``.astype(float)`` rounds them.
+"""
+
+import mpmath
+import numpy as np
+from scipy import differentiate
+
+#: Decimal digits to which decompositions and derivatives hold.
+DIGITS = 50
+
+#: The arithmetic, apart from mpmath's global one, so that nobody's precision changes.
+MP = mpmath.MPContext()
+MP.dps = DIGITS
+
+
+def lift(array):
+    """Convert to numbers of 50 digits, without an error.
+
+    Parameters
+    ----------
+    array : array_like
+        Real or complex numbers, or such as are lifted already.
+
+    Returns
+    -------
+    numpy.ndarray of object
+    """
+    return np.vectorize(MP.convert, otypes=[object])(array)
+
+
+def eigvalsh(matrix):
+    """Eigenvalues of a Hermitian matrix, ascending.
+
+    Parameters
+    ----------
+    matrix : (n, n) array_like
+
+    Returns
+    -------
+    (n,) numpy.ndarray of object
+    """
+    return _array(_hermitian_solver(matrix)(_matrix(matrix), eigvals_only=True)).ravel()
+
+
+def eigh(matrix):
+    """Eigenvalues, ascending, and eigenvectors of a Hermitian matrix.
+
+    Parameters
+    ----------
+    matrix : (n, n) array_like
+
+    Returns
+    -------
+    eigenvalues : (n,) numpy.ndarray of object
+    eigenvectors : (n, n) numpy.ndarray of object
+    """
+    values, vectors = _hermitian_solver(matrix)(_matrix(matrix))
+    return _array(values).ravel(), _array(vectors)
+
+
+def svdvals(matrix):
+    """Singular values, descending.
+
+    Parameters
+    ----------
+    matrix : (m, n) array_like
+
+    Returns
+    -------
+    (min(m, n),) numpy.ndarray of object
+    """
+    return _array(MP.svd(_matrix(matrix), compute_uv=False)).ravel()
+
+
+def svd(matrix):
+    """Thin singular value decomposition, A = U diag(σ) Vᴴ, descending.
+
+    Parameters
+    ----------
+    matrix : (m, n) array_like
+
+    Returns
+    -------
+    u, s, vh : numpy.ndarray of object
+        (m, k), (k,) and (k, n) with k = min(m, n).
+    """
+    u, s, vh = MP.svd(_matrix(matrix))
+    return _array(u), _array(s).ravel(), _array(vh)
+
+
+def _hermitian_solver(matrix):
+    return MP.eighe if _is_complex(matrix) else MP.eigsy
+
+
+def _is_complex(matrix):
+    return any(isinstance(x, complex | MP.mpc) for x in np.ravel(np.asarray(matrix, object)))
+
+
+def _matrix(matrix):
+    return MP.matrix(lift(matrix).tolist())
+
+
+def _array(matrix):
+    return np.array(matrix.tolist(), dtype=object)
+
+
+def derivative(function, matrix, direction):
+    """Derivative of a function of a matrix along a direction, to 50 digits.
+
+    A central difference with a step of 1e-50, in 150 digits; its error is that of a function with
+    a third derivative of up to 1e50 times the first one.
+
+    Parameters
+    ----------
+    function : callable
+        Takes an (m, n) array of mpmath's numbers, and returns one such number. It must be
+        differentiable along the direction; at a kink this is the mean of the two slopes.
+    matrix, direction : (m, n) array_like
+
+    Returns
+    -------
+    mpmath number
+    """
+    with MP.workdps(3 * DIGITS):
+        a, e = lift(matrix), lift(direction)
+        step = MP.mpf(10) ** -DIGITS
+        return (function(a + step * e) - function(a - step * e)) / (2 * step)
+
+
+def gradient(function, matrix, *, hermitian=False):
+    """Gradient of a real function of a matrix, to 50 digits.
+
+    Parameters
+    ----------
+    function : callable
+        As in `derivative`; real.
+    matrix : (m, n) array_like
+        Where it holds a complex number, imaginary directions count as well.
+    hermitian : bool, optional
+        Whether only Hermitian directions are admitted, as for a function that is defined on
+        Hermitian matrices; then the gradient is Hermitian.
+
+    Returns
+    -------
+    (m, n) numpy.ndarray of object
+        G with df = Re Σ conj(Gᵢⱼ) dAᵢⱼ.
+    """
+    shape = np.shape(matrix)
+    units = (1, 1j) if _is_complex(matrix) else (1,)
+    result = lift(np.zeros(shape))
+    for i, j in np.ndindex(*shape):
+        if hermitian and i < j:
+            continue
+        for unit in units:
+            direction = np.zeros(shape, dtype=object)
+            direction[i, j] = unit
+            if hermitian:
+                direction = (direction + direction.conj().T) / 2
+            if np.any(direction != 0):
+                result[i, j] += unit * derivative(function, matrix, direction)
+    if hermitian:
+        lower = np.tril(result, -1)
+        result = result + lower.conj().T
+    return result
+
+
+def finite_difference(function, matrix, direction, *, step=None):
+    """Derivative of a function of a matrix along a direction, in floating point.
+
+    Central differences of order 8, with steps that are halved until they agree.
+
+    Parameters
+    ----------
+    function : callable
+        Takes an (m, n) array, and returns a real number.
+    matrix, direction : (m, n) array_like
+    step : float, optional
+        The first step, in multiples of the direction. It should be well below the distance at
+        which the function ceases to be smooth, such as half of a gap; by default one hundredth of
+        the norm of the matrix, relative to that of the direction.
+
+    Returns
+    -------
+    derivative : float
+    error : float
+        Estimate of its error.
+    """
+    matrix, direction = np.asarray(matrix), np.asarray(direction)
+    if step is None:
+        step = (np.linalg.norm(matrix) or 1.0) / np.linalg.norm(direction) / 100
+    along = np.vectorize(lambda t: float(function(matrix + t * direction)))
+    eps = np.finfo(float).eps
+    found = differentiate.derivative(
+        along, 0.0, initial_step=step, order=8, maxiter=8, tolerances={"rtol": 10 * eps}
+    )
+    return float(found.df), float(found.error)

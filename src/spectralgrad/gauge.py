@@ -1,0 +1,232 @@
+"""What a decomposition leaves open: sign and phase of a vector, the basis of a tied cluster.
+
+A loss on eigenvectors or singular vectors is a function of the matrix only if it does not depend
+on that choice. `GaugeError` says that one does; the bases made here let a program try.
+"""
+
+import itertools
+
+import numpy as np
+
+from spectralgrad.symmetric import adjoint
+
+#: Bases drawn at random in which a gradient made from several bases is tried.
+TRIALS = 3
+
+TURNED = "the cotangent of the vectors depends on their phase or on the basis of their span"
+SPREAD = (
+    "the values are equal and their cotangents are not, so that the answer depends on the basis "
+    "(invariant_vjp is for losses that do not depend on it, subgradient for those that do)"
+)
+AT_ZERO = (
+    "the value is zero and its cotangent is not, so that the answer depends on the choice of null "
+    "vectors (invariant_vjp is for losses that do not depend on it, subgradient for those that do)"
+)
+VARIES = "the loss depends on the sign, the phase or the basis of vectors, and has no gradient"
+
+
+class GaugeError(ValueError):
+    """A cotangent asks for something that the choice of a sign, phase or basis decides.
+
+    Attributes
+    ----------
+    pair : tuple of int
+        The two vectors between which it does, from 0; one twice where its phase does.
+    excess : float
+        By how much.
+    allowed : float
+        How much would pass for rounding.
+    """
+
+    def __init__(self, message, pair, excess, allowed):
+        super().__init__(message)
+        self.pair = pair
+        self.excess = excess
+        self.allowed = allowed
+
+
+def default_tol(dtype):
+    """Relative size up to which a dependence on the basis passes for rounding: √eps.
+
+    Parameters
+    ----------
+    dtype : dtype
+
+    Returns
+    -------
+    float
+    """
+    return float(np.sqrt(np.finfo(dtype).eps))
+
+
+def largest(array):
+    """Largest modulus in each row, in double precision, where products do not overflow.
+
+    Parameters
+    ----------
+    array : (..., k) array_like
+
+    Returns
+    -------
+    (...) numpy.ndarray of float
+    """
+    return np.max(np.abs(array), axis=-1, initial=0.0).astype(float)
+
+
+def turns(vectors, basis, cotangent):
+    """Skew-Hermitian part of C Bᴴ for a cotangent C of the basis B, applied to vectors.
+
+    To first order, dB = ΩB with a skew-Hermitian Ω, so that dL = Re⟨C, dB⟩ = Re⟨skew(C Bᴴ), Ω⟩:
+    this is what a loss says of how the vectors turn, and it is the same in every basis if the loss
+    does not depend on the basis.
+
+    Parameters
+    ----------
+    vectors, basis, cotangent : (..., n, k) array_like
+
+    Returns
+    -------
+    (..., n, k) numpy.ndarray
+    """
+    there, back = adjoint(basis) @ vectors, adjoint(cotangent) @ vectors
+    return (cotangent @ there - basis @ back) / 2
+
+
+def require(excess, allowed, symbol, fault):
+    """Raise unless no entry of a table is above what is allowed.
+
+    Parameters
+    ----------
+    excess : (..., k, k) numpy.ndarray
+        Nonnegative; for each pair of vectors, what depends on the choice of basis.
+    allowed : (...) array_like
+    symbol : str
+        Of the values that belong to the vectors, as ``"λ"``.
+    fault : str
+        What the message says of the pair.
+
+    Raises
+    ------
+    GaugeError
+        For the pair that is worst; also where an entry is not a number.
+    """
+    allowed = np.broadcast_to(np.asarray(allowed)[..., None, None], excess.shape)
+    bad = ~(excess <= allowed)
+    if not bad.any():
+        return
+    worst = np.where(bad, np.where(np.isnan(excess), np.inf, excess), -1.0)
+    *stack, i, j = (int(x) for x in np.unravel_index(np.argmax(worst), excess.shape))
+    pair, size, limit = (i, j), *(float(x[*stack, i, j]) for x in (excess, allowed))
+    where = f"matrix {stack} of the stack: " if stack else ""
+    message = f"{where}{names(symbol, *sorted(pair))}: {fault}: by {size:.1e}, allowed {limit:.1e}"
+    raise GaugeError(message, pair, size, limit)
+
+
+def names(symbol, first, last, joint=" and "):
+    """Name two values of a spectrum, counted from 0, as a reader counts: "λ₁ and λ₂"."""
+    subscripts = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+    both = [symbol + str(i + 1).translate(subscripts) for i in (first, last)]
+    return both[0] if first == last else joint.join(both)
+
+
+def mixtures(labels, *, is_complex):
+    """Yield rotations that mix the vectors of each cluster in pairs, each pair once.
+
+    Columns i and j of a rotation are (eᵢ ± eⱼ)/√2 and, for complex matrices, in a second round
+    (eᵢ ± i·eⱼ)/√2. For a Hermitian block M of d vectors, the diagonals of QᴴMQ for the identity
+    and for these rotations determine M: d − 1 of them, d where d is odd, twice as many for complex
+    matrices.
+
+    Parameters
+    ----------
+    labels : (..., k) array_like of int
+        Of clusters, in order; vectors with negative ones are left as they are.
+    is_complex : bool
+
+    Yields
+    ------
+    (..., k, k) numpy.ndarray
+    """
+    labels = np.asarray(labels)
+    flat = labels.reshape(-1, labels.shape[-1])
+    phases = (1.0, 1j) if is_complex else (1.0,)
+    schedules = [
+        itertools.zip_longest(
+            *([(p, r) for p in phases for r in _rounds(c)] for c in _members(row)),
+            fillvalue=(1, ()),
+        )
+        for row in flat
+    ]
+    for steps in itertools.zip_longest(*schedules, fillvalue=()):
+        rotations = np.zeros((*flat.shape, flat.shape[-1]), complex if is_complex else float)
+        rotations[:] = np.eye(flat.shape[-1])
+        for rotation, step in zip(rotations, steps, strict=True):
+            for phase, pairs in step:
+                for i, j in pairs:
+                    rotation[np.ix_([i, j], [i, j])] = np.array(
+                        [[1, 1], [phase, -phase]]
+                    ) / np.sqrt(2)
+        yield rotations.reshape(*labels.shape, labels.shape[-1])
+
+
+def _members(labels):
+    """Lists of the places of each cluster."""
+    return [np.flatnonzero(labels == c).tolist() for c in np.unique(labels) if c >= 0]
+
+
+def _rounds(players):
+    """All pairs, in rounds in which each player has at most one partner: a round robin."""
+    circle = players + [None] * (len(players) % 2)
+    half = len(circle) // 2
+    if len(players) < 2:
+        return
+    for _ in circle[1:]:
+        pairs = zip(circle[:half], circle[: half - 1 : -1], strict=True)
+        yield [pair for pair in pairs if None not in pair]
+        circle.insert(1, circle.pop())
+
+
+def random_rotation(labels, rng, *, is_complex):
+    """Draw a rotation of each cluster at random, for a single vector its sign or phase.
+
+    Parameters
+    ----------
+    labels : (..., k) array_like of int
+        Of clusters, in order; vectors with negative ones are left as they are.
+    rng : numpy.random.Generator
+    is_complex : bool
+
+    Returns
+    -------
+    (..., k, k) numpy.ndarray
+    """
+    labels = np.asarray(labels)
+    flat = labels.reshape(-1, labels.shape[-1])
+    rotations = np.zeros((*flat.shape, flat.shape[-1]), complex if is_complex else float)
+    rotations[:] = np.eye(flat.shape[-1])
+    for rotation, row in zip(rotations, flat, strict=True):
+        for places in _members(row):
+            rotation[np.ix_(places, places)] = unitary(len(places), rng, is_complex=is_complex)
+    return rotations.reshape(*labels.shape, labels.shape[-1])
+
+
+def unitary(size, rng, *, is_complex):
+    """Draw an orthogonal or unitary matrix.
+
+    Parameters
+    ----------
+    size : int
+    rng : numpy.random.Generator
+    is_complex : bool
+
+    Returns
+    -------
+    (size, size) numpy.ndarray
+    """
+    normal = rng.standard_normal((size, size))
+    if is_complex:
+        normal = normal + 1j * rng.standard_normal((size, size))
+    q, r = np.linalg.qr(normal)
+    # QR fixes the signs of r; without this, Q is not uniform, and for size 1 always the same.
+    diagonal = np.diagonal(r)
+    return q * (diagonal / np.abs(diagonal))
