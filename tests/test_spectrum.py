@@ -47,3 +47,86 @@ def test_rank_counts_what_is_not_zero(values, rank):
 def test_default_tolerance_is_that_of_matrix_rank():
     assert spectrum.default_rtol((3, 7), np.float32) == 7 * np.finfo(np.float32).eps
     assert spectrum.default_rtol((2, 3, 7), np.complex128) == 7 * np.finfo(float).eps
+
+
+rows = st.lists(
+    st.lists(st.sampled_from([0.0, 1.0, 1.0 + 1e-9, 2.0]), min_size=4, max_size=4), min_size=1
+)
+
+
+@given(rows)
+def test_labels_and_clusters_say_the_same_and_stacks_are_loops(values):
+    values = np.sort(values, axis=-1)
+    numbers = spectrum.labels(values, 1e-8)
+    assert numbers.shape == values.shape
+    for row, found in zip(values, numbers, strict=True):
+        assert np.array_equal(found, spectrum.labels(row, 1e-8))
+        groups = indices(row, 1e-8)
+        assert [[i for i in range(4) if found[i] == c] for c in range(len(groups))] == groups
+
+
+@given(rows)
+def test_same_is_true_within_clusters_only(values):
+    numbers = spectrum.labels(np.sort(values, axis=-1), 1e-8)
+    alike = spectrum.same(numbers)
+    assert alike.dtype == bool
+    for place in np.ndindex(*alike.shape):
+        *row, i, j = place
+        assert alike[place] == (numbers[*row, i] == numbers[*row, j])
+
+
+@given(rows, st.sampled_from(["float32", "float64"]))
+def test_merged_values_are_exactly_equal_within_a_cluster_and_have_its_mean(values, dtype):
+    values = np.sort(values, axis=-1).astype(dtype)
+    numbers = spectrum.labels(values, 1e-6)
+    merged = spectrum.merge(values, numbers)
+    assert merged.dtype == dtype
+    for row, group, found in zip(values, numbers, merged, strict=True):
+        for c in set(group.tolist()):
+            assert len(set(found[group == c].tolist())) == 1
+            assert found[group == c] == pytest.approx(row[group == c].astype(float).mean())
+    assert np.array_equal(spectrum.labels(merged, 1e-6), numbers)
+
+
+def test_values_that_lie_alone_are_merged_with_nothing():
+    values = np.array([0.1, 0.2, 0.7])
+    assert np.array_equal(spectrum.merge(values, [0, 1, 2]), values)
+    assert spectrum.merge(values, [0, 0, 1]).tolist() == [pytest.approx(0.15)] * 2 + [0.7]
+
+
+def test_merging_large_values_in_single_precision_keeps_to_their_range():
+    values = np.float32(2.0**24) + np.array([0, 2, 4], np.float32)
+    merged = spectrum.merge(values, np.zeros(3, int))
+    assert values[0] <= merged[0] == merged[1] == merged[2] <= values[2]
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-20, 1.0, 1e20, 1e300])
+def test_the_scale_does_not_matter(scale):
+    values = scale * np.array([2.0, 2.0 * (1 + 1e-15), 1.0, 1e-16])[[1, 0, 2, 3]]
+    assert spectrum.labels(values, 1e-14).tolist() == [0, 0, 1, 2]
+    assert spectrum.positive(values, 1e-14).tolist() == [True, True, True, False]
+    assert spectrum.merge(values, [0, 0, 1, 2])[0] == pytest.approx(2 * scale)
+
+
+@given(st.lists(st.sampled_from([3.0, 1.0, 1e-17, 0.0]), max_size=5))
+def test_rank_counts_what_is_positive(values):
+    values = np.sort(values)[::-1]
+    found = spectrum.positive(values, 1e-15)
+    assert found.dtype == bool
+    assert spectrum.rank(values, 1e-15) == np.count_nonzero(found)
+    small = values <= 1e-15 * max(values, default=0.0)
+    assert np.array_equal(found, ~small)
+
+
+def test_a_run_that_reaches_zero_is_zero():
+    """Each within the tolerance of the next; but not if one step is longer."""
+    values = np.array([1.0, 1.8e-8, 0.9e-8])
+    assert spectrum.positive(values, 1e-8).tolist() == [True, False, False]
+    assert spectrum.positive(values, 0.8e-8).tolist() == [True, True, True]
+
+
+def test_stacks_of_singular_values():
+    values = np.array([[[3.0, 2.0], [3.0, 0.0]], [[0.0, 0.0], [1.0, 1e-17]]])
+    expected = [[[True, True], [True, False]], [[False, False], [True, False]]]
+    assert spectrum.positive(values, 1e-15).tolist() == expected
+    assert spectrum.positive(np.zeros((3, 0)), 1e-15).shape == (3, 0)

@@ -4,7 +4,9 @@ from drawing import random_matrix, seeds, unitary
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spectralgrad import eigen, singular, subgradient
+from spectralgrad import eigen, exact, gauge, singular, subgradient
+
+real_or_complex = pytest.mark.parametrize("is_complex", [False, True])
 
 # Spectra with ties and zeros; the weights are drawn freely, also negative ones.
 eigenvalues = st.sampled_from([[1, 2, 3], [1, 1, 3], [1, 1, 1], [-2, -2, 0, 0, 5], [4]])
@@ -242,3 +244,237 @@ def test_rounding_of_lapack_stays_within_the_tolerance(seed, n, exponent, is_com
         valid, reference = subgradient.eigvalsh(matrix, weights), (u * weights) @ u.conj().T
     # The matrix is built with rounding errors of its own, hence the factor.
     assert np.linalg.norm(valid.minimum_norm - reference) <= 2 * valid.tolerance
+
+
+# The set, its nearest points and its extreme ones.
+
+
+def drawn_set(seed, problem, values, extra, is_complex):
+    """A generalised gradient, and a direction in which its rows and columns are not special."""
+    if problem == "eigh":
+        rng, matrix, weights = eigh_case(seed, values, is_complex)
+        return rng, matrix, subgradient.eigvalsh(matrix, weights, rtol=1e-9)
+    rng, matrix, weights = svd_case(seed, values, extra, is_complex)
+    return rng, matrix, subgradient.svdvals(matrix, weights, rtol=1e-9)
+
+
+def direction_for(rng, valid, is_complex):
+    shape = valid.left.shape[0], valid.right.shape[0]
+    e = random_matrix(rng, *shape, is_complex=is_complex)
+    return e if valid.problem == "svd" else (e + e.conj().T) / 2
+
+
+cases = st.one_of(
+    st.tuples(st.just("eigh"), eigenvalues, st.just(0)),
+    st.tuples(st.just("svd"), singular_values, st.integers(-2, 2)),
+)
+
+
+@given(seeds, cases, st.booleans())
+def test_the_projection_is_the_nearest_point(seed, case, is_complex):
+    """⟨G − P, X − P⟩ ≤ 0 for all X of a convex set, in particular for its extreme points."""
+    rng, _, valid = drawn_set(seed, *case, is_complex)
+    e = direction_for(rng, valid, is_complex)
+    far = valid.minimum_norm + 10.0 ** rng.uniform(-2, 1) * e
+    # Not Hermitian, and off the blocks as well.
+    far = far + 0.1 * random_matrix(rng, *e.shape, is_complex=is_complex)
+    nearest = valid.project(far)
+    # What is subtracted leaves rounding errors of its own size.
+    rounding = valid.tolerance + 1e-14 * np.linalg.norm(far)
+    assert valid.contains(nearest, tolerance=rounding).inside
+    points = [valid.extreme_point(direction_for(rng, valid, is_complex)) for _ in range(5)]
+    points += [valid.extreme_point(far - nearest), valid.minimum_norm, np.mean(points, axis=0)]
+    for point in points:
+        assert valid.contains(point).inside
+        assert np.vdot(far - nearest, point - nearest).real <= 1e-10
+    membership = valid.contains(far)
+    assert membership.excess == pytest.approx(np.linalg.norm(far - nearest))
+    assert membership.excess <= np.linalg.norm(far - valid.minimum_norm) + 1e-12
+
+
+@given(seeds, cases, st.booleans())
+def test_the_projection_leaves_members_alone(seed, case, is_complex):
+    rng, _, valid = drawn_set(seed, *case, is_complex)
+    first, second = (valid.extreme_point(direction_for(rng, valid, is_complex)) for _ in range(2))
+    for share in (0.0, 0.3, 1.0):
+        member = share * first + (1 - share) * second
+        assert valid.project(member) == pytest.approx(member, abs=1e-12)
+        # Twice as much is none, where the set is not {0} alone.
+        assert valid.contains(member + 5 * np.eye(*member.shape)).excess > 1e-3
+
+
+@given(seeds, cases, st.booleans())
+def test_the_support_is_the_largest_inner_product(seed, case, is_complex):
+    rng, _, valid = drawn_set(seed, *case, is_complex)
+    e = direction_for(rng, valid, is_complex)
+    support = valid.support(e)
+    assert np.vdot(valid.extreme_point(e), e).real == pytest.approx(support, abs=1e-11)
+    for _ in range(5):
+        member = valid.extreme_point(direction_for(rng, valid, is_complex))
+        assert np.vdot(member, e).real <= support + 1e-11
+    assert np.vdot(valid.minimum_norm, e).real <= support + 1e-11
+    assert valid.support(2 * e) == pytest.approx(2 * support)
+
+
+@given(seeds, cases, st.booleans())
+def test_the_slope_lies_between_the_extremes(seed, case, is_complex):
+    rng, _, valid = drawn_set(seed, *case, is_complex)
+    e = direction_for(rng, valid, is_complex)
+    slope, back = valid.directional_derivative(e), -valid.directional_derivative(-e)
+    for x in (slope, back):
+        assert -valid.support(-e) - 1e-11 <= x <= valid.support(e) + 1e-11
+    gradient = np.vdot(valid.minimum_norm, e).real
+    if valid.differentiable:
+        assert slope == pytest.approx(gradient, abs=1e-11)
+        assert valid.support(e) == pytest.approx(gradient, abs=1e-11)
+    else:
+        assert valid.support(e) + valid.support(-e) > 1e-9
+
+
+@given(seeds, st.booleans())
+def test_the_slope_is_the_largest_inner_product_for_convex_functions(seed, is_complex):
+    """The largest eigenvalue and the nuclear norm; for the smallest eigenvalue, the smallest."""
+    rng = np.random.default_rng(seed)
+    e = hermitian(rng, 3, is_complex)
+    largest = subgradient.eigvalsh(np.diag([1.0, 3.0, 3.0]), [0, 0, 1])
+    assert largest.directional_derivative(e) == pytest.approx(largest.support(e))
+    assert -largest.directional_derivative(-e) <= largest.directional_derivative(e) + 1e-12
+    block = np.linalg.eigvalsh(e[1:, 1:])
+    assert largest.directional_derivative(e) == pytest.approx(block[-1])
+    smallest = subgradient.eigvalsh(np.diag([1.0, 1.0, 3.0]), [1, 0, 0])
+    assert smallest.directional_derivative(e) == pytest.approx(-smallest.support(-e))
+    assert -smallest.directional_derivative(-e) >= smallest.directional_derivative(e) - 1e-12
+    nuclear = subgradient.svdvals(np.diag([2.0, 0.0, 0.0]), [1, 1, 1])
+    assert nuclear.directional_derivative(e) == pytest.approx(nuclear.support(e))
+
+
+def orthonormal(rng, m, k, is_complex):
+    """Orthonormal to 50 digits, by Newton's iteration."""
+    x = exact.lift(unitary(rng, m, is_complex=is_complex)[:, :k])
+    for _ in range(2):
+        x = x * 1.5 - x @ (x.conj().T @ x) / 2
+    return x
+
+
+@real_or_complex
+@pytest.mark.parametrize(
+    ("values", "weights"),
+    [
+        ([1, 1, 3], [1, 0, 0]),
+        ([1, 1, 3], [0, 1, 0]),
+        ([1, 3, 3], [0, 0, 1]),
+        ([2, 2, 2], [0.5, -1, 2]),
+        ([0, 0, 1, 1], [3, 1, -2, 0.25]),
+    ],
+)
+def test_slopes_of_eigenvalues_against_quotients_in_50_digits(values, weights, is_complex, rng):
+    v = orthonormal(rng, len(values), len(values), is_complex)
+    a, e = (v * np.array(values)) @ v.conj().T, hermitian(rng, len(values), is_complex)
+
+    def f(x):
+        return np.sum(exact.eigvalsh(x) * np.array(weights))
+
+    t = exact.MP.mpf(10) ** -20
+    valid = subgradient.eigvalsh(a.astype(complex if is_complex else float), weights, rtol=1e-12)
+    assert not valid.differentiable
+    for direction in (e, -e):
+        slope = float((f(a + t * exact.lift(direction)) - f(a)) / t)
+        assert valid.directional_derivative(direction) == pytest.approx(slope, abs=1e-13)
+
+
+@real_or_complex
+@pytest.mark.parametrize("shape", [(3, 3), (2, 3), (3, 2), (4, 3)], ids=str)
+@pytest.mark.parametrize("values", [[2, 2, 1], [2, 1, 0], [2, 0, 0], [0, 0, 0], [3, 3, 3]])
+def test_slopes_of_singular_values_against_quotients_in_50_digits(values, shape, is_complex, rng):
+    k = min(shape)
+    u, v = (orthonormal(rng, size, k, is_complex) for size in shape)
+    a = (u * np.array(values[:k])) @ v.conj().T
+    weights, e = rng.standard_normal(k), random_matrix(rng, *shape, is_complex=is_complex)
+
+    def f(x):
+        return np.sum(exact.svdvals(x) * weights)
+
+    t = exact.MP.mpf(10) ** -20
+    valid = subgradient.svdvals(a.astype(complex if is_complex else float), weights, rtol=1e-12)
+    for direction in (e, -e):
+        slope = float((f(a + t * exact.lift(direction)) - f(a)) / t)
+        assert valid.directional_derivative(direction) == pytest.approx(slope, abs=1e-13)
+    assert valid.differentiable == (len(set(values[:k])) == k and values[k - 1] > 0)
+
+
+@given(seeds, cases, st.booleans())
+def test_what_a_library_returns_is_extreme_and_the_mean_is_not(seed, case, is_complex):
+    rng, matrix, valid = drawn_set(seed, *case, is_complex)
+    if valid.problem == "eigh":
+        answer = eigen.weighted_sum_gradient(matrix, valid.weights)
+    else:
+        answer = singular.weighted_sum_gradient(matrix, valid.weights)
+    membership = valid.contains(answer)
+    assert (membership.inside, membership.extreme) == (True, True)
+    assert valid.contains(valid.extreme_point(direction_for(rng, valid, is_complex))).extreme
+    middle = valid.contains(valid.minimum_norm)
+    assert (middle.inside, middle.extreme) == (True, valid.differentiable)
+    # Of the right norm, and outside.
+    other = answer + np.roll(answer, 1, axis=0) + np.eye(*answer.shape)
+    other = other * np.linalg.norm(valid.weights) / np.linalg.norm(other)
+    if not valid.contains(other).inside:
+        assert not valid.contains(other).extreme
+
+
+@real_or_complex
+@pytest.mark.parametrize("problem", ["eigh", "svd"])
+def test_a_random_basis_of_a_cluster_gives_extreme_points(problem, is_complex, rng):
+    values, weights = np.array([3.0, 3.0, 3.0, 1.0]), np.array([1.0, -2.0, 0.5, 4.0])
+    matrix = np.diag(values)
+    q = gauge.random_rotation([0, 0, 0, 1], rng, is_complex=is_complex)
+    if problem == "eigh":
+        valid = subgradient.eigvalsh(matrix[::-1, ::-1], weights[::-1])
+        q = q[::-1, ::-1]
+        answer, equal = (eigen.eigvalsh_vjp(q, w) for w in (weights[::-1], [4.0, 0, 0, 0]))
+    else:
+        valid = subgradient.svdvals(matrix, weights)
+        answer, equal = (singular.svdvals_vjp(q, q.conj().T, w) for w in (weights, [0, 0, 0, 4.0]))
+    assert valid.contains(answer).extreme
+    assert not valid.contains(equal).inside
+    assert valid.contains(valid.minimum_norm).inside
+
+
+def test_the_mean_of_two_extreme_points_is_none():
+    valid = subgradient.svdvals(np.zeros((2, 3)), [1, 1])
+    first, second = np.eye(2, 3), np.eye(2, 3)[::-1]
+    assert all(valid.contains(x).extreme for x in (first, second, -first))
+    middle = valid.contains((first + second) / 2)
+    assert (middle.inside, middle.extreme) == (True, False)
+
+
+def test_the_empty_matrix_has_the_empty_gradient():
+    for of in (subgradient.eigvalsh, subgradient.svdvals):
+        valid = of(np.zeros((0, 0)), [])
+        assert valid.differentiable
+        assert valid.minimum_norm.shape == (0, 0)
+        assert valid.contains(np.zeros((0, 0))).inside
+        assert (
+            valid.support(np.zeros((0, 0))) == valid.directional_derivative(np.zeros((0, 0))) == 0
+        )
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e20])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_set_does_not_change_with_the_scale(scale, dtype, rng):
+    """The function is homogeneous of degree 1."""
+    matrix, e = np.diag([2.0, 2.0, 1.0]), hermitian(rng, 3, False)
+    for of in (subgradient.eigvalsh, subgradient.svdvals):
+        near, far = (of((s * matrix).astype(dtype), [1, 2, 3]) for s in (1.0, scale))
+        assert far.minimum_norm == pytest.approx(near.minimum_norm)
+        assert far.clusters == near.clusters
+        assert far.tolerance == pytest.approx(near.tolerance)
+        assert far.support(e) == pytest.approx(near.support(e))
+        assert far.directional_derivative(e) == pytest.approx(near.directional_derivative(e))
+
+
+def test_large_eigenvalues_that_single_precision_can_barely_tell_apart():
+    values = np.float32(2.0**24) + np.array([0, 2, 4], np.float32)
+    assert len(subgradient.eigvalsh(np.diag(values), [1, 0, 0]).clusters) == 1
+    assert len(subgradient.eigvalsh(np.diag(values).astype(float), [1, 0, 0]).clusters) == 3
+    valid = subgradient.eigvalsh(np.diag(values), [1, 0, 0], rtol=0.0)
+    assert valid.minimum_norm == pytest.approx(np.diag([1.0, 0, 0]))

@@ -102,3 +102,52 @@ def test_require_hermitian_averages_rounding_errors():
 def test_require_hermitian_names_the_place(matrix, message):
     with pytest.raises(MatrixError, match=message):
         symmetric.require_hermitian(matrix, "my.csv")
+
+
+@given(seeds, sizes, st.booleans())
+def test_the_two_parts_are_a_whole_and_orthogonal(seed, n, is_complex):
+    rng = np.random.default_rng(seed)
+    matrix = random_matrix(rng, n, n, is_complex=is_complex)
+    even, odd = symmetric.hermitian_part(matrix), symmetric.skew_part(matrix)
+    assert even + odd == pytest.approx(matrix)
+    assert np.array_equal(even, symmetric.adjoint(even))
+    assert np.array_equal(odd, -symmetric.adjoint(odd))
+    assert np.vdot(even, odd).real == pytest.approx(0, abs=1e-12)
+
+
+@given(seeds, st.booleans())
+def test_the_adjoint_moves_to_the_other_side(seed, is_complex):
+    rng = np.random.default_rng(seed)
+    a, x, y = (
+        random_matrix(rng, *shape, is_complex=is_complex) for shape in [(3, 2), (2, 1), (3, 1)]
+    )
+    assert np.vdot(y, a @ x) == pytest.approx(np.vdot(symmetric.adjoint(a) @ y, x))
+
+
+def test_parts_and_adjoints_of_stacks_keep_their_dtype(rng):
+    stack = random_matrix(rng, 6, 9, is_complex=True).reshape(2, 3, 3, 3).astype(np.complex64)
+    for part in (symmetric.adjoint, symmetric.hermitian_part, symmetric.skew_part):
+        found = part(stack)
+        assert (found.shape, found.dtype) == (stack.shape, stack.dtype)
+        assert np.array_equal(found[1, 2], part(stack[1, 2]))
+    assert symmetric.adjoint(np.zeros((2, 3, 5))).shape == (2, 5, 3)
+
+
+def test_the_skew_part_does_not_overflow():
+    matrix = np.array([[0.0, 1.7e308], [-1.7e308, 0.0]])
+    assert np.array_equal(symmetric.skew_part(matrix), matrix)
+    assert not symmetric.hermitian_part(matrix).any()
+
+
+@pytest.mark.parametrize("convention", symmetric.CONVENTIONS)
+def test_the_empty_matrix_is_converted(convention):
+    assert symmetric.convert(np.zeros((0, 0)), convention).shape == (0, 0)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e20])
+def test_require_hermitian_does_not_mind_the_scale(scale):
+    matrix = scale * np.array([[1.0, 2.0], [2.0, 5.0]])
+    assert np.array_equal(symmetric.require_hermitian(matrix), matrix)
+    matrix[0, 1] *= 1.001
+    with pytest.raises(MatrixError):
+        symmetric.require_hermitian(matrix)

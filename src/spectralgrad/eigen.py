@@ -149,7 +149,7 @@ def eigh_vjp(
 
     References
     ----------
-    Magnus (1985), "On differentiating eigenvalues and eigenvectors", Theorem 1, for dV; Giles
+    Magnus (1985), "On differentiating eigenvalues and eigenvectors", for dV; Giles
     (2008), "An extended collection of matrix derivative results", for the reverse mode.
     """
     values, vectors = as_inexact(eigenvalues), as_inexact(eigenvectors)

@@ -8,12 +8,18 @@ Matrices of mpmath are NumPy arrays of dtype object, whose numbers keep their di
 ``+`` and ``*``; ``.astype(float)`` rounds them.
 """
 
+import functools
+from dataclasses import dataclass
+
 import mpmath
 import numpy as np
 from scipy import differentiate
 
 #: Decimal digits to which decompositions and derivatives hold.
 DIGITS = 50
+
+#: Above this size a chapter leaves out the 50 digits: they would take minutes.
+LARGEST = 20
 
 #: The arithmetic, apart from mpmath's global one, so that nobody's precision changes.
 MP = mpmath.MPContext()
@@ -134,6 +140,32 @@ def derivative(function, matrix, direction):
         return (function(a + step * e) - function(a - step * e)) / (2 * step)
 
 
+def one_sided(function, matrix, direction, *, step):
+    """Slopes of a function along a direction and against it: (f(A + tE) − f(A))/t.
+
+    In 50 digits, so that the step alone makes an error.
+
+    Parameters
+    ----------
+    function : callable
+        As in `derivative`; real, and continuous.
+    matrix, direction : (m, n) array_like
+    step : float
+        t: above the distances that count as ties, and below the gaps that do not.
+
+    Returns
+    -------
+    list of float or None
+        Along E and along −E; None if the matrix is larger than `LARGEST`.
+    """
+    if max(np.shape(matrix)) > LARGEST:
+        return None
+    with MP.workdps(DIGITS):
+        a, e, t = lift(matrix), lift(direction), MP.mpf(step)
+        here = function(a)
+        return [float((function(a + sign * t * e) - here) / t) for sign in (1, -1)]
+
+
 def gradient(function, matrix, *, hermitian=False):
     """Gradient of a real function of a matrix, to 50 digits.
 
@@ -200,4 +232,87 @@ def finite_difference(function, matrix, direction, *, step=None):
     found = differentiate.derivative(
         along, 0.0, initial_step=step, order=8, maxiter=8, tolerances={"rtol": 10 * eps}
     )
-    return float(found.df), float(found.error)
+    # Two quotients may be equal by chance; neither is better than its rounding errors.
+    rounding = eps * abs(float(along(0.0))) / (step / 2.0**found.nit)
+    return float(found.df), float(found.error + rounding)
+
+
+def relative_error(gradient, truth):
+    """Distance of two matrices relative to the norm of the second (absolute where that is 0).
+
+    Parameters
+    ----------
+    gradient, truth : (m, n) array_like
+
+    Returns
+    -------
+    float
+        Infinite where a number is not finite.
+    """
+    distance = np.linalg.norm(np.asarray(gradient) - truth) / (np.linalg.norm(truth) or 1.0)
+    return float(distance) if np.isfinite(distance) else float("inf")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A derivative along a direction, computed in three ways.
+
+    Attributes
+    ----------
+    formula : float
+        ⟨G, E⟩ for the gradient G under test.
+    difference : float
+        By finite differences.
+    difference_error : float
+        Their own estimate of their error.
+    digits : float or None
+        To 50 digits, rounded; None if the matrix is larger than `LARGEST`.
+    relative_error : float or None
+        Of the formula against the 50 digits, relative to ‖G‖‖E‖ (absolute where that is 0).
+    """
+
+    formula: float
+    difference: float
+    difference_error: float
+    digits: float | None
+    relative_error: float | None
+
+
+def compare(gradient, loss, decomposition, matrix, direction, *, step=None):
+    """Compare a gradient with finite differences and with 50 digits, along one direction.
+
+    Parameters
+    ----------
+    gradient : (m, n) array_like
+        G, with df = Re⟨G, dA⟩.
+    loss : callable
+        Real function of what the decomposition returns, for arrays of floats and of mpmath's
+        numbers alike.
+    decomposition : {"eigh", "eigvalsh", "svd", "svdvals"}
+        Of this module, and of `numpy.linalg` (thin).
+    matrix, direction : (m, n) array_like
+    step : float, optional
+        See `finite_difference`.
+
+    Returns
+    -------
+    Comparison
+    """
+    plain = {"svd": functools.partial(np.linalg.svd, full_matrices=False)}
+    plain = plain.get(decomposition) or getattr(np.linalg, decomposition)
+    precise = globals()[decomposition]
+    # What returns one array does not return a tuple.
+    spread = decomposition in ("eigh", "svd")
+
+    def along(decompose):
+        return lambda a: loss(*decompose(a)) if spread else loss(decompose(a))
+
+    formula = float(np.vdot(gradient, direction).real)
+    found = finite_difference(along(plain), matrix, direction, step=step)
+    if max(np.shape(matrix)) > LARGEST:
+        return Comparison(formula, *found, None, None)
+    with MP.workdps(DIGITS):
+        digits = derivative(along(precise), matrix, direction)
+        size = np.linalg.norm(gradient) * np.linalg.norm(direction) or 1.0
+        error = float(abs(formula - MP.re(digits))) / float(size)
+    return Comparison(formula, *found, float(MP.re(digits)), error)

@@ -15,6 +15,18 @@ COLOUR_MAP = "RdBu_r"
 # Above this many columns, numbers in the cells are too small to read.
 MOST_NUMBERED_COLUMNS = 6
 WIDEST = 4  # heat maps side by side
+# Okabe and Ito's colours, which remain apart with every common form of colour blindness; markers
+# and dashes tell the curves apart without any.
+STROKES = [
+    {"color": "#0072B2", "marker": "o", "linestyle": "-"},
+    {"color": "#D55E00", "marker": "s", "linestyle": "--"},
+    {"color": "#009E73", "marker": "^", "linestyle": "-."},
+    {"color": "#CC79A7", "marker": "D", "linestyle": ":"},
+    {"color": "#000000", "marker": "v", "linestyle": "-"},
+    {"color": "#E69F00", "marker": "P", "linestyle": "--"},
+]
+# On a logarithmic axis, what is smaller is drawn here.
+SMALLEST = 1e-18
 
 
 @dataclass(frozen=True)
@@ -123,3 +135,60 @@ def _difference(arrays):
     if gap <= 1e-3 * np.abs(stack).max(initial=0.0):
         return "All look the same."
     return f"They differ, in some entry by {gap:.3g}."
+
+
+def curves(places, series, *, across, up, logarithmic=True):
+    """Show how quantities change along one variable.
+
+    Parameters
+    ----------
+    places : (n,) array_like
+        Of the variable.
+    series : dict of str to (n,) array_like
+        Name of the curve to its values; at most six. What is not finite is left out.
+    across, up : str
+        What the axes show.
+    logarithmic : bool, optional
+        Whether both axes are.
+
+    Returns
+    -------
+    Figure
+    """
+    places = np.asarray(places, dtype=float)
+    canvas = Canvas(figsize=(8, 4.2), layout="constrained")
+    axis = canvas.subplots()
+    for (title, values), stroke in zip(series.items(), itertools.cycle(STROKES)):
+        values = np.asarray(values, dtype=float)
+        shown = np.maximum(values, SMALLEST) if logarithmic else values
+        axis.plot(places, shown, label=title, markersize=4, linewidth=1.4, **stroke)
+    if logarithmic:
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+    axis.set_xlabel(across)
+    axis.set_ylabel(up)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=9)
+    scale = "logarithmic axes" if logarithmic else "linear axes"
+    parts = [f"{title} {_course(places, values)}" for title, values in series.items()]
+    alt = (
+        f"Curves over {across} from {places.min():.3g} to {places.max():.3g}, {scale}; {up}: "
+        f"{'; '.join(parts)}."
+    )
+    return _finish(canvas, alt)
+
+
+def _course(places, values):
+    """Say where a curve begins and ends, and its extremes between."""
+    values = np.asarray(values, dtype=float)
+    finite = np.isfinite(values)
+    if not finite.any():
+        return "is nowhere finite"
+    order = np.argsort(places[finite])
+    known, here = values[finite][order], places[finite][order]
+    gaps = "" if finite.all() else f", not finite at {np.count_nonzero(~finite)} places"
+    return (
+        f"from {known[0]:.2g} to {known[-1]:.2g}, smallest {known.min():.2g} at "
+        f"{here[np.argmin(known)]:.2g}, largest {known.max():.2g} at "
+        f"{here[np.argmax(known)]:.2g}{gaps}"
+    )

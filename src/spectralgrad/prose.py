@@ -2,6 +2,8 @@
 
 import string
 
+import numpy as np
+
 #: What the singular values of a single-precision matrix show if they are rounded doubles.
 ROUNDED = (
     "Those that autograd returns are, bit for bit, the singular values found in double precision, "
@@ -47,6 +49,192 @@ def _who(names, everyone, all_of_them):
 
 def _count(number, noun):
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def comparisons(rows):
+    """Lay out derivatives that were computed in three ways, as a Markdown table.
+
+    Parameters
+    ----------
+    rows : dict of str to spectralgrad.exact.Comparison
+        By what was differentiated.
+
+    Returns
+    -------
+    str
+    """
+    head = [
+        "",
+        "⟨G, E⟩",
+        "differences",
+        "± their estimate",
+        "50 digits",
+        "relative error of ⟨G, E⟩",
+    ]
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
+    for name, c in rows.items():
+        exact = ["–", "–"]
+        if c.digits is not None:
+            exact = [f"{c.digits:.12g}", _power(c.relative_error)]
+        lines.append(
+            [name, f"{c.formula:.12g}", f"{c.difference:.12g}", _power(c.difference_error), *exact]
+        )
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    if any(c.digits is None for c in rows.values()):
+        table += "\n\nThe matrix is too large for 50 digits, which would take minutes."
+    return table
+
+
+def _power(size):
+    return f"{size:.0e}" if size else "0"
+
+
+def error(size):
+    """Say how large a relative error is.
+
+    Parameters
+    ----------
+    size : float
+
+    Returns
+    -------
+    str
+    """
+    return f"relative error {_power(size)}" if np.isfinite(size) else "not finite"
+
+
+def moved_apart(before, after, kind):
+    """Say that the values of a spectrum were moved apart, if they were.
+
+    Parameters
+    ----------
+    before, after : (k,) array_like
+    kind : str
+        Of the values, as ``"eigenvalue"``.
+
+    Returns
+    -------
+    str
+        Two sentences, or none.
+    """
+    if np.array_equal(before, after):
+        return ""
+    zero = " or zero" if kind == "singular value" else ""
+    return (
+        f"Its {kind}s are not all well apart{' and well above zero' if zero else ''}: some are "
+        f"equal{zero}, or nearly so. Because the formulas below need them apart, the page goes on "
+        f"with the matrix that has the same {kind.replace('value', 'vector')}s, and the {kind}s "
+        f"{listing(f'{x:.3g}' for x in after[:6])}{' and so on' if len(after) > 6 else ''}."
+    )
+
+
+def last_null_vector(m, n, k, is_complex, answer):
+    """Say why a loss on the last left singular vector, of a zero, was or was not refused.
+
+    Parameters
+    ----------
+    m, n, k : int
+        Shape of the matrix, and the smaller of the two.
+    is_complex : bool
+    answer : str
+        What `singular.svd_vjp` had to say.
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    if "GaugeError" not in answer:
+        return (
+            f"The matrix is {m} × {n}, with one zero: its left null vector is determined up to its "
+            "sign, and the loss is differentiable but for that sign."
+        )
+    if m > n:
+        return (
+            f"The matrix is {m} × {n}, and its left null space has dimension {m - k + 1}: the last "
+            "column of U is one vector of many."
+        )
+    return (
+        f"The matrix is complex and {m} × {n}, with one zero: its left null vector is determined "
+        "up to its phase, on which the loss depends."
+    )
+
+
+def one_sided(there, back, quotients, step, differentiable):
+    """Say what the slopes along a direction and against it are, and whether they are opposite.
+
+    Parameters
+    ----------
+    there, back : float
+        By the formula.
+    quotients : list of float or None
+        The same by difference quotients; None if there are none.
+    step : float
+        Of the quotients.
+    differentiable : bool
+
+    Returns
+    -------
+    str
+        Two or three sentences.
+    """
+    sentence = f"The slope along E is {there:.10g}, that along −E is {back:.10g}. "
+    if quotients is not None:
+        sentence += (
+            f"Difference quotients with a step of {step:.0e}, in 50 digits, give "
+            f"{quotients[0]:.10g} and {quotients[1]:.10g}. "
+        )
+    if differentiable:
+        return sentence + "They are opposite, as a gradient requires."
+    return sentence + f"They add up to {there + back:.3g}; with a gradient that would be 0."
+
+
+def extreme_points(members, norms, slopes, largest, valid):
+    """Say which answers are extreme points of the set, and which are no use for a descent.
+
+    Parameters
+    ----------
+    members : dict of str to spectralgrad.subgradient.Membership
+        By the name of the answer; the first is that of smallest norm.
+    norms, slopes : dict of str to float
+        Norm of each answer, and slope of f against it.
+    largest : float
+        Norm of the weights.
+    valid : spectralgrad.subgradient.GeneralisedGradient
+
+    Returns
+    -------
+    str
+    """
+    smallest, *others = members
+    if valid.differentiable:
+        outside = [n for n in others if not members[n].inside]
+        if outside:
+            verb = "returns" if len(outside) == 1 else "return"
+            return f"There is one valid answer, the gradient; {listing(outside)} {verb} another."
+        return "There is one valid answer, the gradient, and every framework returns it."
+    extreme = [n for n in others if members[n].extreme]
+    rest = [n for n in others if not members[n].extreme]
+    sentences = []
+    if extreme:
+        who = _who(extreme, others, "Every framework")
+        verb = "return" if 1 < len(extreme) < len(others) or len(others) == 2 else "returns"
+        sentences.append(
+            f"{who} {verb} an extreme point, of norm {largest:.5g}; the smallest norm in the set "
+            f"is {norms[smallest]:.5g}."
+        )
+    if rest:
+        sentences.append(
+            f"What {listing(rest)} {'returns' if len(rest) == 1 else 'return'} is none."
+        )
+    stuck = [n for n in others if members[n].inside and slopes[n] >= -1e-9 * largest]
+    if stuck:
+        who = _who(stuck, others, "any of them")
+        rises = all(slopes[n] > 1e-9 * largest for n in stuck)
+        sentences.append(
+            f"A step against the answer of {who} makes f {'larger' if rises else 'no smaller'}."
+        )
+    return " ".join(sentences)
 
 
 def printed_digits(printed, values, title, dtype):

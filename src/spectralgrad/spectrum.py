@@ -1,6 +1,8 @@
-"""Which spectral values count as equal, and which as zero."""
+"""Which spectral values count as equal, and which as zero; and how much each counts."""
 
 import itertools
+import json
+import reprlib
 
 import numpy as np
 
@@ -137,3 +139,83 @@ def rank(singular_values, rtol):
     int
     """
     return int(np.count_nonzero(positive(singular_values, rtol)))
+
+
+def smallest_gap(values):
+    """Smallest distance between neighbours; the largest modulus if there is one value only.
+
+    Parameters
+    ----------
+    values : (k,) array_like
+        Sorted, in either direction.
+
+    Returns
+    -------
+    float
+    """
+    values = np.asarray(values)
+    gaps = np.abs(np.diff(values))
+    return float(gaps.min() if gaps.size else np.max(np.abs(values), initial=0.0))
+
+
+def move_apart(values, *, singular=False, least=1e-3):
+    """Move values apart unless they are, for what can be shown only where they are.
+
+    Parameters
+    ----------
+    values : (k,) array_like
+        Eigenvalues, ascending, or singular values, descending.
+    singular : bool, optional
+        Whether they are singular values, which are kept away from zero too.
+    least : float, optional
+        Smallest gap that will do, relative to the largest modulus.
+
+    Returns
+    -------
+    (k,) numpy.ndarray
+        The values as they are, or with equal steps added, in the same order.
+    """
+    values = np.asarray(values, dtype=float)
+    size = float(np.max(np.abs(values), initial=0.0)) or 1.0
+    gap = smallest_gap(np.append(values, 0.0) if singular else values)
+    if gap >= least * size and values.any():
+        return values
+    steps = np.arange(1.0, len(values) + 1) / len(values) * size
+    return values + (steps[::-1] if singular else steps)
+
+
+def weights(choice, k):
+    """Make the weights of a spectral sum from what a person writes.
+
+    Parameters
+    ----------
+    choice : str or sequence of float
+        ``"sum"`` for 1 everywhere, ``"first"`` or ``"last"`` for the first or last value in the
+        order of the decomposition, or one finite number for each value, as a list or as JSON.
+    k : int
+        How many values there are.
+
+    Returns
+    -------
+    (k,) numpy.ndarray of float
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    if isinstance(choice, str) and choice in ("sum", "first", "last"):
+        if choice == "sum":
+            return np.ones(k)
+        return np.eye(k)[0 if choice == "first" else -1]
+    try:
+        numbers = json.loads(choice) if isinstance(choice, str) else choice
+        result = np.array(numbers, dtype=float)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        result = None
+    if result is None or result.shape != (k,) or not np.all(np.isfinite(result)):
+        raise ValueError(
+            f"weights: {reprlib.repr(choice)} will not do for {k} values; give sum, first, last, "
+            f"or a list of {k} finite numbers"
+        )
+    return result
