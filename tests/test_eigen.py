@@ -1,3 +1,5 @@
+from re import escape
+
 import numpy as np
 import pytest
 from drawing import random_matrix, seeds, unitary
@@ -92,6 +94,15 @@ def with_values(rng, values, *, is_complex):
     """A matrix with these eigenvalues, up to rounding."""
     v = unitary(rng, len(values), is_complex=is_complex)
     return symmetric.hermitian_part((v * np.asarray(values)) @ v.conj().T)
+
+
+def turn_within(number, rng, *, is_complex):
+    """Rotate each cluster at random, for a single vector its sign or phase."""
+    q = np.eye(len(number), dtype=complex if is_complex else float)
+    for c in {c for c in number.tolist() if c >= 0}:
+        places = np.flatnonzero(number == c)
+        q[np.ix_(places, places)] = gauge.unitary(len(places), rng, is_complex=is_complex)
+    return q
 
 
 def error(found, expected):
@@ -241,11 +252,10 @@ def test_one_eigenvalue_and_its_two_derivatives(index, gap, is_complex, rng):
 @pytest.mark.parametrize("n", [10, 25, 50])
 def test_rounding_of_functions_at_larger_sizes(n, is_complex, rng):
     """Closed forms, evaluated in 50 digits: CA + AC for A², CA² + ACA + A²C for A³."""
-    b, a = (exact.lift(x) for x in (hermitian(rng, n, is_complex=is_complex),) * 2)
     a = with_values(rng, np.linspace(2 / 3, 3 / 2, n), is_complex=is_complex)
-    a[:2, 2:], a[2:, :2] = 0, 0
+    b = hermitian(rng, n, is_complex=is_complex)
     values, vectors = np.linalg.eigh(a)
-    b, lifted = b.astype(a.dtype), exact.lift(a)
+    lifted = exact.lift(a)
     ba, ab = exact.lift(b) @ lifted, lifted @ exact.lift(b)
     assert error(eigen.function_vjp(values, vectors, b, square, double), ba + ab) <= 50 * EPS
     if n < 50 or not is_complex:
@@ -473,7 +483,7 @@ def test_a_loss_on_a_phase_is_refused(rng):
     v = v * np.exp(1j * np.arange(1, 4))
     entry = np.zeros((3, 3))
     entry[0, 1] = 1.0
-    with pytest.raises(gauge.GaugeError, match=r"^λ₂: the cotangent .* depends") as caught:
+    with pytest.raises(gauge.GaugeError, match=f"^λ₂: {gauge.TURNED}") as caught:
         eigen.eigh_vjp(values, v, 0, entry)
     assert caught.value.pair == (1, 1)
     assert caught.value.excess == pytest.approx(abs(v[0, 1].imag))
@@ -496,7 +506,7 @@ def test_a_loss_on_one_vector_of_a_tie_is_refused(rng):
 
 def test_a_loss_on_one_of_two_equal_values_is_refused():
     values, v = np.array([1.0, 1.0, 3.0]), np.eye(3)
-    with pytest.raises(gauge.GaugeError, match=r"^λ₁ and λ₂: the values are equal") as caught:
+    with pytest.raises(gauge.GaugeError, match=f"^λ₁ and λ₂: {escape(gauge.SPREAD)}") as caught:
         eigen.eigh_vjp(values, v, [1.0, 0.25, 0], 0)
     assert caught.value.excess == 0.75
     assert eigen.eigh_vjp(values, v, [0.5, 0.5, 0], 0) == pytest.approx(np.diag([0.5, 0.5, 0]))
@@ -564,13 +574,13 @@ def test_a_sign_is_refused_where_several_bases_are_tried(rng):
     values, v = np.linalg.eigh(hermitian(rng, 4, is_complex=False))
     w = rng.standard_normal((4, 4))
     eigen.eigh_vjp(values, v, 0, w)
-    with pytest.raises(gauge.GaugeError, match="depends on the sign, the phase or the basis"):
+    with pytest.raises(gauge.GaugeError, match=gauge.VARIES):
         eigen.invariant_vjp(values, v, lambda *_: (0, w))
     eigen.invariant_vjp(values, v, lambda _, v: (0, 2 * w * v))
 
 
 def test_the_sign_of_one_vector_is_mostly_refused(rng):
-    """As documented, in 7 of 8 cases at least."""
+    """As documented, in 7 of 8 cases at least; each vector of each size is one."""
     refused = []
     for n in range(2, 9):
         values, v = np.linalg.eigh(hermitian(rng, n, is_complex=False))
@@ -639,21 +649,24 @@ def test_the_pullback_is_called_as_often_as_documented(clusters, is_complex, rng
         return of_function(b, square, double)(values, vectors)
 
     eigen.invariant_vjp(values, unitary(rng, n, is_complex=is_complex), pullback)
-    assert 1 < len(calls) <= (2 * d if is_complex else d) + 4
+    allowed = (2 * d if is_complex else d) + 2 + np.ceil(np.log2(n + 1))
+    assert 1 < len(calls) <= allowed
     assert all(np.array_equal(x, calls[0]) for x in calls)
 
 
-def test_the_pullback_is_given_values_that_are_exactly_equal():
-    values = np.array([1.0, 1.0 + 1e-9, 3.0])
-    seen = []
+def test_the_pullback_is_given_values_that_are_exactly_equal_but_once():
+    values, seen = np.array([1.0, 1.0 + 1e-9, 3.0]), []
 
     def pullback(values, vectors):
         seen.append(values)
         return 2 * values, 0
 
     eigen.invariant_vjp(values, np.eye(3), pullback)
-    assert all(x[0] == x[1] == pytest.approx(1.0 + 5e-10, abs=1e-15) for x in seen)
-    assert all(x[2] == 3.0 for x in seen)
+    given = [x for x in seen if x[0] != x[1]]
+    assert [x.tolist() for x in given] == [values.tolist()]
+    for x in seen:
+        assert x[2] == 3.0
+        assert x[:2].mean() == pytest.approx(1.0 + 5e-10, abs=1e-15)
 
 
 # Symmetries.
@@ -688,9 +701,8 @@ def test_the_basis_that_is_given_does_not_matter(seed, spectrum, is_complex):
     values, number = np.array(spectrum, float), np.unique(spectrum, return_inverse=True)[1]
     n = len(values)
     v, b = unitary(rng, n, is_complex=is_complex), hermitian(rng, n, is_complex=is_complex)
-    q = gauge.random_rotation(number, rng, is_complex=is_complex)
+    q = turn_within(number, rng, is_complex=is_complex)
     weights = 1.0 + number
-    assert np.abs(q - np.eye(n)).max() > 0 or not is_complex
 
     def gradients(v):
         pull = of_function(b, np.exp, np.exp)
@@ -738,7 +750,7 @@ GAPS = [1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12, 1e-14, 1e-16, 0.0
 @pytest.mark.parametrize("start", [0.3, 1.0, 2.0])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_divided_differences_against_50_digits(name, start, dtype):
-    """Entry by entry, relative to the largest |g′| between the two (and |g| where g′ is 0)."""
+    """Entry by entry, relative to the largest |g′| between the two."""
     g, slope, precise = FUNCTIONS[name]
     values = np.sort(np.array([start, *(start + gap for gap in GAPS)], dtype))
     table = eigen.divided_differences(values, g, slope)

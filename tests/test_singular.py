@@ -1,3 +1,5 @@
+from re import escape
+
 import numpy as np
 import pytest
 from drawing import random_matrix, seeds, unitary
@@ -107,6 +109,15 @@ def test_the_split_is_oriented_whatever_the_library_returns(sign):
     split = singular.rank_split(matrix)
     u, v = np.hstack([split.u1, split.u0]), np.hstack([split.v1, split.v0])
     assert np.linalg.det(u) * np.linalg.det(v) == pytest.approx(1)
+
+
+def turn_within(number, rng, *, is_complex):
+    """Rotate each cluster at random, for a single vector its sign or phase."""
+    q = np.eye(len(number), dtype=complex if is_complex else float)
+    for c in {c for c in number.tolist() if c >= 0}:
+        places = np.flatnonzero(number == c)
+        q[np.ix_(places, places)] = gauge.unitary(len(places), rng, is_complex=is_complex)
+    return q
 
 
 def error(found, expected):
@@ -567,7 +578,7 @@ def test_a_loss_on_the_joint_phase_is_refused(rng):
     du[0, 1] = 1.0
     phase = np.exp(1j)
     u, vh = u * phase, vh / phase
-    with pytest.raises(gauge.GaugeError, match=r"^σ₂: the cotangent .* depends") as caught:
+    with pytest.raises(gauge.GaugeError, match=f"^σ₂: {gauge.TURNED}") as caught:
         singular.svd_vjp(u, s, vh, du, 0, 0)
     assert caught.value.pair == (1, 1)
     assert caught.value.excess == pytest.approx(abs(u[0, 1].imag))
@@ -630,7 +641,7 @@ def test_the_projector_on_a_part_of_the_left_null_vectors_is_refused(rng):
 
 def test_a_loss_on_one_of_two_equal_values_is_refused():
     s, eye = np.array([2.0, 1.0, 1.0]), np.eye(3)
-    with pytest.raises(gauge.GaugeError, match=r"^σ₂ and σ₃: the values are equal") as caught:
+    with pytest.raises(gauge.GaugeError, match=f"^σ₂ and σ₃: {escape(gauge.SPREAD)}") as caught:
         singular.svd_vjp(eye, s, eye, 0, [5.0, 1.0, 0.25], 0)
     assert caught.value.excess == 0.75
     found = singular.svd_vjp(eye, s, eye, 0, [5.0, 0.25, 0.25], 0)
@@ -639,7 +650,7 @@ def test_a_loss_on_one_of_two_equal_values_is_refused():
 
 def test_a_loss_on_a_value_that_is_zero_is_refused():
     s, eye = np.array([2.0, 0.0]), np.eye(2)
-    with pytest.raises(gauge.GaugeError, match=r"^σ₂: the value is zero") as caught:
+    with pytest.raises(gauge.GaugeError, match=f"^σ₂: {escape(gauge.AT_ZERO)}") as caught:
         singular.svd_vjp(eye, s, eye, 0, [1.0, 0.5], 0)
     assert (caught.value.pair, caught.value.excess) == ((1, 1), 0.5)
     assert singular.svd_vjp(eye, s, eye, 0, [1.0, 0.0], 0) == pytest.approx(np.diag([1.0, 0]))
@@ -684,7 +695,7 @@ def test_a_sign_is_refused_where_several_bases_are_tried(rng):
     u, s, vh = thin(rng.standard_normal((4, 3)))
     w = rng.standard_normal((4, 3))
     singular.svd_vjp(u, s, vh, w, 0, 0)
-    with pytest.raises(gauge.GaugeError, match="depends on the sign, the phase or the basis"):
+    with pytest.raises(gauge.GaugeError, match=gauge.VARIES):
         singular.invariant_vjp(u, s, vh, lambda *_: (w, 0, 0))
     singular.invariant_vjp(u, s, vh, lambda u, s, vh: (2 * w * u, 0, 0))
 
@@ -726,12 +737,16 @@ def test_the_pullback_is_called_as_often_as_documented(spectrum, shape, is_compl
 
     def pullback(u, s, vh):
         calls.append(s)
-        assert np.array_equal(s == 0, np.array(spectrum) == 0)
         return of_function(b, identity, np.ones_like)(u, s, vh)
 
     singular.invariant_vjp(*thin(a), pullback)
-    assert 1 < len(calls) <= (2 * max(d, q) + 4 if is_complex else max(d + 1, q) + 3)
-    assert all(len(set(s.tolist())) == len(set(spectrum)) for s in calls)
+    trials = np.ceil(np.log2(3 + 1))
+    mixtures = 2 * max(d, q) + 1 if is_complex else max(d + 1, q)
+    # Once with the singular values as they are.
+    assert 1 < len(calls) <= mixtures + 1 + trials
+    merged = [x for x in calls if np.array_equal(x == 0, np.array(spectrum) == 0)]
+    merged = [x for x in merged if len(set(x.tolist())) == len(set(spectrum))]
+    assert len(merged) >= len(calls) - 1
 
 
 # Symmetries.
@@ -769,10 +784,10 @@ def test_the_bases_that_are_given_do_not_matter(seed, spectrum, shape, is_comple
     c = [k * hermitian(rng, shape[0], is_complex=is_complex) for k in range(3)]
     u, s, vh = thin(a)
     number = np.unique(-np.array(spectrum), return_inverse=True)[1]
-    left = right = gauge.random_rotation(number, rng, is_complex=is_complex)
+    left = right = turn_within(number, rng, is_complex=is_complex)
     if min(spectrum) == 0:
         # The null vectors turn on either side for themselves.
-        right = left @ gauge.random_rotation(
+        right = left @ turn_within(
             np.where(np.array(spectrum) > 0, -1, 0), rng, is_complex=is_complex
         )
         c = [c[0] * (x > 0) for x in sorted(set(spectrum), reverse=True)]

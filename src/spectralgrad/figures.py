@@ -168,7 +168,7 @@ def curves(places, series, *, across, up, logarithmic=True):
     axis.set_xlabel(across)
     axis.set_ylabel(up)
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=9)
+    canvas.legend(loc="outside upper center", ncols=3, fontsize=9, frameon=False)
     scale = "logarithmic axes" if logarithmic else "linear axes"
     parts = [f"{title} {_course(places, values)}" for title, values in series.items()]
     alt = (

@@ -5,24 +5,22 @@ on that choice. `GaugeError` says that one does; the bases made here let a progr
 """
 
 import itertools
+import math
 
 import numpy as np
 
 from spectralgrad.symmetric import adjoint
 
-#: Bases drawn at random in which a gradient made from several bases is tried.
-TRIALS = 3
-
-TURNED = "the cotangent of the vectors depends on their phase or on the basis of their span"
+TURNED = "the cotangent depends on the phase of the vectors or on the basis of their span"
 SPREAD = (
-    "the values are equal and their cotangents are not, so that the answer depends on the basis "
-    "(invariant_vjp is for losses that do not depend on it, subgradient for those that do)"
+    "equal values with different cotangents, so that the answer depends on the basis (see "
+    "invariant_vjp and subgradient)"
 )
 AT_ZERO = (
-    "the value is zero and its cotangent is not, so that the answer depends on the choice of null "
-    "vectors (invariant_vjp is for losses that do not depend on it, subgradient for those that do)"
+    "a zero with a cotangent, so that the answer depends on the null vectors (see invariant_vjp "
+    "and subgradient)"
 )
-VARIES = "the loss depends on the sign, the phase or the basis of vectors, and has no gradient"
+VARIES = "the loss depends on the sign, phase or basis of vectors, and has no gradient"
 
 
 class GaugeError(ValueError):
@@ -73,6 +71,40 @@ def largest(array):
     return np.max(np.abs(array), axis=-1, initial=0.0).astype(float)
 
 
+def slack(values, rtol):
+    """What a cluster turns the cotangent of its values into: its width times 64, for rounding.
+
+    Parameters
+    ----------
+    values : (..., k) array_like
+    rtol : float
+        Width of a cluster, relative to the largest value.
+
+    Returns
+    -------
+    (...) numpy.ndarray of float
+    """
+    return 64 * rtol * largest(values)
+
+
+def per_value(allowed, values, cotangent, gauge_tol):
+    """Tolerance for cotangents of values, from that for cotangents of vectors.
+
+    Parameters
+    ----------
+    allowed : (...) array_like
+        For the vectors; in the unit of the values times that of the result.
+    values, cotangent : (..., k) array_like
+    gauge_tol : float
+
+    Returns
+    -------
+    (...) numpy.ndarray of float
+    """
+    size = largest(values)
+    return gauge_tol * largest(cotangent) + allowed / np.where(size > 0, size, np.inf)
+
+
 def turns(vectors, basis, cotangent):
     """Skew-Hermitian part of C Bᴴ for a cotangent C of the basis B, applied to vectors.
 
@@ -111,7 +143,8 @@ def require(excess, allowed, symbol, fault):
         For the pair that is worst; also where an entry is not a number.
     """
     allowed = np.broadcast_to(np.asarray(allowed)[..., None, None], excess.shape)
-    bad = ~(excess <= allowed)
+    # With an infinite tolerance, 0 · inf is not a number.
+    bad = ~((excess <= allowed) | (excess == 0))
     if not bad.any():
         return
     worst = np.where(bad, np.where(np.isnan(excess), np.inf, excess), -1.0)
@@ -127,6 +160,32 @@ def names(symbol, first, last, joint=" and "):
     subscripts = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
     both = [symbol + str(i + 1).translate(subscripts) for i in (first, last)]
     return both[0] if first == last else joint.join(both)
+
+
+def require_same(merged, apart, allowed, symbol):
+    """Raise if the cotangents of values change when nearly equal ones are taken as equal.
+
+    Parameters
+    ----------
+    merged, apart : (..., k) array_like
+        Cotangents at the values taken as equal, and at the values as they are.
+    allowed : (...) array_like
+    symbol : str
+        Of the values, as ``"λ"``.
+
+    Raises
+    ------
+    ValueError
+    """
+    change = np.abs(np.asarray(merged) - apart)
+    bad = ~((change <= np.asarray(allowed)[..., None]) | (change == 0))
+    if bad.any():
+        i = int(np.argwhere(bad)[0][-1])
+        raise ValueError(
+            f"{names(symbol, i, i)}: its cotangent is {float(apart[bad][0]):.3g}, but "
+            f"{float(merged[bad][0]):.3g} where nearly equal values are taken as equal; the loss "
+            "varies too fast for that: give a smaller rtol"
+        )
 
 
 def mixtures(labels, *, is_complex):
@@ -147,8 +206,7 @@ def mixtures(labels, *, is_complex):
     ------
     (..., k, k) numpy.ndarray
     """
-    labels = np.asarray(labels)
-    flat = labels.reshape(-1, labels.shape[-1])
+    flat, rotations = _identities(labels, is_complex)
     phases = (1.0, 1j) if is_complex else (1.0,)
     schedules = [
         itertools.zip_longest(
@@ -158,15 +216,22 @@ def mixtures(labels, *, is_complex):
         for row in flat
     ]
     for steps in itertools.zip_longest(*schedules, fillvalue=()):
-        rotations = np.zeros((*flat.shape, flat.shape[-1]), complex if is_complex else float)
-        rotations[:] = np.eye(flat.shape[-1])
-        for rotation, step in zip(rotations, steps, strict=True):
+        mixed = rotations.copy()
+        for rotation, step in zip(mixed, steps, strict=True):
             for phase, pairs in step:
                 for i, j in pairs:
-                    rotation[np.ix_([i, j], [i, j])] = np.array(
-                        [[1, 1], [phase, -phase]]
-                    ) / np.sqrt(2)
-        yield rotations.reshape(*labels.shape, labels.shape[-1])
+                    pair = np.array([[1, 1], [phase, -phase]]) / np.sqrt(2)
+                    rotation[np.ix_([i, j], [i, j])] = pair
+        yield mixed.reshape(*np.shape(labels), flat.shape[-1])
+
+
+def _identities(labels, is_complex):
+    """The labels of a stack as one list, and an identity matrix for each."""
+    *stack, k = np.shape(labels)
+    flat = np.reshape(labels, (math.prod(stack), k))
+    rotations = np.zeros((*flat.shape, k), complex if is_complex else float)
+    rotations[:] = np.eye(k)
+    return flat, rotations
 
 
 def _members(labels):
@@ -186,28 +251,34 @@ def _rounds(players):
         circle.insert(1, circle.pop())
 
 
-def random_rotation(labels, rng, *, is_complex):
-    """Draw a rotation of each cluster at random, for a single vector its sign or phase.
+def trials(labels, *, is_complex):
+    """Yield rotations in which to try an answer: of each cluster at random, with other signs.
+
+    In one of them at least, the signs of two given vectors differ, and in one that of a given
+    vector is negative: that takes ⌈log₂(k + 1)⌉ of them.
 
     Parameters
     ----------
     labels : (..., k) array_like of int
-        Of clusters, in order; vectors with negative ones are left as they are.
-    rng : numpy.random.Generator
+        Of clusters, in order; vectors with negative ones keep all but their signs.
     is_complex : bool
 
-    Returns
-    -------
+    Yields
+    ------
     (..., k, k) numpy.ndarray
     """
-    labels = np.asarray(labels)
-    flat = labels.reshape(-1, labels.shape[-1])
-    rotations = np.zeros((*flat.shape, flat.shape[-1]), complex if is_complex else float)
-    rotations[:] = np.eye(flat.shape[-1])
-    for rotation, row in zip(rotations, flat, strict=True):
-        for places in _members(row):
-            rotation[np.ix_(places, places)] = unitary(len(places), rng, is_complex=is_complex)
-    return rotations.reshape(*labels.shape, labels.shape[-1])
+    rng = np.random.default_rng(0)
+    flat, identities = _identities(labels, is_complex)
+    k = flat.shape[-1]
+    for bit in range(k.bit_length()):
+        signs = 1 - 2 * (np.arange(1, k + 1) >> bit & 1)
+        rotations = identities * signs
+        for rotation, row in zip(rotations, flat, strict=True):
+            for places in _members(row):
+                block = np.ix_(places, places)
+                if len(places) > 1 or is_complex:
+                    rotation[block] = unitary(len(places), rng, is_complex=is_complex)
+        yield rotations.reshape(*np.shape(labels), k)
 
 
 def unitary(size, rng, *, is_complex):

@@ -157,72 +157,79 @@ def svd_vjp(
     positive = spectrum.positive(s, rtol)
     same = spectrum.same(np.where(positive, spectrum.labels(s, rtol), -1))
     v = adjoint(vh)
-    turns = _turns((u, v), s, (u, v), (u_cotangent, s_cotangent, vh_cotangent))
-    _require_invariance(u, v, turns, same, positive, gauge_tol)
-    ds = turns.values
+    du, ds, dv = _cotangents(u, s, v, (u_cotangent, s_cotangent, vh_cotangent))
+    sides = [_split(basis, cotangent) for basis, cotangent in ((u, du), (v, dv))]
+    allowed = _allowed(u, s, v, (du, ds, dv), rtol, gauge_tol)
+    _require_invariance(sides, same, positive, allowed)
+    tolerance = gauge.per_value(allowed, s, ds, gauge_tol)
     spread = np.abs(ds[..., :, None] - ds[..., None, :]) * (same & positive[..., None])
-    gauge.require(spread, gauge_tol * gauge.largest(ds), "σ", gauge.SPREAD)
-    at_zero = (np.abs(ds) * ~positive)[..., None] * np.eye(s.shape[-1])
-    gauge.require(at_zero, gauge_tol * gauge.largest(ds), "σ", gauge.AT_ZERO)
-    gradient = svdvals_vjp(u, vh, ds) + _from_turns(u, s, v, turns, same, positive)
-    return gradient.astype(u.dtype, copy=False)
+    gauge.require(spread, tolerance, "σ", gauge.SPREAD)
+    gauge.require(_diagonal(np.abs(ds) * ~positive), tolerance, "σ", gauge.AT_ZERO)
+    return _gradient(u, s, v, ds, sides, same, positive).astype(u.dtype, copy=False)
 
 
-@dataclass(frozen=True, eq=False)
-class _Turns:
-    """What a loss says of the values, and of how the vectors turn; see `gauge.turns`."""
-
-    values: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    size: np.ndarray
-
-
-def _turns(vectors, s, bases, cotangents):
-    u, v = bases
-    du, ds, dvh = cotangents
-    ds = np.broadcast_to(np.asarray(ds), s.shape)
-    du = np.broadcast_to(np.asarray(du), u.shape)
-    dv = adjoint(np.broadcast_to(np.asarray(dvh), adjoint(v).shape))
+def _cotangents(u, s, v, given):
+    """Cotangents of U, σ and V, in their shapes."""
+    du, ds, dvh = (np.asarray(x) for x in given)
+    du = np.broadcast_to(du, u.shape)
+    dv = adjoint(np.broadcast_to(dvh, adjoint(v).shape))
     if not np.iscomplexobj(u):
         # Along real dU and dV, only the real part counts.
         du, dv = du.real, dv.real
+    return du, np.broadcast_to(ds.real, s.shape), dv
+
+
+def _allowed(u, s, v, cotangents, rtol, gauge_tol):
+    """Up to which size a dependence on the basis passes for rounding."""
+    du, ds, dv = cotangents
     size = np.maximum(*(gauge.largest(gauge.largest(x)) for x in (du, dv)))
-    size = size + gauge.largest(s) * gauge.largest(ds)
-    left, right = (gauge.turns(*x) for x in zip(vectors, bases, (du, dv), strict=True))
-    return _Turns(ds, left, right, size)
+    rtol = max(rtol, _default_rtol(u, adjoint(v)))
+    return gauge_tol * size + gauge.slack(s, rtol) * gauge.largest(ds)
 
 
-def _inner(basis, turn):
-    """The part of a turn within the span of the basis, and the rest."""
-    inside = adjoint(basis) @ turn
-    return inside, turn - basis @ inside
+def _split(basis, cotangent):
+    """How a loss turns a basis: skew-Hermitian part within its span, and what leads out of it."""
+    inner = adjoint(basis) @ cotangent
+    if basis.shape[-2] == basis.shape[-1]:
+        return skew_part(inner), None
+    return skew_part(inner), cotangent - basis @ inner
 
 
-def _require_invariance(u, v, turns, same, positive, gauge_tol):
-    (x, x_rest), (y, y_rest) = _inner(u, turns.left), _inner(v, turns.right)
-    null = ~positive[..., :, None] & ~positive[..., None, :]
-    excess = np.where(null, np.maximum(np.abs(x), np.abs(y)), np.abs(x + y) * same)
-    # Null vectors may be exchanged for those that the thin decomposition leaves out.
-    rest = np.maximum(*(np.max(np.abs(r), axis=-2, initial=0.0) for r in (x_rest, y_rest)))
-    excess = np.maximum(excess, (rest * ~positive)[..., None] * np.eye(rest.shape[-1]))
-    gauge.require(excess, gauge_tol * turns.size, "σ", gauge.TURNED)
+def _diagonal(values):
+    return values[..., None] * np.eye(values.shape[-1], dtype=values.dtype)
 
 
-def _from_turns(u, s, v, turns, same, positive):
-    """The gradient but for what the values contribute."""
-    (x, x_rest), (y, y_rest) = _inner(u, turns.left), _inner(v, turns.right)
-    null = ~positive[..., :, None] & ~positive[..., None, :]
-    difference = s[..., None, :] - s[..., :, None]
+def _require_invariance(sides, same, positive, allowed):
+    (x, _), (y, _) = sides
+    excess = np.abs(x + y) * same
+    if not np.all(positive):
+        null = ~positive[..., :, None] & ~positive[..., None, :]
+        excess = np.where(null, np.maximum(np.abs(x), np.abs(y)), excess)
+        for _, rest in sides:
+            if rest is not None:
+                # Null vectors may be exchanged for those that the thin decomposition leaves out.
+                out = np.max(np.abs(rest), axis=-2, initial=0.0) * ~positive
+                excess = np.maximum(excess, _diagonal(out))
+    gauge.require(excess, allowed, "σ", gauge.TURNED)
+
+
+def _gradient(u, s, v, ds, sides, same, positive):
+    (x, x_rest), (y, y_rest) = sides
     total = s[..., None, :] + s[..., :, None]
-    inner = np.where(same, 0, x + y) / np.where(same, 1, difference)
-    inner = inner + np.where(null, 0, x - y) / np.where(null, 1, total)
-    gradient = u @ inner @ adjoint(v)
+    difference = s[..., None, :] - s[..., :, None]
+    apart = x - y
+    if not np.all(positive):
+        null = ~positive[..., :, None] & ~positive[..., None, :]
+        apart, total = np.where(null, 0, apart), np.where(null, 1, total)
+    inner = (x + y) * ~same / (difference + same) + apart / total
+    inner[..., *np.diag_indices(s.shape[-1])] += ds
+    left = u @ inner
     inverse = (positive / np.where(positive, s, 1))[..., None, :]
-    if u.shape[-2] > u.shape[-1]:
-        gradient = gradient + 2 * (x_rest * inverse) @ adjoint(v)
-    if v.shape[-2] > v.shape[-1]:
-        gradient = gradient + 2 * u @ adjoint(y_rest * inverse)
+    if x_rest is not None:
+        left = left + x_rest * inverse
+    gradient = left @ adjoint(v)
+    if y_rest is not None:
+        gradient = gradient + u @ adjoint(y_rest * inverse)
     return gradient
 
 
@@ -349,17 +356,19 @@ def invariant_vjp(u, s, vh, pullback, *, rtol=None, gauge_tol=None):
         Orthonormal rows.
     pullback : callable
         ``pullback(u, s, vh)`` returns the cotangents ``(ū, s̄, v̄h)`` of the loss, in the shapes of
-        its arguments (or broadcast to them). The singular values of a cluster that it is given are
-        exactly equal, and those taken as zero are 0. With clusters of up to d positive values, and
-        null spaces of dimensions up to q, it is called at most max(d + 1, q) + 3 times, and
-        2 max(d, q) + 4 times if the matrix is complex.
+        its arguments (or broadcast to them). With clusters of up to d positive values, and null
+        spaces of dimensions up to q, it is called at most max(d, q) + 2 + ⌈log₂(k + 1)⌉ times,
+        2 max(d, q) + 2 + ⌈log₂(k + 1)⌉ if the matrix is complex: once with the singular values as
+        they are, and then with those of a cluster exactly equal, and zeros exactly zero.
     rtol : float, optional
         Singular values this close, relative to the largest, are replaced by their mean, and by 0 if
-        this close to zero. By default the square root of eps, where what this neglects balances the
-        rounding errors of a division by the gap.
+        this close to zero. By default the square root of eps: for a loss that is smooth on the
+        scale of the largest singular value, what this neglects then balances the rounding errors of
+        a division by the gap. A loss that varies faster needs a smaller one.
     gauge_tol : float, optional
         By how much the answers in two bases may differ, relative to the cotangents; by default the
-        square root of eps.
+        square root of eps. Where the cotangents are rounding errors and nothing else, as at a
+        minimum of the loss, ``numpy.inf`` leaves out the trials.
 
     Returns
     -------
@@ -370,43 +379,53 @@ def invariant_vjp(u, s, vh, pullback, *, rtol=None, gauge_tol=None):
     ------
     GaugeError
         If the loss depends on the bases: on the rotation of a cluster, on a choice of null vectors,
-        on a phase, or (found with a probability of at least 7/8) on a sign.
+        on a phase, a sign or the product of two signs. A product of three may pass unnoticed.
     ValueError
-        If the decomposition is not thin.
+        If the decomposition is not thin, or the loss varies too fast for singular values to be
+        taken as equal or zero.
     """
     u, s, vh = as_inexact(u), as_inexact(s), as_inexact(vh)
-    _default_rtol(u, vh)
+    finest = _default_rtol(u, vh)
     rtol = gauge.default_tol(u.dtype) if rtol is None else rtol
     gauge_tol = gauge.default_tol(u.dtype) if gauge_tol is None else gauge_tol
     positive = spectrum.positive(s, rtol)
     labels = np.where(positive, spectrum.labels(s, rtol), -1)
-    same, s = spectrum.same(labels), np.where(positive, spectrum.merge(s, labels), 0)
-    is_complex, v, eye = np.iscomplexobj(u), adjoint(vh), np.eye(s.shape[-1])
-    null = _null_bases(u, v, positive)
+    same, merged = spectrum.same(labels), np.where(positive, spectrum.merge(s, labels), 0)
+    is_complex, v, k = np.iscomplexobj(u), adjoint(vh), s.shape[-1]
+    eye, null = np.eye(k, dtype=s.dtype), _null_bases(u, v, positive)
 
-    def pull(rotation, choose):
+    def pull(rotation, choose, at=merged):
         left, right = (x @ rotation.astype(u.dtype, copy=False) for x in (u, v))
         for place, bases in null.items():
             zero = ~positive[place]
             left[place][:, zero], right[place][:, zero] = choose(*bases)
-        turned = _turns((u, v), s, (left, right), pullback(left, s, adjoint(right)))
-        return left, right, turned
+        du, ds, dv = _cotangents(left, at, right, pullback(left, at.copy(), adjoint(right)))
+        allowed = _allowed(u, at, v, (du, ds, dv), finest, gauge_tol)
+        turned = [gauge.turns(*x) for x in ((u, left, du), (v, right, dv))]
+        return (left, right), ds, turned, allowed
 
-    def compare(left, right, turned):
+    def compare(bases, ds, turned, allowed):
+        left, right = bases
         blocks = u @ block @ vh + null_block
-        expected = np.sum(left.conj() * (blocks @ right), axis=-2).real
-        size = np.maximum(gauge.largest(gauge.largest(block)), gauge.largest(turned.values))
-        missed = np.abs(expected - turned.values)[..., None] * eye
-        gauge.require(missed, gauge_tol * size, "σ", gauge.VARIES)
-        for one, other in ((turned.left, turns.left), (turned.right, turns.right)):
-            missed = np.max(np.abs(one - other), axis=-2, initial=0.0)[..., None] * eye
-            gauge.require(missed, gauge_tol * turned.size, "σ", gauge.VARIES)
+        missed = np.abs(np.sum(left.conj() * (blocks @ right), axis=-2).real - ds)
+        largest = np.maximum(gauge.largest(block), np.abs(ds))
+        tolerance = gauge.per_value(allowed, merged, largest, gauge_tol)
+        gauge.require(_diagonal(missed), tolerance, "σ", gauge.VARIES)
+        for one, other in zip(turned, turns, strict=True):
+            missed = np.max(np.abs(one - other), axis=-2, initial=0.0)
+            gauge.require(_diagonal(missed), allowed, "σ", gauge.VARIES)
 
-    unrotated = np.broadcast_to(eye, (*s.shape, s.shape[-1]))
-    _, _, turns = pull(unrotated, _pairing(0, is_complex))
-    _require_invariance(u, v, turns, same, positive, gauge_tol)
-    block = (turns.values * positive)[..., None] * eye
-    null_block = svdvals_vjp(u, vh, turns.values * ~positive)
+    unrotated = np.broadcast_to(eye, (*s.shape, k))
+    _, ds, turns, allowed = pull(unrotated, _pairing(0, is_complex))
+    # The turns are half of what leads out of the span, and all of what stays in it.
+    sides = [_split(basis, turn) for basis, turn in zip((u, v), turns, strict=True)]
+    sides = [(inner, None if rest is None else 2 * rest) for inner, rest in sides]
+    _require_invariance(sides, same, positive, allowed)
+    if np.any(merged != s):
+        _, apart, _, allowed = pull(unrotated, _pairing(0, is_complex), s)
+        tolerance = gauge.per_value(allowed, s, apart, gauge_tol) / np.sqrt(gauge_tol)
+        gauge.require_same(ds, apart, tolerance, "σ")
+    block, null_block = _diagonal(ds * positive), svdvals_vjp(u, vh, ds * ~positive)
     rounds = {p: (1 + is_complex) * max(x.shape[1] for x in bases) for p, bases in null.items()}
     mixtures = gauge.mixtures(labels, is_complex=is_complex)
     for step in itertools.count(1):
@@ -414,18 +433,18 @@ def invariant_vjp(u, s, vh, pullback, *, rtol=None, gauge_tol=None):
         if rotation is None and step >= max(rounds.values(), default=0):
             break
         rotation = unrotated if rotation is None else rotation
-        left, right, turned = pull(rotation, _pairing(step, is_complex))
-        mixed = (rotation * (turned.values * positive)[..., None, :]) @ adjoint(rotation)
+        bases, ds, *others = pull(rotation, _pairing(step, is_complex))
+        mixed = (rotation * (ds * positive)[..., None, :]) @ adjoint(rotation)
         block = block + mixed * (1 - eye)
         for place in (p for p in null if step < rounds[p]):
-            weights = turned.values[place] * ~positive[place]
-            null_block[place] += svdvals_vjp(left[place], adjoint(right[place]), weights)
-        compare(left, right, turned)
+            left, right = (x[place] for x in bases)
+            null_block[place] += svdvals_vjp(left, adjoint(right), ds[place] * ~positive[place])
+        compare(bases, ds, *others)
     rng = np.random.default_rng(0)
-    for _ in range(gauge.TRIALS):
-        rotation = gauge.random_rotation(labels, rng, is_complex=is_complex)
+    for rotation in gauge.trials(labels, is_complex=is_complex):
         compare(*pull(rotation, _random_choice(rng, is_complex)))
-    gradient = u @ block @ vh + null_block + _from_turns(u, s, v, turns, same, positive)
+    gradient = u @ block @ vh + null_block
+    gradient = gradient + _gradient(u, merged, v, 0 * merged, sides, same, positive)
     return gradient.astype(u.dtype, copy=False)
 
 
