@@ -156,16 +156,18 @@ def eigh_vjp(
     finest = spectrum.default_rtol(vectors.shape, vectors.dtype)
     rtol = finest if rtol is None else rtol
     gauge_tol = gauge.default_tol(vectors.dtype) if gauge_tol is None else gauge_tol
-    same = spectrum.same(spectrum.labels(values, rtol))
+    same = np.nonzero(spectrum.same(spectrum.labels(values, rtol)))
     dvalues, dvectors = _cotangents(
         values, vectors, (eigenvalues_cotangent, eigenvectors_cotangent)
     )
     turns = skew_part(adjoint(vectors) @ dvectors)
     allowed = gauge_tol * gauge.largest(gauge.largest(dvectors))
     allowed = allowed + gauge.slack(values, max(rtol, finest)) * gauge.largest(dvalues)
-    gauge.require(np.abs(turns) * same, allowed, "λ", gauge.TURNED)
-    spread = np.abs(dvalues[..., :, None] - dvalues[..., None, :]) * same
-    gauge.require(spread, gauge.per_value(allowed, values, dvalues, gauge_tol), "λ", gauge.SPREAD)
+    gauge.require(np.abs(turns[same]), allowed, "λ", gauge.TURNED, places=same)
+    *stack, i, j = same
+    spread = np.abs(dvalues[*stack, i] - dvalues[*stack, j])
+    allowed = gauge.per_value(allowed, values, dvalues, gauge_tol)
+    gauge.require(spread, allowed, "λ", gauge.SPREAD, places=same)
     inner = _divide(turns, values, same)
     inner[..., *np.diag_indices(values.shape[-1])] = dvalues
     gradient = hermitian_part(vectors @ inner @ adjoint(vectors))
@@ -182,7 +184,10 @@ def _cotangents(values, vectors, given):
 def _divide(turns, values, same):
     """Off the clusters, divide by λⱼ − λᵢ; within them, 0."""
     gaps = values[..., None, :] - values[..., :, None]
-    return turns * ~same / (gaps + same)
+    gaps[same] = 1
+    quotients = turns / gaps
+    quotients[same] = 0
+    return quotients
 
 
 def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=None):
@@ -225,14 +230,14 @@ def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=N
         If the loss depends on the basis: on the rotation of a cluster, on a phase, on the sign of a
         vector or the product of two signs. A product of three may pass unnoticed.
     ValueError
-        If the loss varies too fast for eigenvalues to be taken as equal.
+        If no `rtol` is given, and the loss varies too fast for the default.
     """
     values, vectors = as_inexact(eigenvalues), as_inexact(eigenvectors)
     finest = spectrum.default_rtol(vectors.shape, vectors.dtype)
-    rtol = gauge.default_tol(vectors.dtype) if rtol is None else rtol
+    given, rtol = rtol, gauge.default_tol(vectors.dtype) if rtol is None else rtol
     gauge_tol = gauge.default_tol(vectors.dtype) if gauge_tol is None else gauge_tol
     labels = spectrum.labels(values, rtol)
-    same, merged = spectrum.same(labels), spectrum.merge(values, labels)
+    same, merged = np.nonzero(spectrum.same(labels)), spectrum.merge(values, labels)
     is_complex, n = np.iscomplexobj(vectors), values.shape[-1]
 
     def pull(rotation, at=merged):
@@ -254,8 +259,8 @@ def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=N
     eye = np.eye(n, dtype=values.dtype)
     unrotated = np.broadcast_to(eye, (*values.shape, n))
     diagonal, turns, allowed = pull(unrotated)
-    gauge.require(np.abs(turns) * same, allowed, "λ", gauge.TURNED)
-    if np.any(merged != values):
+    gauge.require(np.abs(turns[same]), allowed, "λ", gauge.TURNED, places=same)
+    if given is None and np.any(merged != values):
         apart, _, allowed = pull(unrotated, values)
         tolerance = gauge.per_value(allowed, values, apart, gauge_tol) / np.sqrt(gauge_tol)
         gauge.require_same(diagonal, apart, tolerance, "λ")
@@ -302,14 +307,16 @@ def divided_differences(values, function, derivative):
         for g in (function, derivative)
     )
     gaps = values[..., :, None] - values[..., None, :]
-    equal = gaps == 0
-    table = (images[..., :, None] - images[..., None, :]) / (gaps + equal)
-    table = np.where(equal, slopes[..., None], table) if equal.any() else table
+    equal = np.nonzero(gaps == 0)
+    gaps[equal] = 1
+    table = (images[..., :, None] - images[..., None, :]) / gaps
+    table[equal] = slopes[equal[:-1]]
     eps = np.finfo(values.dtype).eps
     sizes = eps * (np.abs(images) + np.abs(values * slopes))
-    rounding = (sizes[..., :, None] + sizes[..., None, :]) / (np.abs(gaps) + equal)
-    close = np.triu(~equal & (rounding > 16 * eps * np.abs(table)))
-    *stack, i, j = np.nonzero(close)
+    rounding = (sizes[..., :, None] + sizes[..., None, :]) / np.abs(gaps)
+    close = rounding > 16 * eps * np.abs(table)
+    close[equal] = False
+    *stack, i, j = np.nonzero(close & np.tri(values.shape[-1], k=-1, dtype=bool))
     start, length, quotients = values[*stack, j], gaps[*stack, i, j], table[*stack, i, j]
     means, rough = (_mean(derivative, start, length, nodes) for nodes in (6, 5))
     # Nodes that miss a steep part of g′ may agree with one another, but not with the quotient.

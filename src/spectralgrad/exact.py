@@ -120,8 +120,8 @@ def _array(matrix):
 def derivative(function, matrix, direction):
     """Derivative of a function of a matrix along a direction, to 50 digits.
 
-    A central difference with a step of 1e-50, in 150 digits; its error is that of a function with
-    a third derivative of up to 1e50 times the first one.
+    A central difference in 150 digits, with a step of 1e-50 times the largest entry of the matrix
+    over that of the direction; so the gaps that matter may be as small as 1e-25 times the matrix.
 
     Parameters
     ----------
@@ -136,8 +136,12 @@ def derivative(function, matrix, direction):
     """
     with MP.workdps(3 * DIGITS):
         a, e = lift(matrix), lift(direction)
-        step = MP.mpf(10) ** -DIGITS
+        step = MP.mpf(10) ** -DIGITS * _largest(a) / _largest(e)
         return (function(a + step * e) - function(a - step * e)) / (2 * step)
+
+
+def _largest(array):
+    return max((abs(x) for x in array.ravel()), default=0) or MP.one
 
 
 def one_sided(function, matrix, direction, *, step):

@@ -124,35 +124,44 @@ def turns(vectors, basis, cotangent):
     return (cotangent @ there - basis @ back) / 2
 
 
-def require(excess, allowed, symbol, fault):
-    """Raise unless no entry of a table is above what is allowed.
+def require(excess, allowed, symbol, fault, *, places=None):
+    """Raise unless nothing that depends on the choice of basis is above what is allowed.
 
     Parameters
     ----------
     excess : (..., k, k) numpy.ndarray
-        Nonnegative; for each pair of vectors, what depends on the choice of basis.
-    allowed : (...) array_like
+        Nonnegative; for each pair of vectors, what depends on it.
+    allowed : (...) numpy.ndarray
     symbol : str
         Of the values that belong to the vectors, as ``"λ"``.
     fault : str
         What the message says of the pair.
+    places : tuple of numpy.ndarray, optional
+        Indices of the pairs in question; then `excess` has one number for each.
 
     Raises
     ------
     GaugeError
         For the pair that is worst; also where an entry is not a number.
     """
-    allowed = np.broadcast_to(np.asarray(allowed)[..., None, None], excess.shape)
+    allowed = np.asarray(allowed)
+    if places is None:
+        limits = np.broadcast_to(allowed[..., None, None], excess.shape)
+    else:
+        limits = allowed[places[:-2]] if allowed.ndim else np.broadcast_to(allowed, excess.shape)
     # With an infinite tolerance, 0 · inf is not a number.
-    bad = ~((excess <= allowed) | (excess == 0))
+    bad = ~((excess <= limits) | (excess == 0))
     if not bad.any():
         return
-    worst = np.where(bad, np.where(np.isnan(excess), np.inf, excess), -1.0)
-    *stack, i, j = (int(x) for x in np.unravel_index(np.argmax(worst), excess.shape))
-    pair, size, limit = (i, j), *(float(x[*stack, i, j]) for x in (excess, allowed))
+    worst = np.argmax(np.where(bad, np.where(np.isnan(excess), np.inf, excess), -1.0))
+    place = np.unravel_index(worst, excess.shape)
+    size, limit = float(excess[place]), float(limits[place])
+    place = place if places is None else [axis[place] for axis in places]
+    *stack, i, j = (int(x) for x in place)
     where = f"matrix {stack} of the stack: " if stack else ""
-    message = f"{where}{names(symbol, *sorted(pair))}: {fault}: by {size:.1e}, allowed {limit:.1e}"
-    raise GaugeError(message, pair, size, limit)
+    pair = names(symbol, *sorted((i, j)))
+    message = f"{where}{pair}: {fault}: by {size:.1e}, allowed {limit:.1e}"
+    raise GaugeError(message, (i, j), size, limit)
 
 
 def names(symbol, first, last, joint=" and "):

@@ -155,15 +155,16 @@ def svd_vjp(
     rtol = _default_rtol(u, vh) if rtol is None else rtol
     gauge_tol = gauge.default_tol(u.dtype) if gauge_tol is None else gauge_tol
     positive = spectrum.positive(s, rtol)
-    same = spectrum.same(np.where(positive, spectrum.labels(s, rtol), -1))
+    same = _tied(np.where(positive, spectrum.labels(s, rtol), -1))
     v = adjoint(vh)
     du, ds, dv = _cotangents(u, s, v, (u_cotangent, s_cotangent, vh_cotangent))
     sides = [_split(basis, cotangent) for basis, cotangent in ((u, du), (v, dv))]
     allowed = _allowed(u, s, v, (du, ds, dv), rtol, gauge_tol)
     _require_invariance(sides, same, positive, allowed)
     tolerance = gauge.per_value(allowed, s, ds, gauge_tol)
-    spread = np.abs(ds[..., :, None] - ds[..., None, :]) * (same & positive[..., None])
-    gauge.require(spread, tolerance, "σ", gauge.SPREAD)
+    *stack, i, j = same
+    spread = np.abs(ds[*stack, i] - ds[*stack, j])
+    gauge.require(spread, tolerance, "σ", gauge.SPREAD, places=same)
     gauge.require(_diagonal(np.abs(ds) * ~positive), tolerance, "σ", gauge.AT_ZERO)
     return _gradient(u, s, v, ds, sides, same, positive).astype(u.dtype, copy=False)
 
@@ -195,41 +196,54 @@ def _split(basis, cotangent):
     return skew_part(inner), cotangent - basis @ inner
 
 
+def _tied(labels):
+    """Indices of the pairs in one cluster of positive values, each with itself too."""
+    return np.nonzero(spectrum.same(labels) & (labels >= 0)[..., None])
+
+
 def _diagonal(values):
     return values[..., None] * np.eye(values.shape[-1], dtype=values.dtype)
 
 
 def _require_invariance(sides, same, positive, allowed):
-    (x, _), (y, _) = sides
-    excess = np.abs(x + y) * same
-    if not np.all(positive):
-        null = ~positive[..., :, None] & ~positive[..., None, :]
-        excess = np.where(null, np.maximum(np.abs(x), np.abs(y)), excess)
-        for _, rest in sides:
-            if rest is not None:
-                # Null vectors may be exchanged for those that the thin decomposition leaves out.
-                out = np.max(np.abs(rest), axis=-2, initial=0.0) * ~positive
-                excess = np.maximum(excess, _diagonal(out))
+    (x, x_rest), (y, y_rest) = sides
+    gauge.require(np.abs(x[same] + y[same]), allowed, "σ", gauge.TURNED, places=same)
+    if np.all(positive):
+        return
+    null = ~positive[..., :, None] & ~positive[..., None, :]
+    excess = np.maximum(np.abs(x), np.abs(y)) * null
+    for rest in (x_rest, y_rest):
+        if rest is not None:
+            # Null vectors may be exchanged for those that the thin decomposition leaves out.
+            out = np.max(np.abs(rest), axis=-2, initial=0.0) * ~positive
+            excess = np.maximum(excess, _diagonal(out))
     gauge.require(excess, allowed, "σ", gauge.TURNED)
 
 
 def _gradient(u, s, v, ds, sides, same, positive):
     (x, x_rest), (y, y_rest) = sides
-    total = s[..., None, :] + s[..., :, None]
     difference = s[..., None, :] - s[..., :, None]
+    total = s[..., None, :] + s[..., :, None]
     apart = x - y
+    together = x + y
     if not np.all(positive):
         null = ~positive[..., :, None] & ~positive[..., None, :]
-        apart, total = np.where(null, 0, apart), np.where(null, 1, total)
-    inner = (x + y) * ~same / (difference + same) + apart / total
+        for quotient in (together, apart):
+            quotient[null] = 0
+        difference[null] = total[null] = 1
+    difference[same] = 1
+    together[same] = 0
+    together /= difference
+    apart /= total
+    inner = together + apart
     inner[..., *np.diag_indices(s.shape[-1])] += ds
     left = u @ inner
-    inverse = (positive / np.where(positive, s, 1))[..., None, :]
+    inverse = (positive / np.where(positive, s, 1)).astype(s.dtype)[..., None, :]
     if x_rest is not None:
-        left = left + x_rest * inverse
+        left += x_rest * inverse
     gradient = left @ adjoint(v)
     if y_rest is not None:
-        gradient = gradient + u @ adjoint(y_rest * inverse)
+        gradient += u @ adjoint(y_rest * inverse)
     return gradient
 
 
@@ -285,14 +299,16 @@ def polar_vjp(u, s, vh, cotangent, *, rtol=None):
     # Along a real dA, only the real part counts.
     cotangent = cotangent if np.iscomplexobj(u) else cotangent.real
     v = adjoint(vh)
-    right, left = cotangent @ v, adjoint(cotangent) @ u
+    right = cotangent @ v
     inner = adjoint(u) @ right
     total = s[..., None, :] + s[..., :, None]
-    gradient = u @ (2 * skew_part(inner) / total) @ vh
+    left = u @ (2 * skew_part(inner) / total)
     if u.shape[-2] > u.shape[-1]:
-        gradient = gradient + ((right - u @ inner) / s[..., None, :]) @ vh
+        left += (right - u @ inner) / s[..., None, :]
+    gradient = left @ vh
     if v.shape[-2] > v.shape[-1]:
-        gradient = gradient + u @ adjoint((left - v @ adjoint(inner)) / s[..., None, :])
+        rest = adjoint(u) @ cotangent - inner @ vh
+        gradient += (u / s[..., None, :]) @ rest
     return gradient.astype(u.dtype, copy=False)
 
 
@@ -381,16 +397,16 @@ def invariant_vjp(u, s, vh, pullback, *, rtol=None, gauge_tol=None):
         If the loss depends on the bases: on the rotation of a cluster, on a choice of null vectors,
         on a phase, a sign or the product of two signs. A product of three may pass unnoticed.
     ValueError
-        If the decomposition is not thin, or the loss varies too fast for singular values to be
-        taken as equal or zero.
+        If the decomposition is not thin; or if no `rtol` is given, and the loss varies too fast
+        for the default.
     """
     u, s, vh = as_inexact(u), as_inexact(s), as_inexact(vh)
     finest = _default_rtol(u, vh)
-    rtol = gauge.default_tol(u.dtype) if rtol is None else rtol
+    given, rtol = rtol, gauge.default_tol(u.dtype) if rtol is None else rtol
     gauge_tol = gauge.default_tol(u.dtype) if gauge_tol is None else gauge_tol
     positive = spectrum.positive(s, rtol)
     labels = np.where(positive, spectrum.labels(s, rtol), -1)
-    same, merged = spectrum.same(labels), np.where(positive, spectrum.merge(s, labels), 0)
+    same, merged = _tied(labels), np.where(positive, spectrum.merge(s, labels), 0)
     is_complex, v, k = np.iscomplexobj(u), adjoint(vh), s.shape[-1]
     eye, null = np.eye(k, dtype=s.dtype), _null_bases(u, v, positive)
 
@@ -421,7 +437,7 @@ def invariant_vjp(u, s, vh, pullback, *, rtol=None, gauge_tol=None):
     sides = [_split(basis, turn) for basis, turn in zip((u, v), turns, strict=True)]
     sides = [(inner, None if rest is None else 2 * rest) for inner, rest in sides]
     _require_invariance(sides, same, positive, allowed)
-    if np.any(merged != s):
+    if given is None and np.any(merged != s):
         _, apart, _, allowed = pull(unrotated, _pairing(0, is_complex), s)
         tolerance = gauge.per_value(allowed, s, apart, gauge_tol) / np.sqrt(gauge_tol)
         gauge.require_same(ds, apart, tolerance, "σ")

@@ -28,9 +28,10 @@ def adjoint(matrix):
     Returns
     -------
     (..., n, m) numpy.ndarray
-        Same dtype.
+        Same dtype; a view if that is real.
     """
-    return np.conj(np.swapaxes(matrix, -1, -2))
+    transposed = np.swapaxes(matrix, -1, -2)
+    return np.conj(transposed) if np.iscomplexobj(transposed) else transposed
 
 
 def skew_part(matrix):
