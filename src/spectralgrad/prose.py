@@ -86,7 +86,8 @@ def comparisons(rows):
 
 
 def _power(size):
-    return f"{size:.0e}" if size else "0"
+    # Far below the precision, an error says nothing.
+    return f"{size:.0e}" if size > 1e-20 else "0"
 
 
 def error(size):
@@ -160,7 +161,37 @@ def last_null_vector(m, n, k, is_complex, answer):
     )
 
 
-def one_sided(there, back, quotients, step, differentiable):
+def near_tie(crossing, routes):
+    """Say from which gap on it is better to take two eigenvalues as equal.
+
+    Parameters
+    ----------
+    crossing : float
+        That gap; 0 if there is none.
+    routes : dict of str to list of float
+        Relative errors of dividing, of taking as equal, and of divided differences, at the gaps.
+
+    Returns
+    -------
+    str
+        Two sentences.
+    """
+    divided, equal, differences = routes.values()
+    sentence = "In this run, dividing by the gap is never the worse choice."
+    if crossing:
+        sentence = (
+            "In this run, taking the two as equal is the better choice from a gap of "
+            f"{crossing:.0e} downwards; √ε is {np.sqrt(np.finfo(float).eps):.1e}."
+        )
+    best = np.minimum(divided, equal).max()
+    return (
+        f"{sentence} The largest error on the way is {max(divided):.0e} for the division, "
+        f"{best:.0e} for the better of the two at each gap, and {max(differences):.0e} for divided "
+        "differences."
+    )
+
+
+def one_sided(there, back, quotients, step, blur, differentiable):
     """Say what the slopes along a direction and against it are, and whether they are opposite.
 
     Parameters
@@ -169,8 +200,8 @@ def one_sided(there, back, quotients, step, differentiable):
         By the formula.
     quotients : list of float or None
         The same by difference quotients; None if there are none.
-    step : float
-        Of the quotients.
+    step, blur : float
+        Of the quotients, and how far from the slopes that leaves them.
     differentiable : bool
 
     Returns
@@ -181,8 +212,8 @@ def one_sided(there, back, quotients, step, differentiable):
     sentence = f"The slope along E is {there:.10g}, that along −E is {back:.10g}. "
     if quotients is not None:
         sentence += (
-            f"Difference quotients with a step of {step:.0e}, in 50 digits, give "
-            f"{quotients[0]:.10g} and {quotients[1]:.10g}. "
+            f"Difference quotients in 50 digits give {quotients[0]:.10g} and {quotients[1]:.10g}; "
+            f"their step of {step:.0e} blurs them by about {blur:.0e}. "
         )
     if differentiable:
         return sentence + "They are opposite, as a gradient requires."
