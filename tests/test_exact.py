@@ -153,3 +153,49 @@ def test_finite_difference_takes_a_first_step():
 def test_finite_difference_at_the_zero_matrix():
     found, _ = exact.finite_difference(lambda x: x[0, 0] + x[0, 1] ** 2, np.zeros((1, 2)), [[1, 1]])
     assert found == pytest.approx(1.0)
+
+
+def test_slopes_at_a_kink():
+    slopes = exact.one_sided(lambda a: abs(a[0, 0]), [[0.0]], [[2.0]], step=1e-8)
+    assert slopes == [2.0, 2.0]
+    slopes = exact.one_sided(lambda a: a[0, 0] ** 2, [[1.0]], [[1.0]], step=1e-8)
+    assert slopes == pytest.approx([2.0, -2.0], abs=3e-8)
+    assert exact.one_sided(None, np.eye(exact.LARGEST + 1), np.eye(2), step=1e-8) is None
+
+
+def test_relative_error():
+    assert exact.relative_error([[3.0]], [[2.0]]) == 0.5
+    assert exact.relative_error([[3.0]], [[0.0]]) == 3.0
+    assert exact.relative_error([[np.nan]], [[1.0]]) == np.inf
+
+
+@pytest.mark.parametrize("decomposition", ["eigh", "eigvalsh", "svd", "svdvals"])
+def test_compare_tells_a_right_gradient_from_a_wrong_one(decomposition, rng):
+    a = rng.standard_normal((3, 3))
+    a = a + a.T + 5 * np.diag([0.0, 1.0, 3.0])
+    e = np.eye(3) + np.ones((3, 3))
+
+    def loss(*found):
+        values = found[0] if len(found) < 3 else found[1]
+        return sum(values**2)
+
+    right = exact.compare(2 * a, loss, decomposition, a, e)
+    assert right.relative_error < 1e-15
+    assert right.digits == pytest.approx(right.formula, rel=1e-14)
+    assert abs(right.difference - right.digits) <= 20 * right.difference_error + 1e-12
+    wrong = exact.compare(2 * np.tril(a), loss, decomposition, a, e)
+    assert wrong.relative_error > 1e-2
+
+
+def test_compare_leaves_out_the_digits_where_they_take_minutes():
+    a = np.diag(np.arange(1.0, exact.LARGEST + 2))
+    found = exact.compare(np.eye(len(a)), sum, "eigvalsh", a, np.eye(len(a)))
+    assert (found.digits, found.relative_error) == (None, None)
+    assert found.difference == pytest.approx(found.formula)
+
+
+@pytest.mark.parametrize("scale", [1e-140, 1e100])
+def test_50_digits_hold_at_any_scale(scale):
+    a = scale * np.array([[2.0, 1.0], [1.0, 3.0]])
+    found = exact.derivative(lambda x: exact.eigvalsh(x)[0], a, np.eye(2))
+    assert abs(found - 1) < exact.MP.mpf(10) ** -48

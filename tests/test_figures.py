@@ -68,3 +68,29 @@ def test_imaginary_parts_are_what_is_drawn_below():
 def test_equal_input_gives_equal_bytes():
     matrices = {"a": np.eye(3)}
     assert figures.heat_maps(matrices).svg == figures.heat_maps(matrices).svg
+
+
+def test_curves_say_what_they_show():
+    series = {"a": [1.0, 1e-3, 2.0], "<b>": [np.nan, np.inf, 5.0], "c": [np.nan] * 3}
+    figure = figures.curves([1e-2, 1e-1, 1.0], series, across="gap", up="error")
+    assert ET.fromstring(figure.svg).tag == SVG
+    assert "Curves over gap from 0.01 to 1, logarithmic axes; error: " in figure.alt
+    assert "a from 1 to 2, smallest 0.001 at 0.1, largest 2 at 1" in figure.alt
+    assert "<b> from 5 to 5" in figure.alt
+    assert "not finite at 2 places" in figure.alt
+    assert "c is nowhere finite" in figure.alt
+    assert "<b>" not in figure._repr_html_()
+
+
+def test_curves_differ_in_more_than_colour():
+    shapes = {(s["marker"], s["linestyle"]) for s in figures.STROKES}
+    colours = {s["color"] for s in figures.STROKES}
+    assert len(shapes) == len(colours) == len(figures.STROKES)
+
+
+def test_an_error_of_zero_is_drawn_on_a_logarithmic_axis():
+    drawn = figures.curves([0.1, 1.0], {"a": [0.0, 1.0]}, across="x", up="y")
+    floor = figures.curves([0.1, 1.0], {"a": [figures.SMALLEST, 1.0]}, across="x", up="y")
+    assert drawn.svg == floor.svg
+    linear = figures.curves([0.1, 1.0], {"a": [0.0, 1.0]}, across="x", up="y", logarithmic=False)
+    assert linear.svg != drawn.svg

@@ -199,3 +199,43 @@ def test_largest_of_rows_in_double_precision():
     assert gauge.largest(rows).dtype == float
     assert gauge.largest(rows) == pytest.approx([4e30, 1])
     assert gauge.largest(np.zeros((2, 0))).tolist() == [0, 0]
+
+
+def test_require_same_names_the_value_and_the_mend():
+    gauge.require_same(np.array([1.0, 2.0]), np.array([1.0, 2.1]), 0.2, "λ")
+    gauge.require_same(np.zeros(2), np.zeros(2), np.nan, "λ")
+    with pytest.raises(ValueError, match=r"λ₂: its cotangent is 2.1, but 2 where .* smaller rtol"):
+        gauge.require_same(np.array([1.0, 2.0]), np.array([1.0, 2.1]), 0.05, "λ")
+    with pytest.raises(ValueError, match="smaller rtol"):
+        gauge.require_same(np.array([np.inf]), np.array([1.0]), 1.0, "σ")
+
+
+def test_tolerances_have_the_unit_of_what_they_bound():
+    values, cotangent = np.array([2.0, 4.0]), np.array([1.0, 3.0])
+    assert gauge.slack(10 * values, 1e-3) == pytest.approx(10 * gauge.slack(values, 1e-3))
+    small = gauge.per_value(1e-6, values, 0 * cotangent, 1e-8)
+    assert gauge.per_value(1e-6, 10 * values, 0 * cotangent, 1e-8) == pytest.approx(small / 10)
+    assert gauge.per_value(0.0, values, cotangent, 1e-8) == pytest.approx(3e-8)
+    assert gauge.per_value(1.0, 0 * values, cotangent, 1e-8) == pytest.approx(3e-8)
+
+
+@pytest.mark.parametrize("places", [None, (np.array([0, 1]), np.array([1, 1]))])
+def test_require_takes_all_pairs_or_some(places):
+    excess = np.array([[0.0, 3.0], [0.0, 5.0]]) if places is None else np.array([3.0, 5.0])
+    gauge.require(excess, np.array(5.0), "λ", "fault", places=places)
+    with pytest.raises(gauge.GaugeError) as caught:
+        gauge.require(excess, np.array(4.0), "λ", "fault", places=places)
+    assert (caught.value.pair, caught.value.excess, caught.value.allowed) == ((1, 1), 5.0, 4.0)
+
+
+def test_require_with_places_in_a_stack():
+    places = tuple(np.array(x) for x in ([0, 1], [0, 1], [1, 0]))
+    with pytest.raises(gauge.GaugeError, match=r"matrix \[1\] of the stack: λ₁ and λ₂") as caught:
+        gauge.require(np.array([2.0, 2.0]), np.array([3.0, 1.0]), "λ", "x", places=places)
+    assert caught.value.pair == (1, 0)
+
+
+def test_an_infinite_tolerance_lets_everything_pass():
+    gauge.require(np.array([[0.0, 1e300]] * 2), np.array(np.inf), "λ", "x")
+    # Where all cotangents are zero, it is inf · 0.
+    gauge.require(np.zeros((2, 2)), np.array(np.nan), "λ", "x")

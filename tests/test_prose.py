@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spectralgrad import prose, published
+from spectralgrad import exact, prose, published, subgradient
 from spectralgrad.verdict import Judgement
 
 
@@ -148,3 +148,88 @@ def test_descent():
     )
     assert "farther" not in prose.descent(same, {"symmetric": 1.0, "x": 1.0, "y": 1.0})
     assert "All descents end at the same matrix" in prose.descent({"symmetric": True}, {})
+
+
+def compared(digits=0.25, error=1e-17):
+    return exact.Comparison(0.25, 0.2500001, 1e-7, digits, error)
+
+
+def test_comparisons_are_a_table():
+    lines = prose.comparisons({"a": compared(), "b": compared(error=3e-13)}).splitlines()
+    assert len(lines) == 4
+    assert len({line.count("|") for line in lines}) == 1
+    assert "| a | 0.25 | 0.2500001 | 1e-07 | 0.25 | 1e-17 |" in lines
+    assert lines[-1].endswith("| 3e-13 |")
+    without = prose.comparisons({"a": compared(None, None)})
+    assert "| – | – |" in without
+    assert without.endswith("too large for 50 digits, which would take minutes.")
+
+
+def test_an_error_far_below_the_precision_is_none():
+    assert prose.error(3e-16) == "relative error 3e-16"
+    assert prose.error(1e-101) == prose.error(0.0) == "relative error 0"
+    assert prose.error(np.inf) == "not finite"
+
+
+def test_moved_apart():
+    assert prose.moved_apart([1.0, 2.0], [1.0, 2.0], "eigenvalue") == ""
+    moved = prose.moved_apart([1.0, 1.0], [1.5, 2.0], "eigenvalue")
+    assert "same eigenvectors, and the eigenvalues 1.5 and 2." in moved
+    assert "zero" not in moved
+    moved = prose.moved_apart(np.zeros(9), np.arange(9.0, 0, -1), "singular value")
+    assert "equal or zero, or nearly so" in moved
+    assert "9, 8, 7, 6, 5 and 4 and so on." in moved
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_complex", "answer", "words"),
+    [
+        ((4, 4), False, "no objection", "up to its sign"),
+        ((4, 3), False, "GaugeError: x", "has dimension 2: the last column of U is one of many"),
+        ((3, 3), True, "GaugeError: x", "up to its phase"),
+    ],
+)
+def test_last_null_vector(shape, is_complex, answer, words):
+    sentence = prose.last_null_vector(*shape, min(shape), is_complex, answer)
+    assert words.replace("one of many", "one vector of many") in sentence
+
+
+def test_near_tie():
+    routes = {"divide": [1e-15, 1e-2], "equal": [1e-3, 1e-12], "differences": [1e-15, 2e-15]}
+    sentence = prose.near_tie(1e-8, routes)
+    assert "from a gap of 1e-08 downwards" in sentence
+    assert "1e-02 for the division, 1e-12 for the better of the two" in sentence
+    assert sentence.endswith("and 2e-15 for divided differences.")
+    assert "never the worse choice" in prose.near_tie(0.0, routes)
+
+
+def test_one_sided():
+    kink = prose.one_sided(1.0, 2.0, [1.0, 2.0], 1e-8, 1e-7, False)
+    assert "The slope along E is 1, that along −E is 2." in kink
+    assert "their step of 1e-08 blurs them by about 1e-07" in kink
+    assert kink.endswith("They add up to 3; with a gradient that would be 0.")
+    smooth = prose.one_sided(1.0, -1.0, None, 1e-8, 1e-7, True)
+    assert "quotients" not in smooth
+    assert smooth.endswith("They are opposite, as a gradient requires.")
+
+
+def extremes(weights, slopes, *, extreme=True, inside=True):
+    valid = subgradient.eigvalsh(np.eye(2), weights)
+    members = {"m": subgradient.Membership(True, 0.0, "", False, 1.0)}
+    for name in slopes:
+        members[name] = subgradient.Membership(inside, 0.0, "", extreme, 1.0)
+    norms = dict.fromkeys(members, 0.5)
+    return prose.extreme_points(members, norms, {"m": -0.5} | slopes, 1.0, valid)
+
+
+def test_extreme_points():
+    four = dict.fromkeys("abcd", 0.4)
+    text = extremes([0, 1], four)
+    assert text.startswith("Every framework returns an extreme point, of norm 1; the smallest norm")
+    assert text.endswith("A step against the answer of any of them makes f larger.")
+    assert "no smaller" in extremes([0, 1], dict.fromkeys("abcd", 0.0))
+    assert "step against" not in extremes([0, 1], dict.fromkeys("abcd", -1.0))
+    assert extremes([0, 1], {"a": -1.0}, extreme=False) == "What a returns is no extreme point."
+    one = extremes([1, 1], four)
+    assert one == "There is one valid answer, the gradient, and every framework returns it."
+    assert "; a, b, c and d return another." in extremes([1, 1], four, inside=False)

@@ -130,3 +130,63 @@ def test_stacks_of_singular_values():
     expected = [[[True, True], [True, False]], [[False, False], [True, False]]]
     assert spectrum.positive(values, 1e-15).tolist() == expected
     assert spectrum.positive(np.zeros((3, 0)), 1e-15).shape == (3, 0)
+
+
+def test_smallest_gap():
+    assert spectrum.smallest_gap([1.0, 4.0, 6.0]) == 2.0
+    assert spectrum.smallest_gap([6.0, 4.0, 1.0]) == 2.0
+    assert spectrum.smallest_gap([-3.0]) == 3.0
+    assert spectrum.smallest_gap([]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("values", "singular"),
+    [
+        ([1.0, 1.0, 1.0], False),
+        ([0.0, 0.0], False),
+        ([0.0], False),
+        ([-1.0, -1.0 + 1e-6, 5.0], False),
+        ([3.0, 2.0, 1e-6], True),
+        ([0.0, 0.0], True),
+        ([1e100, 1e100], True),
+    ],
+)
+def test_values_are_moved_apart_in_order(values, singular):
+    moved = spectrum.move_apart(values, singular=singular)
+    assert not np.array_equal(moved, values)
+    with_zero = np.append(moved, 0.0) if singular else moved
+    assert spectrum.smallest_gap(with_zero) >= 1e-3 * np.abs(moved).max()
+    assert np.all(np.diff(moved) < 0) if singular else np.all(np.diff(moved) > 0)
+
+
+@pytest.mark.parametrize(("values", "singular"), [([1.0, 2.0], False), ([2.0, 1.0], True)])
+def test_values_that_are_apart_stay_where_they_are(values, singular):
+    assert np.array_equal(spectrum.move_apart(values, singular=singular), values)
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("sum", [1, 1, 1]),
+        ("first", [1, 0, 0]),
+        ("last", [0, 0, 1]),
+        ("[1, -2, 0.5]", [1, -2, 0.5]),
+        ([1, -2, 0.5], [1, -2, 0.5]),
+    ],
+)
+def test_weights(choice, expected):
+    assert spectrum.weights(choice, 3).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        *("largest", "[1, 2]", "[1, 2, NaN]", "[1, 2, Infinity]", '["a", 1, 2]', "[1, [2], 3]"),
+        *([[1, 2, 3]], [1, 2, 1j], [10**400, 1, 2], 1.0, None, "[" * 10**5),
+    ],
+)
+def test_weights_refuse_in_one_line(choice):
+    with pytest.raises(ValueError, match="give sum, first, last, or a list of 3") as caught:
+        spectrum.weights(choice, 3)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 200

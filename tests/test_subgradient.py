@@ -420,8 +420,8 @@ def test_what_a_library_returns_is_extreme_and_the_mean_is_not(seed, case, is_co
 @pytest.mark.parametrize("problem", ["eigh", "svd"])
 def test_a_random_basis_of_a_cluster_gives_extreme_points(problem, is_complex, rng):
     values, weights = np.array([3.0, 3.0, 3.0, 1.0]), np.array([1.0, -2.0, 0.5, 4.0])
-    matrix = np.diag(values)
     q = np.eye(4, dtype=complex if is_complex else float)
+    matrix = np.diag(values).astype(q.dtype)
     q[:3, :3] = gauge.unitary(3, rng, is_complex=is_complex)
     if problem == "eigh":
         valid = subgradient.eigvalsh(matrix[::-1, ::-1], weights[::-1])
@@ -474,3 +474,18 @@ def test_large_eigenvalues_that_single_precision_can_barely_tell_apart():
     assert len(subgradient.eigvalsh(np.diag(values).astype(float), [1, 0, 0]).clusters) == 3
     valid = subgradient.eigvalsh(np.diag(values), [1, 0, 0], rtol=0.0)
     assert valid.minimum_norm == pytest.approx(np.diag([1.0, 0, 0]))
+
+
+@pytest.mark.parametrize("weight", [np.nan, np.inf])
+@pytest.mark.parametrize("of", [subgradient.eigvalsh, subgradient.svdvals])
+def test_weights_that_are_not_finite_are_refused(of, weight):
+    with pytest.raises(ValueError, match="give finite numbers"):
+        of(np.eye(2), [1.0, weight])
+
+
+def test_the_set_of_a_real_matrix_is_real():
+    valid = subgradient.eigvalsh(np.eye(2), [0, 1])
+    complex_element = np.array([[0.5, 0.5j], [-0.5j, 0.5]])
+    assert not valid.contains(complex_element).inside
+    assert valid.contains(complex_element).excess == pytest.approx(np.sqrt(0.5))
+    assert subgradient.eigvalsh(np.eye(2, dtype=complex), [0, 1]).contains(complex_element).extreme

@@ -106,7 +106,10 @@ def _hermitian_solver(matrix):
 
 
 def _is_complex(matrix):
-    return any(isinstance(x, complex | MP.mpc) for x in np.ravel(np.asarray(matrix, object)))
+    return any(
+        isinstance(x, complex | np.complexfloating | MP.mpc)
+        for x in np.ravel(np.asarray(matrix, object))
+    )
 
 
 def _matrix(matrix):
@@ -230,7 +233,7 @@ def finite_difference(function, matrix, direction, *, step=None):
     """
     matrix, direction = np.asarray(matrix), np.asarray(direction)
     if step is None:
-        step = (np.linalg.norm(matrix) or 1.0) / np.linalg.norm(direction) / 100
+        step = (np.linalg.norm(matrix) or 1.0) / (np.linalg.norm(direction) or 1.0) / 100
     along = np.vectorize(lambda t: float(function(matrix + t * direction)))
     eps = np.finfo(float).eps
     found = differentiate.derivative(

@@ -256,7 +256,7 @@ def extreme_points(members, norms, slopes, largest, valid):
         )
     if rest:
         sentences.append(
-            f"What {listing(rest)} {'returns' if len(rest) == 1 else 'return'} is none."
+            f"What {listing(rest)} {'returns' if len(rest) == 1 else 'return'} is no extreme point."
         )
     stuck = [n for n in others if members[n].inside and slopes[n] >= -1e-9 * largest]
     if stuck:

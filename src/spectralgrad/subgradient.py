@@ -153,7 +153,9 @@ class GeneralisedGradient:
         Blondel, Teboul, Berthet and Djolonga (2020), "Fast differentiable sorting and ranking", for
         the projection by isotonic regression.
         """
-        rotated = self._rotate(gradient)
+        gradient = np.asarray(gradient)
+        # All elements of the set of a real matrix are real.
+        rotated = self._rotate(gradient if np.iscomplexobj(self.left) else gradient.real)
         nearest = np.zeros_like(rotated)
         for (c, block), (_, image) in zip(
             self._blocks(rotated), self._blocks(nearest), strict=True
@@ -349,6 +351,8 @@ def _prepare(matrix, weights, rtol):
             f"weights of shape {weights.shape} for a matrix of shape {matrix.shape}; "
             f"give {min(matrix.shape)} of them"
         )
+    if not np.all(np.isfinite(weights)):
+        raise ValueError("weights that are not finite; give finite numbers")
     rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
     # The factor leaves room for what the libraries lose beyond the first rounding.
     unit = 8 * max(matrix.shape) * float(np.finfo(matrix.dtype).eps)
@@ -375,7 +379,7 @@ def eigvalsh(matrix, weights, *, rtol=None):
     Raises
     ------
     ValueError
-        If there are not as many weights as eigenvalues.
+        If there are not as many weights as eigenvalues, or one is not finite.
     """
     matrix, weights, rtol, unit = _prepare(matrix, weights, rtol)
     values, vectors = np.linalg.eigh(matrix)
@@ -406,7 +410,7 @@ def svdvals(matrix, weights, *, rtol=None):
     Raises
     ------
     ValueError
-        If there are not as many weights as singular values.
+        If there are not as many weights as singular values, or one is not finite.
     """
     matrix, weights, rtol, unit = _prepare(matrix, weights, rtol)
     left, values, vh = np.linalg.svd(matrix)

@@ -1,6 +1,7 @@
 """Execute the chapters with papermill, as a reader does, and hold what they say against truth."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -272,3 +273,186 @@ def test_an_inline_list_and_a_csv(tmp_path):
     facts, text, _ = execute("svd_example", tmp_path, matrix="my.csv", dtype="float64")
     assert facts["shape"] == [2, 3]
     assert "my&#46;csv" in text
+
+
+THEORY_MATRICES = {
+    "1x1": np.array([[-2.0]]),
+    "diagonal": np.diag([3.0, 1.0, 2.0]),
+    "7x7": symmetric_matrix(7),
+    "25x25": symmetric_matrix(25),
+    "identity": np.eye(4),
+    "hermitian": hermitian_matrix(4),
+    "large": 1e100 * symmetric_matrix(3),
+}
+
+
+def check_comparisons(facts, largest=20):
+    """Each gradient against finite differences and, unless the matrix is large, 50 digits."""
+    for name, (formula, difference) in facts["differences"].items():
+        assert formula == pytest.approx(difference, rel=1e-5, abs=1e-9 * abs(formula) + 1e-12), name
+    errors = list(facts["checks"].values())
+    if max(facts["shape"]) > largest:
+        assert errors == [None] * len(errors)
+    else:
+        assert max(errors) < 1e-14 / min(facts.get("gap", 1.0), 1.0)
+
+
+@pytest.mark.parametrize("name", THEORY_MATRICES)
+def test_theory_eigen(name, tmp_path):
+    matrix = THEORY_MATRICES[name]
+    n, is_complex = len(matrix), np.iscomplexobj(matrix)
+    np.save(tmp_path / "my.npy", matrix)
+    facts, text, _ = execute("theory_eigen", tmp_path, matrix="my.npy", eigenvalue=-1)
+    assert facts["index"] == n - 1
+    assert facts["moved"] == (name == "identity")
+    assert ("the page goes on with the matrix" in text) == facts["moved"]
+    assert ("too large for 50 digits" in text) == (n > 20)
+    check_comparisons(facts)
+    second, difference, error = facts["second"]
+    assert abs(second - difference) <= 50 * error + 1e-9 * abs(second)
+    # Along a line, the largest eigenvalue bends upwards.
+    assert second >= 0
+    # A sign does not show in one cotangent; a phase does, and both show in another basis.
+    assert facts["one_call"].startswith("GaugeError" if is_complex else "no objection")
+    assert facts["in_other_bases"].startswith("no objection" if n == 1 else "GaugeError")
+    for answer in ("invariant_vjp", "function_vjp"):
+        assert facts["tie"][answer] < 1e-13
+    assert facts["one_pullback"].startswith("no objection" if n == 1 else "GaugeError")
+    assert facts["worst"]["divided differences"] < 1e-14
+    if name in ("7x7", "25x25", "hermitian", "large"):
+        assert 1e-10 < facts["crossing"] < 1e-6
+        assert facts["worst"]["divide by the gap"] > 1e-4
+
+
+def test_theory_eigen_where_pytorch_meets_an_exact_tie(tmp_path):
+    """At the identity the decomposition is exact, so that the tied eigenvalues are equal."""
+    facts, text, _ = execute("theory_eigen", tmp_path, matrix="[[1, 0], [0, 1]]")
+    assert facts["tie"]["PyTorch, through eigh"] is None
+    assert "PyTorch, through eigh: not finite" in text
+
+
+SVD_THEORY = {
+    "1x1": np.array([[-2.0]]),
+    "row": np.array([[1.0, -2.0, 2.0]]),
+    "wide": np.random.default_rng(1).standard_normal((3, 6)),
+    "tall-deficient": np.outer(np.arange(1.0, 6.0), [1.0, 2.0, 3.0]),
+    "identity": np.eye(3),
+    "complex": hermitian_matrix(3),
+    "tall-complex": hermitian_matrix(5)[:, :2],
+    "25x22": symmetric_matrix(25)[:, :22],
+    "large": 1e100 * symmetric_matrix(3),
+}
+
+
+@pytest.mark.parametrize("name", SVD_THEORY)
+def test_theory_svd(name, tmp_path):
+    matrix = SVD_THEORY[name]
+    m, k = len(matrix), min(matrix.shape)
+    np.save(tmp_path / "my.npy", matrix)
+    facts, text, _ = execute("theory_svd", tmp_path, matrix="my.npy")
+    assert facts["moved"] == (name in ("tall-deficient", "identity"))
+    assert ("the page goes on with the matrix" in text) == facts["moved"]
+    check_comparisons(facts)
+    square = np.arange(9.0).reshape(3, 3)
+    assert np.array(facts["at_identity"]) == pytest.approx((square - square.T) / 2)
+    # The sum of all entries of U depends on signs, unless U is 1 × 1.
+    assert facts["in_other_bases"].startswith("no objection" if m == 1 else "GaugeError")
+    # A left null vector is free but for its phase if the thin decomposition holds all of them.
+    free = m > k or np.iscomplexobj(matrix)
+    assert facts["last_column"].startswith("GaugeError" if free else "no objection")
+    assert ("one vector of many" in text) == (m > k)
+    assert ("determined up to its sign" in text) == (not free)
+    assert ("up to its phase" in text) == (free and m == k)
+    assert max(facts["blocks"].values()) < 1e-13
+    assert facts["one_pullback"].startswith("no objection" if k == 1 else "GaugeError")
+    assert facts["polar"]["polar factor"] < 1e-13
+    if name in ("wide", "complex", "large"):
+        assert facts["polar"]["through svd"] > 1e-4
+
+
+@pytest.mark.parametrize("name", ["1x1", "diagonal", "25x25", "identity", "hermitian", "large"])
+def test_theory_symmetric(name, tmp_path):
+    matrix = THEORY_MATRICES[name]
+    np.save(tmp_path / "my.npy", matrix)
+    facts, _, _ = execute("theory_symmetric", tmp_path, matrix="my.npy", eigenvalue=0)
+    diagonal = np.abs(matrix - np.diag(np.diag(matrix))).max() == 0
+    assert facts["moved"] == (name == "identity")
+    check_comparisons(facts | {"differences": {}})
+    # Programs that read one triangle, or both, return what the theorem says.
+    assert list(facts["distance"]) == ([] if len(matrix) > 20 else ["lower", "symmetric"])
+    assert max(facts["distance"].values(), default=0.0) < 1e-13
+    names = ["symmetric", "lower", "upper"]
+    for form in names:
+        assert facts["misses"][form] < 1e-14
+        assert facts["recognised"][form] == (names if diagonal else [form])
+    assert (facts["misses"]["doubled"] > 1e-6) == (not diagonal)
+    assert facts["recognised"]["doubled"] == (names if diagonal else ["symmetric"])
+    sizes = facts["sizes"]
+    assert sizes["lower"] == pytest.approx(sizes["upper"])
+    assert 1 - 1e-12 <= sizes["lower"] / sizes["symmetric"] <= np.sqrt(2)
+
+
+SUBGRADIENT_CASES = {
+    "published": ("blog-rank-2", "svd", "sum"),
+    "full-rank": ("blog-full-rank", "svd", "sum"),
+    "spectral-norm-at-a-tie": (np.eye(3), "svd", "first"),
+    "negative-weights": (np.diag([2.0, 2.0, 0.0]), "svd", "[1, -2, -1]"),
+    "wide-complex": (np.outer([1, 1j], [1, 2, 1j]), "svd", "sum"),
+    "zero": (np.zeros((2, 3)), "svd", "last"),
+    "largest-at-a-tie": (np.diag([1.0, 3.0, 3.0]), "eigh", "last"),
+    "not-convex": (np.diag([1.0, 1.0, 1.0, 5.0]), "eigh", "[1, 3, 1, 0]"),
+    "symmetric-function": (np.diag([1.0, 2.0, 2.0]), "eigh", "[0, 1, 1]"),
+    "hermitian": (hermitian_matrix(4), "eigh", "first"),
+    "25x25": (symmetric_matrix(25), "eigh", "first"),
+}
+SMOOTH = ("full-rank", "symmetric-function", "hermitian", "25x25")
+
+
+@pytest.mark.parametrize("name", SUBGRADIENT_CASES)
+def test_theory_subgradient(name, tmp_path):
+    matrix, problem, weights = SUBGRADIENT_CASES[name]
+    if not isinstance(matrix, str):
+        np.save(tmp_path / "my.npy", matrix)
+        matrix = "my.npy"
+    parameters = {"matrix": matrix, "problem": problem, "weights": weights}
+    facts, text, _ = execute("theory_subgradient", tmp_path, **parameters)
+    smooth = name in SMOOTH
+    assert facts["differentiable"] == smooth
+    assert ("f is differentiable at this matrix" in text) == smooth
+    there, back = facts["slopes"]
+    if smooth:
+        assert there == pytest.approx(-back, abs=1e-12)
+    assert ("They are opposite" in text) == smooth
+    if name == "25x25":
+        assert facts["quotients"] is None
+    else:
+        assert facts["slopes"] == pytest.approx(facts["quotients"], abs=5 * facts["blur"] + 1e-12)
+    # What autodiff returns is valid, extreme, and of the largest norm; the smallest is neither.
+    assert all(facts["inside"].values())
+    smallest, *frameworks = facts["extreme"]
+    assert facts["extreme"][smallest] == smooth
+    largest = np.linalg.norm(facts["weights"])
+    for framework in frameworks:
+        assert facts["extreme"][framework]
+        assert facts["norms"][framework] == pytest.approx(largest, rel=1e-6)
+    assert ("returns an extreme point" in text) == (not smooth)
+    assert facts["norms"][smallest] <= largest * (1 + 1e-9)
+    assert facts["descent"][smallest] <= -facts["norms"][smallest] + 1e-9
+    lowest, slope, highest = facts["bounds"]
+    assert lowest - 1e-12 <= slope <= highest + 1e-12
+    assert facts["attained"] == pytest.approx([lowest, highest], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"problem": "svdvals"}, "problem: 'svdvals' is neither svd nor eigh"),
+        ({"weights": "[1, 2]"}, "weights: '[1, 2]' will not do for 5 values"),
+        ({"problem": "eigh"}, "make the matrix symmetric"),
+    ],
+)
+def test_theory_subgradient_refuses_in_one_line(parameters, message, tmp_path):
+    given = [(name, value) for name, value in parameters.items()]
+    with pytest.raises((ValueError, book.BookError), match=re.escape(message)):
+        book.report("blog-rank-2", chapter="theory_subgradient", given=given, output=tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
