@@ -112,7 +112,7 @@ def test_the_report_on_a_large_matrix_stays_in_its_column(browser, large_report,
 
 
 def test_search_finds_what_people_look_for(browser, html):
-    for words in ("rank deficient", "doubled", "nuclear norm"):
+    for words in ("rank deficient", "doubled", "nuclear norm", "GaugeError", "polar factor"):
         url = (html / "search.html").as_uri() + "?q=" + words.replace(" ", "+")
         with Watched(browser, url) as watched:
             watched.page.wait_for_selector("#search-results ul.search li")
@@ -166,5 +166,6 @@ def test_no_page_is_heavy(html):
 def test_figures_are_numbered_and_described(html):
     for name in book.chapters():
         text = Path(html, "chapters", f"{name}.html").read_text(encoding="utf-8")
-        assert re.search(r'alt="Heat maps of \d+ × \d+ matrices on one colour scale', text)
+        described = r'alt="(Heat maps of \d+ × \d+ matrices on one colour scale|Curves over )'
+        assert re.search(described, text)
         assert 'class="caption-number"' in text
