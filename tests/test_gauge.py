@@ -201,13 +201,27 @@ def test_largest_of_rows_in_double_precision():
     assert gauge.largest(np.zeros((2, 0))).tolist() == [0, 0]
 
 
-def test_require_same_names_the_value_and_the_mend():
-    gauge.require_same(np.array([1.0, 2.0]), np.array([1.0, 2.1]), 0.2, "λ")
-    gauge.require_same(np.zeros(2), np.zeros(2), np.nan, "λ")
-    with pytest.raises(ValueError, match=r"λ₂: its cotangent is 2.1, but 2 where .* smaller rtol"):
-        gauge.require_same(np.array([1.0, 2.0]), np.array([1.0, 2.1]), 0.05, "λ")
+def same(block, apart, turned, *, tolerance=1e-3, allowed=0.0, labels=(0, 0)):
+    values = np.array([1.0, 1.5])
+    arrays = (np.array(x, float) for x in (block, apart, turned))
+    limits = np.array(tolerance), np.array(allowed)
+    gauge.require_same(*arrays, values, np.array(labels), *limits, "λ")
+
+
+def test_require_same_compares_diagonals_and_what_the_gap_divides():
+    block, turned = [[1.0, 3.0], [3.0, 2.0]], [[0.0, 1.5], [-1.5, 0.0]]
+    same(block, [1.0, 2.0], turned)
+    with pytest.raises(ValueError, match=r"λ₂: the gradient changes by 1.0e-01 .* smaller rtol"):
+        same(block, [1.0, 2.1], turned)
+    off = [[0.0, 1.4], [-1.4, 0.0]]
+    with pytest.raises(ValueError, match=r"λ₁ and λ₂: the gradient changes by 2.0e-01"):
+        same(block, [1.0, 2.0], off)
+    # As much as rounding errors over the gap may make of it, or in another cluster.
+    same(block, [1.0, 2.0], off, allowed=0.11)
+    same(block, [1.0, 2.0], off, labels=(0, 1))
+    same(block, [1.0, 2.0], off, labels=(-1, -1))
     with pytest.raises(ValueError, match="smaller rtol"):
-        gauge.require_same(np.array([np.inf]), np.array([1.0]), 1.0, "σ")
+        same(block, [np.nan, 2.0], turned)
 
 
 def test_tolerances_have_the_unit_of_what_they_bound():

@@ -196,17 +196,17 @@ def test_last_null_vector(shape, is_complex, answer, words):
 
 def test_near_tie():
     routes = {"divide": [1e-15, 1e-2], "equal": [1e-3, 1e-12], "differences": [1e-15, 2e-15]}
-    sentence = prose.near_tie(1e-8, routes)
-    assert "from a gap of 1e-08 downwards" in sentence
+    sentence = prose.near_tie(1e-8, 3e-8, routes)
+    assert "from a gap of 1e-08 downwards; √ε‖A‖ is 3e-08." in sentence
     assert "1e-02 for the division, 1e-12 for the better of the two" in sentence
     assert sentence.endswith("and 2e-15 for divided differences.")
-    assert "never the worse choice" in prose.near_tie(0.0, routes)
+    assert "never the worse choice" in prose.near_tie(0.0, 3e-8, routes)
 
 
 def test_one_sided():
     kink = prose.one_sided(1.0, 2.0, [1.0, 2.0], 1e-8, 1e-7, False)
     assert "The slope along E is 1, that along −E is 2." in kink
-    assert "their step of 1e-08 blurs them by about 1e-07" in kink
+    assert "their step of 1e-08 blurs them by at most about 1e-07" in kink
     assert kink.endswith("They add up to 3; with a gradient that would be 0.")
     smooth = prose.one_sided(1.0, -1.0, None, 1e-8, 1e-7, True)
     assert "quotients" not in smooth
@@ -226,10 +226,40 @@ def test_extreme_points():
     four = dict.fromkeys("abcd", 0.4)
     text = extremes([0, 1], four)
     assert text.startswith("Every framework returns an extreme point, of norm 1; the smallest norm")
-    assert text.endswith("A step against the answer of any of them makes f larger.")
+    assert text.endswith("A small step against the answer of any of them makes f larger.")
     assert "no smaller" in extremes([0, 1], dict.fromkeys("abcd", 0.0))
-    assert "step against" not in extremes([0, 1], dict.fromkeys("abcd", -1.0))
-    assert extremes([0, 1], {"a": -1.0}, extreme=False) == "What a returns is no extreme point."
+    assert "small step" not in extremes([0, 1], dict.fromkeys("abcd", -1.0))
+    assert (
+        extremes([0, 1], {"a": -1.0}, extreme=False) == "What a returns is valid, but not extreme."
+    )
     one = extremes([1, 1], four)
     assert one == "There is one valid answer, the gradient, and every framework returns it."
     assert "; a, b, c and d return another." in extremes([1, 1], four, inside=False)
+
+
+def test_what_is_outside_the_set_is_not_called_valid():
+    text = extremes([0, 1], {"a": -1.0, "b": -1.0}, extreme=False, inside=False)
+    assert text == "What a and b return is not a valid answer."
+
+
+def test_where_rounding_decides_no_answer_is_judged():
+    valid = subgradient.eigvalsh(np.diag([1.0, 1.0 + 4e-15, 3.0]), [2, -1, 0])
+    assert valid.differentiable
+    members = dict.fromkeys("mabcd", subgradient.Membership(True, 0.0, "", True, 1.0))
+    norms = dict.fromkeys(members, 2.0)
+    text = prose.extreme_points(members, norms, norms, 2.0, valid)
+    assert text.endswith("no answer can be judged.")
+
+
+def test_slopes_may_be_opposite_without_a_gradient():
+    text = prose.one_sided(0.5, -0.5, None, 1e-8, 1e-7, False)
+    assert "They are opposite, and still there is no gradient" in text
+    assert "add up" not in text
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [([0, 1], "no valid answer promises more"), ([1, 0], "may promise more"), ([1, 1], "the true")],
+)
+def test_promises(weights, words):
+    assert words in prose.promises(subgradient.eigvalsh(np.eye(2), weights))

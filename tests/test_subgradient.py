@@ -489,3 +489,26 @@ def test_the_set_of_a_real_matrix_is_real():
     assert not valid.contains(complex_element).inside
     assert valid.contains(complex_element).excess == pytest.approx(np.sqrt(0.5))
     assert subgradient.eigvalsh(np.eye(2, dtype=complex), [0, 1]).contains(complex_element).extreme
+
+
+@pytest.mark.parametrize(
+    ("of", "weights", "convex"),
+    [
+        (subgradient.eigvalsh, [-1, 0, 2], True),
+        (subgradient.eigvalsh, [1, 0, 2], False),
+        (subgradient.svdvals, [2, 1, 0], True),
+        (subgradient.svdvals, [1, 2, 0], False),
+        (subgradient.svdvals, [1, 0, -1], False),
+    ],
+)
+def test_convex(of, weights, convex, rng):
+    valid = of(np.diag([1.0, 2.0, 3.0]), weights)
+    assert valid.convex == convex
+
+    # Convex means: f at the mean of two matrices is at most the mean of f.
+    def f(a):
+        spectrum_of = np.linalg.eigvalsh if of is subgradient.eigvalsh else np.linalg.svdvals
+        return spectrum_of(a) @ np.array(weights, float)
+
+    pairs = [[hermitian(rng, 3, False) for _ in range(2)] for _ in range(200)]
+    assert all(2 * f((a + b) / 2) <= f(a) + f(b) + 1e-12 for a, b in pairs) == convex

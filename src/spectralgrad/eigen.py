@@ -116,8 +116,9 @@ def eigh_vjp(
 
     At a tie, one pair of cotangents does not determine the gradient of every loss. It does if the
     loss L(λ, V) is the same for all bases of the cluster whatever the values λ, as a sum of a
-    function of the eigenvalues and a function of the projectors is. For others, such as tr(C A²),
-    use `function_vjp` or `invariant_vjp`.
+    symmetric function of the eigenvalues and a function of the projectors is. Others, such as
+    tr(C A²), do not always show in the cotangents, and the answer may then be wrong without an
+    error: use `function_vjp` or `invariant_vjp`.
 
     Parameters
     ----------
@@ -230,7 +231,7 @@ def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=N
         If the loss depends on the basis: on the rotation of a cluster, on a phase, on the sign of a
         vector or the product of two signs. A product of three may pass unnoticed.
     ValueError
-        If no `rtol` is given, and the loss varies too fast for the default.
+        If no `rtol` is given, and the loss is seen to vary too fast for the default.
     """
     values, vectors = as_inexact(eigenvalues), as_inexact(eigenvectors)
     finest = spectrum.default_rtol(vectors.shape, vectors.dtype)
@@ -260,10 +261,9 @@ def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=N
     unrotated = np.broadcast_to(eye, (*values.shape, n))
     diagonal, turns, allowed = pull(unrotated)
     gauge.require(np.abs(turns[same]), allowed, "λ", gauge.TURNED, places=same)
+    unmerged = None
     if given is None and np.any(merged != values):
-        apart, _, allowed = pull(unrotated, values)
-        tolerance = gauge.per_value(allowed, values, apart, gauge_tol) / np.sqrt(gauge_tol)
-        gauge.require_same(diagonal, apart, tolerance, "λ")
+        unmerged = pull(unrotated, values)
     block = diagonal[..., None] * eye
     for rotation in gauge.mixtures(labels, is_complex=is_complex):
         dvalues, *others = pull(rotation)
@@ -271,6 +271,10 @@ def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=N
         compare(rotation, dvalues, *others)
     for rotation in gauge.trials(labels, is_complex=is_complex):
         compare(rotation, *pull(rotation))
+    if unmerged is not None:
+        apart, turned, allowed = unmerged
+        tolerance = gauge.per_value(allowed, values, apart, gauge_tol) / np.sqrt(gauge_tol)
+        gauge.require_same(block, apart, turned, values, labels, tolerance, allowed, "λ")
     inner = block + _divide(turns, merged, same)
     gradient = hermitian_part(vectors @ inner @ adjoint(vectors))
     return gradient.astype(vectors.dtype, copy=False)

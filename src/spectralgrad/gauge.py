@@ -171,14 +171,20 @@ def names(symbol, first, last, joint=" and "):
     return both[0] if first == last else joint.join(both)
 
 
-def require_same(merged, apart, allowed, symbol):
-    """Raise if the cotangents of values change when nearly equal ones are taken as equal.
+def require_same(block, apart, turned, values, labels, tolerance, allowed, symbol):
+    """Raise if the gradient is seen to change when nearly equal values are taken as equal.
 
     Parameters
     ----------
-    merged, apart : (..., k) array_like
-        Cotangents at the values taken as equal, and at the values as they are.
-    allowed : (...) array_like
+    block : (..., k, k) numpy.ndarray
+        The gradient within the clusters, in the basis of the vectors, at values taken as equal.
+    apart, turned : (..., k), (..., k, k) numpy.ndarray
+        At the values as they are: their cotangents, and how the loss turns the vectors.
+    values : (..., k) numpy.ndarray
+    labels : (..., k) numpy.ndarray of int
+        Of clusters; off the diagonal, negative ones are left out.
+    tolerance, allowed : (...) numpy.ndarray
+        For the gradient, and for the rounding errors of a turn before it is divided by a gap.
     symbol : str
         Of the values, as ``"λ"``.
 
@@ -186,14 +192,21 @@ def require_same(merged, apart, allowed, symbol):
     ------
     ValueError
     """
-    change = np.abs(np.asarray(merged) - apart)
-    bad = ~((change <= np.asarray(allowed)[..., None]) | (change == 0))
+    gaps = values[..., None, :] - values[..., :, None]
+    alike = (labels[..., :, None] == labels[..., None, :]) & (labels[..., None] >= 0) & (gaps != 0)
+    gaps = np.where(alike, gaps, 1)
+    found = np.where(alike, turned / gaps, block)
+    found[..., *np.diag_indices(values.shape[-1])] = apart
+    limit = tolerance[..., None, None] + alike * (allowed[..., None, None] / np.abs(gaps))
+    change = np.abs(found - block)
+    bad = ~((change <= limit) | (change == 0))
     if bad.any():
-        i = int(np.argwhere(bad)[0][-1])
+        place = tuple(np.argwhere(bad)[0])
+        i, j = sorted(int(x) for x in place[-2:])
         raise ValueError(
-            f"{names(symbol, i, i)}: its cotangent is {float(apart[bad][0]):.3g}, but "
-            f"{float(merged[bad][0]):.3g} where nearly equal values are taken as equal; the loss "
-            "varies too fast for that: give a smaller rtol"
+            f"{names(symbol, i, j)}: the gradient changes by {float(change[place]):.1e} if nearly "
+            "equal values are taken as equal; the loss varies too fast for that: give a smaller "
+            "rtol"
         )
 
 

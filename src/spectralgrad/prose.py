@@ -69,15 +69,15 @@ def comparisons(rows):
         "differences",
         "± their estimate",
         "50 digits",
-        "relative error of ⟨G, E⟩",
+        "error / (‖G‖‖E‖)",
     ]
     lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
     for name, c in rows.items():
         exact = ["–", "–"]
         if c.digits is not None:
-            exact = [f"{c.digits:.12g}", _power(c.relative_error)]
+            exact = [f"{c.digits:.12g}", _relative(c.relative_error)]
         lines.append(
-            [name, f"{c.formula:.12g}", f"{c.difference:.12g}", _power(c.difference_error), *exact]
+            [name, f"{c.formula:.12g}", f"{c.difference:.12g}", f"{c.difference_error:.0e}", *exact]
         )
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     if any(c.digits is None for c in rows.values()):
@@ -85,7 +85,7 @@ def comparisons(rows):
     return table
 
 
-def _power(size):
+def _relative(size):
     # Far below the precision, an error says nothing.
     return f"{size:.0e}" if size > 1e-20 else "0"
 
@@ -101,7 +101,7 @@ def error(size):
     -------
     str
     """
-    return f"relative error {_power(size)}" if np.isfinite(size) else "not finite"
+    return f"relative error {_relative(size)}" if np.isfinite(size) else "not finite"
 
 
 def moved_apart(before, after, kind):
@@ -161,13 +161,15 @@ def last_null_vector(m, n, k, is_complex, answer):
     )
 
 
-def near_tie(crossing, routes):
+def near_tie(crossing, predicted, routes):
     """Say from which gap on it is better to take two eigenvalues as equal.
 
     Parameters
     ----------
     crossing : float
         That gap; 0 if there is none.
+    predicted : float
+        The same by theory.
     routes : dict of str to list of float
         Relative errors of dividing, of taking as equal, and of divided differences, at the gaps.
 
@@ -181,7 +183,7 @@ def near_tie(crossing, routes):
     if crossing:
         sentence = (
             "In this run, taking the two as equal is the better choice from a gap of "
-            f"{crossing:.0e} downwards; √ε is {np.sqrt(np.finfo(float).eps):.1e}."
+            f"{crossing:.0e} downwards; √ε‖A‖ is {predicted:.0e}."
         )
     best = np.minimum(divided, equal).max()
     return (
@@ -213,10 +215,15 @@ def one_sided(there, back, quotients, step, blur, differentiable):
     if quotients is not None:
         sentence += (
             f"Difference quotients in 50 digits give {quotients[0]:.10g} and {quotients[1]:.10g}; "
-            f"their step of {step:.0e} blurs them by about {blur:.0e}. "
+            f"their step of {step:.0e} blurs them by at most about {blur:.0e}. "
         )
     if differentiable:
         return sentence + "They are opposite, as a gradient requires."
+    if abs(there + back) <= 1e-12 * (abs(there) + abs(back)):
+        return sentence + (
+            "They are opposite, and still there is no gradient: that of a sum of directions is not "
+            "the sum of their slopes."
+        )
     return sentence + f"They add up to {there + back:.3g}; with a gradient that would be 0."
 
 
@@ -238,6 +245,12 @@ def extreme_points(members, norms, slopes, largest, valid):
     str
     """
     smallest, *others = members
+    loss = valid.tolerance / (norms[smallest] or 1.0)
+    if loss >= 0.5:
+        return (
+            "So near a tie or a zero, rounding errors alone may change an answer by "
+            f"{loss:.1g} times its norm: no answer can be judged."
+        )
     if valid.differentiable:
         outside = [n for n in others if not members[n].inside]
         if outside:
@@ -245,7 +258,8 @@ def extreme_points(members, norms, slopes, largest, valid):
             return f"There is one valid answer, the gradient; {listing(outside)} {verb} another."
         return "There is one valid answer, the gradient, and every framework returns it."
     extreme = [n for n in others if members[n].extreme]
-    rest = [n for n in others if not members[n].extreme]
+    inner = [n for n in others if members[n].inside and not members[n].extreme]
+    outside = [n for n in others if not members[n].inside]
     sentences = []
     if extreme:
         who = _who(extreme, others, "Every framework")
@@ -254,18 +268,38 @@ def extreme_points(members, norms, slopes, largest, valid):
             f"{who} {verb} an extreme point, of norm {largest:.5g}; the smallest norm in the set "
             f"is {norms[smallest]:.5g}."
         )
-    if rest:
-        sentences.append(
-            f"What {listing(rest)} {'returns' if len(rest) == 1 else 'return'} is no extreme point."
-        )
+    for names, what in ((inner, "is valid, but not extreme"), (outside, "is not a valid answer")):
+        if names:
+            verb = "returns" if len(names) == 1 else "return"
+            sentences.append(f"What {listing(names)} {verb} {what}.")
     stuck = [n for n in others if members[n].inside and slopes[n] >= -1e-9 * largest]
     if stuck:
         who = _who(stuck, others, "any of them")
         rises = all(slopes[n] > 1e-9 * largest for n in stuck)
         sentences.append(
-            f"A step against the answer of {who} makes f {'larger' if rises else 'no smaller'}."
+            f"A small step against the answer of {who} makes f "
+            f"{'larger' if rises else 'no smaller'}."
         )
     return " ".join(sentences)
+
+
+def promises(valid):
+    """Say how the slopes that valid answers promise compare with the true one.
+
+    Parameters
+    ----------
+    valid : spectralgrad.subgradient.GeneralisedGradient
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    if valid.differentiable:
+        return "Here f is differentiable: the only valid answer promises the true slope."
+    if valid.convex:
+        return "Here f is convex: no valid answer promises more than the true slope."
+    return "Here f is not convex: a valid answer may promise more than the true slope, or less."
 
 
 def printed_digits(printed, values, title, dtype):

@@ -113,8 +113,9 @@ def svd_vjp(
     where Kᵢⱼ = (X + Y)ᵢⱼ/(σⱼ − σᵢ) + (X − Y)ᵢⱼ/(σᵢ + σⱼ). The first term is 0 within a cluster, the
     second one where both values are zero; its diagonal is the phase term of complex matrices.
 
-    At ties and zeros, one set of cotangents does not determine the gradient of every loss; see
-    `spectralgrad.eigen.eigh_vjp`. For those that it does not, use `invariant_vjp`.
+    At ties and zeros, one set of cotangents does not determine the gradient of every loss, and not
+    all such losses show in the cotangents: see `spectralgrad.eigen.eigh_vjp`, and use
+    `invariant_vjp`.
 
     Parameters
     ----------
@@ -397,8 +398,8 @@ def invariant_vjp(u, s, vh, pullback, *, rtol=None, gauge_tol=None):
         If the loss depends on the bases: on the rotation of a cluster, on a choice of null vectors,
         on a phase, a sign or the product of two signs. A product of three may pass unnoticed.
     ValueError
-        If the decomposition is not thin; or if no `rtol` is given, and the loss varies too fast
-        for the default.
+        If the decomposition is not thin; or if no `rtol` is given, and the loss is seen to vary
+        too fast for the default.
     """
     u, s, vh = as_inexact(u), as_inexact(s), as_inexact(vh)
     finest = _default_rtol(u, vh)
@@ -437,10 +438,10 @@ def invariant_vjp(u, s, vh, pullback, *, rtol=None, gauge_tol=None):
     sides = [_split(basis, turn) for basis, turn in zip((u, v), turns, strict=True)]
     sides = [(inner, None if rest is None else 2 * rest) for inner, rest in sides]
     _require_invariance(sides, same, positive, allowed)
+    unmerged = None
     if given is None and np.any(merged != s):
-        _, apart, _, allowed = pull(unrotated, _pairing(0, is_complex), s)
-        tolerance = gauge.per_value(allowed, s, apart, gauge_tol) / np.sqrt(gauge_tol)
-        gauge.require_same(ds, apart, tolerance, "σ")
+        unmerged = pull(unrotated, _pairing(0, is_complex), s)
+    first = ds
     block, null_block = _diagonal(ds * positive), svdvals_vjp(u, vh, ds * ~positive)
     rounds = {p: (1 + is_complex) * max(x.shape[1] for x in bases) for p, bases in null.items()}
     mixtures = gauge.mixtures(labels, is_complex=is_complex)
@@ -459,6 +460,12 @@ def invariant_vjp(u, s, vh, pullback, *, rtol=None, gauge_tol=None):
     rng = np.random.default_rng(0)
     for rotation in gauge.trials(labels, is_complex=is_complex):
         compare(*pull(rotation, _random_choice(rng, is_complex)))
+    if unmerged is not None:
+        _, apart, (x, y), allowed = unmerged
+        tolerance = gauge.per_value(allowed, s, apart, gauge_tol) / np.sqrt(gauge_tol)
+        values = block + _diagonal(first * ~positive)
+        turned = adjoint(u) @ x + vh @ y
+        gauge.require_same(values, apart, turned, s, labels, tolerance, allowed, "σ")
     gradient = u @ block @ vh + null_block
     gradient = gradient + _gradient(u, merged, v, 0 * merged, sides, same, positive)
     return gradient.astype(u.dtype, copy=False)

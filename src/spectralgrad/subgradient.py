@@ -14,8 +14,9 @@ on the zero cluster.
 
 References
 ----------
-Watson (1992), "Characterization of the subdifferential of some matrix norms", for norms of the
-singular values; Lewis (1996), "Derivatives of spectral functions", for eigenvalues.
+Clarke (1983), "Optimization and nonsmooth analysis", for the definition; Watson (1992),
+"Characterization of the subdifferential of some matrix norms", for norms of real matrices; Lewis
+(1996), "Derivatives of spectral functions", for eigenvalues.
 """
 
 from dataclasses import dataclass
@@ -113,6 +114,13 @@ class GeneralisedGradient:
         return not self._undecided
 
     @property
+    def convex(self):
+        """Whether f is convex: larger values, larger weights; of singular values, none negative."""
+        rising = self.weights if self.problem == "eigh" else self.weights[::-1]
+        steps = np.diff(rising) if self.problem == "eigh" else np.diff(rising, prepend=0.0)
+        return bool(np.all(steps >= 0))
+
+    @property
     def minimum_norm(self):
         """The gradient, or the element of smallest Frobenius norm, (m, n).
 
@@ -206,8 +214,8 @@ class GeneralisedGradient:
         """One-sided derivative of f along a direction: lim (f(A + tE) − f(A))/t for t ↓ 0.
 
         On each cluster, the weights in the order of the values meet the eigenvalues of the block of
-        E in the same order; on the zero cluster its singular values. It is min or max of ⟨G, E⟩
-        over the set if the weights are sorted the one or the other way, and else between the two.
+        E in the same order; on the zero cluster its singular values. It lies between the smallest
+        and the largest Re⟨G, E⟩ over the set, and is the largest if `convex`.
 
         Parameters
         ----------
@@ -222,7 +230,7 @@ class GeneralisedGradient:
         return float(np.sum(slopes))
 
     def support(self, direction):
-        """Largest ⟨G, E⟩ over the valid gradients; the smallest is ``-support(-direction)``.
+        """Largest Re⟨G, E⟩ over the valid gradients; the smallest is ``-support(-direction)``.
 
         It is Clarke's generalised derivative of f along E.
 
@@ -254,7 +262,7 @@ class GeneralisedGradient:
         Returns
         -------
         (m, n) numpy.ndarray
-            G with ⟨G, E⟩ = ``support(direction)``.
+            G with Re⟨G, E⟩ = ``support(direction)``.
         """
         rotated = self._rotate(direction)
         farthest = np.zeros_like(rotated)
@@ -288,7 +296,10 @@ class GeneralisedGradient:
     def reason(self):
         """One sentence: why f is, or is not, differentiable at this matrix."""
         if self.differentiable:
-            return f"f is differentiable at this matrix: {self._why_differentiable}."
+            return (
+                f"f is differentiable at this matrix: to a relative tolerance of {self.rtol:.1e}, "
+                f"{self._why_differentiable}."
+            )
         causes = [
             f"{self.name(c)} {'is' if c.stop - c.start == 1 else 'are'} zero, and f depends on "
             + ("it" if c.stop - c.start == 1 else "them")

@@ -278,7 +278,6 @@ def test_an_inline_list_and_a_csv(tmp_path):
 THEORY_MATRICES = {
     "1x1": np.array([[-2.0]]),
     "diagonal": np.diag([3.0, 1.0, 2.0]),
-    "7x7": symmetric_matrix(7),
     "25x25": symmetric_matrix(25),
     "identity": np.eye(4),
     "hermitian": hermitian_matrix(4),
@@ -319,7 +318,7 @@ def test_theory_eigen(name, tmp_path):
         assert facts["tie"][answer] < 1e-13
     assert facts["one_pullback"].startswith("no objection" if n == 1 else "GaugeError")
     assert facts["worst"]["divided differences"] < 1e-14
-    if name in ("7x7", "25x25", "hermitian", "large"):
+    if n > 1:
         assert 1e-10 < facts["crossing"] < 1e-6
         assert facts["worst"]["divide by the gap"] > 1e-4
 
@@ -336,7 +335,6 @@ SVD_THEORY = {
     "row": np.array([[1.0, -2.0, 2.0]]),
     "wide": np.random.default_rng(1).standard_normal((3, 6)),
     "tall-deficient": np.outer(np.arange(1.0, 6.0), [1.0, 2.0, 3.0]),
-    "identity": np.eye(3),
     "complex": hermitian_matrix(3),
     "tall-complex": hermitian_matrix(5)[:, :2],
     "25x22": symmetric_matrix(25)[:, :22],
@@ -350,7 +348,7 @@ def test_theory_svd(name, tmp_path):
     m, k = len(matrix), min(matrix.shape)
     np.save(tmp_path / "my.npy", matrix)
     facts, text, _ = execute("theory_svd", tmp_path, matrix="my.npy")
-    assert facts["moved"] == (name in ("tall-deficient", "identity"))
+    assert facts["moved"] == (name == "tall-deficient")
     assert ("the page goes on with the matrix" in text) == facts["moved"]
     check_comparisons(facts)
     square = np.arange(9.0).reshape(3, 3)
@@ -370,7 +368,7 @@ def test_theory_svd(name, tmp_path):
         assert facts["polar"]["through svd"] > 1e-4
 
 
-@pytest.mark.parametrize("name", ["1x1", "diagonal", "25x25", "identity", "hermitian", "large"])
+@pytest.mark.parametrize("name", ["1x1", "diagonal", "25x25", "hermitian"])
 def test_theory_symmetric(name, tmp_path):
     matrix = THEORY_MATRICES[name]
     np.save(tmp_path / "my.npy", matrix)
@@ -387,6 +385,14 @@ def test_theory_symmetric(name, tmp_path):
         assert facts["recognised"][form] == (names if diagonal else [form])
     assert (facts["misses"]["doubled"] > 1e-6) == (not diagonal)
     assert facts["recognised"]["doubled"] == (names if diagonal else ["symmetric"])
+    # What each framework reads, and what it returns, which does not follow from it.
+    n = len(matrix)
+    reads = {name: read for name, (read, _) in facts["behaviour"].items()}
+    both, lower = ("lower and upper", "lower") if n > 1 else ("", "")
+    assert reads == {"autograd": lower, "torch": lower, "tensorflow": lower, "jax": both}
+    forms = {name: form for name, (_, form) in facts["behaviour"].items()}
+    one = {"autograd": "lower", "torch": "symmetric", "tensorflow": "lower", "jax": "symmetric"}
+    assert forms == {name: names if diagonal else [form] for name, form in one.items()}
     sizes = facts["sizes"]
     assert sizes["lower"] == pytest.approx(sizes["upper"])
     assert 1 - 1e-12 <= sizes["lower"] / sizes["symmetric"] <= np.sqrt(2)
@@ -394,8 +400,6 @@ def test_theory_symmetric(name, tmp_path):
 
 SUBGRADIENT_CASES = {
     "published": ("blog-rank-2", "svd", "sum"),
-    "full-rank": ("blog-full-rank", "svd", "sum"),
-    "spectral-norm-at-a-tie": (np.eye(3), "svd", "first"),
     "negative-weights": (np.diag([2.0, 2.0, 0.0]), "svd", "[1, -2, -1]"),
     "wide-complex": (np.outer([1, 1j], [1, 2, 1j]), "svd", "sum"),
     "zero": (np.zeros((2, 3)), "svd", "last"),
@@ -405,7 +409,7 @@ SUBGRADIENT_CASES = {
     "hermitian": (hermitian_matrix(4), "eigh", "first"),
     "25x25": (symmetric_matrix(25), "eigh", "first"),
 }
-SMOOTH = ("full-rank", "symmetric-function", "hermitian", "25x25")
+SMOOTH = ("symmetric-function", "hermitian", "25x25")
 
 
 @pytest.mark.parametrize("name", SUBGRADIENT_CASES)
@@ -422,7 +426,7 @@ def test_theory_subgradient(name, tmp_path):
     there, back = facts["slopes"]
     if smooth:
         assert there == pytest.approx(-back, abs=1e-12)
-    assert ("They are opposite" in text) == smooth
+    assert ("as a gradient requires" in text) == smooth
     if name == "25x25":
         assert facts["quotients"] is None
     else:
@@ -437,7 +441,7 @@ def test_theory_subgradient(name, tmp_path):
         assert facts["norms"][framework] == pytest.approx(largest, rel=1e-6)
     assert ("returns an extreme point" in text) == (not smooth)
     assert facts["norms"][smallest] <= largest * (1 + 1e-9)
-    assert facts["descent"][smallest] <= -facts["norms"][smallest] + 1e-9
+    assert facts["descent"][smallest] == pytest.approx(-facts["norms"][smallest], abs=1e-9)
     lowest, slope, highest = facts["bounds"]
     assert lowest - 1e-12 <= slope <= highest + 1e-12
     assert facts["attained"] == pytest.approx([lowest, highest], abs=1e-12)
