@@ -67,7 +67,7 @@ def comparisons(rows):
         "",
         "⟨G, E⟩",
         "differences",
-        "± their estimate",
+        "± estimate",
         "50 digits",
         "error / (‖G‖‖E‖)",
     ]
@@ -75,9 +75,9 @@ def comparisons(rows):
     for name, c in rows.items():
         exact = ["–", "–"]
         if c.digits is not None:
-            exact = [f"{c.digits:.12g}", _relative(c.relative_error)]
+            exact = [f"{c.digits:.9g}", _relative(c.relative_error)]
         lines.append(
-            [name, f"{c.formula:.12g}", f"{c.difference:.12g}", f"{c.difference_error:.0e}", *exact]
+            [name, f"{c.formula:.9g}", f"{c.difference:.9g}", f"{c.difference_error:.0e}", *exact]
         )
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     if any(c.digits is None for c in rows.values()):
