@@ -779,3 +779,34 @@ def test_divided_differences_of_stacks_and_integers():
     assert table == pytest.approx(np.array([[[2.0, 3], [3, 4]], [[6, 6], [6, 6]]]))
     assert eigen.divided_differences([1, 3], square, double).tolist() == [[2.0, 4.0], [4.0, 6.0]]
     assert eigen.divided_differences(np.zeros(0), square, double).shape == (0, 0)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-17])
+def test_at_a_minimum_the_trials_can_be_left_out(size, rng):
+    """There, all cotangents are rounding errors, which differ from basis to basis."""
+    values, vectors = np.linalg.eigh(np.eye(3) + 1e-12 * np.diag([0.0, 1.0, 2.0]))
+
+    def noise(values, vectors):
+        return size * rng.standard_normal(3), size * rng.standard_normal((3, 3))
+
+    gradient = eigen.invariant_vjp(values, vectors, noise, gauge_tol=np.inf)
+    assert np.abs(gradient).max() <= 100 * size
+    if size:
+        with pytest.raises(gauge.GaugeError):
+            eigen.invariant_vjp(values, vectors, noise)
+
+
+def test_a_loss_that_varies_too_fast_for_the_default_is_refused():
+    """Its diagonal cotangents do not show it, but the block that they leave open does."""
+    values, vectors = np.array([1e-9, 2e-9, 1.0]), np.eye(3)
+    c = np.zeros((3, 3))
+    c[0, 1] = c[1, 0] = 1
+
+    def pullback(values, v):
+        return np.diag(v.T @ c @ v) / values, 2 * c @ v * np.log(values)
+
+    with pytest.raises(ValueError, match=r"λ₁ and λ₂: the gradient changes by .* smaller rtol"):
+        eigen.invariant_vjp(values, vectors, pullback)
+    ours = eigen.invariant_vjp(values, vectors, pullback, rtol=1e-14)
+    theirs = eigen.function_vjp(values, vectors, c, np.log, lambda x: 1 / x)
+    assert ours == pytest.approx(theirs, rel=1e-12)

@@ -819,3 +819,21 @@ def test_only_the_real_part_counts_for_real_vectors(seed, shape):
     found = singular.svd_vjp(*usv, *pullback(*usv))
     assert found.dtype == float
     assert found == pytest.approx(singular.svd_vjp(*usv, *part(*usv)))
+
+
+def test_a_loss_that_varies_too_fast_for_the_default_is_refused(rng):
+    """The logarithms of singular values, of which the default takes two as equal."""
+    s, c = np.array([1.0, 2e-9, 1e-9]) + 2e-8, rng.standard_normal((3, 3))
+
+    def pullback(u, s, vh):
+        inner = u.T @ c @ vh.T
+        return c @ vh.T * np.log(s), np.diag(inner) / s, (u * np.log(s)).T @ c
+
+    eye = np.eye(3)
+    with pytest.raises(ValueError, match=r"σ₂.*: the gradient changes by .* smaller rtol"):
+        singular.invariant_vjp(eye, s, eye, pullback)
+    # Exact for a diagonal matrix: (log σᵢ − log σⱼ)/(σᵢ − σⱼ) for the symmetric part of c.
+    ours = singular.invariant_vjp(eye, s, eye, pullback, rtol=1e-14)
+    expected = c[1, 2] + c[2, 1]
+    ratio = np.log(s[1] / s[2]) / (s[1] - s[2])
+    assert ours[1, 2] + ours[2, 1] == pytest.approx(expected * ratio, rel=1e-8)

@@ -156,7 +156,7 @@ def eigh_vjp(
     values, vectors = as_inexact(eigenvalues), as_inexact(eigenvectors)
     finest = spectrum.default_rtol(vectors.shape, vectors.dtype)
     rtol = finest if rtol is None else rtol
-    gauge_tol = gauge.default_tol(vectors.dtype) if gauge_tol is None else gauge_tol
+    gauge_tol = gauge.tolerance(gauge_tol, vectors.dtype)
     same = np.nonzero(spectrum.same(spectrum.labels(values, rtol)))
     dvalues, dvectors = _cotangents(
         values, vectors, (eigenvalues_cotangent, eigenvectors_cotangent)
@@ -236,7 +236,7 @@ def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=N
     values, vectors = as_inexact(eigenvalues), as_inexact(eigenvectors)
     finest = spectrum.default_rtol(vectors.shape, vectors.dtype)
     given, rtol = rtol, gauge.default_tol(vectors.dtype) if rtol is None else rtol
-    gauge_tol = gauge.default_tol(vectors.dtype) if gauge_tol is None else gauge_tol
+    gauge_tol = gauge.tolerance(gauge_tol, vectors.dtype)
     labels = spectrum.labels(values, rtol)
     same, merged = np.nonzero(spectrum.same(labels)), spectrum.merge(values, labels)
     is_complex, n = np.iscomplexobj(vectors), values.shape[-1]

@@ -57,6 +57,21 @@ def default_tol(dtype):
     return float(np.sqrt(np.finfo(dtype).eps))
 
 
+def tolerance(given, dtype):
+    """Return the tolerance that was given, or the default; finite, so that 0 times it is 0.
+
+    Parameters
+    ----------
+    given : float or None
+    dtype : dtype
+
+    Returns
+    -------
+    float
+    """
+    return default_tol(dtype) if given is None else min(float(given), 1e100)
+
+
 def largest(array):
     """Largest modulus in each row, in double precision, where products do not overflow.
 

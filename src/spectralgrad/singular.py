@@ -154,7 +154,7 @@ def svd_vjp(
     """
     u, s, vh = as_inexact(u), as_inexact(s), as_inexact(vh)
     rtol = _default_rtol(u, vh) if rtol is None else rtol
-    gauge_tol = gauge.default_tol(u.dtype) if gauge_tol is None else gauge_tol
+    gauge_tol = gauge.tolerance(gauge_tol, u.dtype)
     positive = spectrum.positive(s, rtol)
     same = _tied(np.where(positive, spectrum.labels(s, rtol), -1))
     v = adjoint(vh)
@@ -404,7 +404,7 @@ def invariant_vjp(u, s, vh, pullback, *, rtol=None, gauge_tol=None):
     u, s, vh = as_inexact(u), as_inexact(s), as_inexact(vh)
     finest = _default_rtol(u, vh)
     given, rtol = rtol, gauge.default_tol(u.dtype) if rtol is None else rtol
-    gauge_tol = gauge.default_tol(u.dtype) if gauge_tol is None else gauge_tol
+    gauge_tol = gauge.tolerance(gauge_tol, u.dtype)
     positive = spectrum.positive(s, rtol)
     labels = np.where(positive, spectrum.labels(s, rtol), -1)
     same, merged = _tied(labels), np.where(positive, spectrum.merge(s, labels), 0)
