@@ -22,8 +22,8 @@ class Judgement:
     conjugated : bool
         Whether the complex conjugate of the gradient is what was judged.
     relative_error : float
-        Distance from the gradient, or the amount by which a condition of the set of valid ones
-        fails, relative to the norm of the minimum-norm one (absolute where that is 0).
+        Frobenius distance from the gradient, or from the nearest of the valid ones, relative to the
+        norm of the minimum-norm one (absolute where that is 0).
     allowed : float
         The relative error up to which the gradient counts as right.
     also : tuple of str
