@@ -810,3 +810,67 @@ def test_a_loss_that_varies_too_fast_for_the_default_is_refused():
     ours = eigen.invariant_vjp(values, vectors, pullback, rtol=1e-14)
     theirs = eigen.function_vjp(values, vectors, c, np.log, lambda x: 1 / x)
     assert ours == pytest.approx(theirs, rel=1e-12)
+
+
+@pytest.mark.parametrize("is_complex", [False, True])
+def test_cotangents_of_the_values_may_be_rounding_errors(is_complex, rng):
+    """The loss couples the two clusters only, so that each λ̄ is zero but for rounding."""
+    q = unitary(rng, 4, is_complex=is_complex)
+    matrix = symmetric.hermitian_part((q * np.array([1.0, 1.0, 2.0, 2.0])) @ q.conj().T)
+    c = np.zeros((4, 4), q.dtype)
+    c[:2, 2:] = random_matrix(rng, 2, 2, is_complex=is_complex)
+    c = q @ (c + c.conj().T) @ q.conj().T
+
+    def pullback(values, v):
+        return 2 * values * np.diag(v.conj().T @ c @ v).real, 2 * c @ v * values**2
+
+    gradient = eigen.invariant_vjp(*np.linalg.eigh(matrix), pullback)
+    assert gradient == pytest.approx(c @ matrix + matrix @ c, abs=1e-13)
+
+
+def test_rounding_errors_of_a_cotangent_are_no_dependence_on_the_basis():
+    noise = 1e-15 * np.array([[0.0, 1.0], [-1.0, 0.0]])
+    assert eigen.eigh_vjp(np.ones(2), np.eye(2), 1.0, noise) == pytest.approx(np.eye(2))
+    with pytest.raises(gauge.GaugeError):
+        eigen.eigh_vjp(np.ones(2), np.eye(2), 0.0, noise)
+
+
+def test_a_steep_function_between_the_nodes_is_not_missed():
+    def g(x):
+        return 1000 + np.tanh(1000 * (x - 0.4))
+
+    def derivative(x):
+        return 1000 / np.cosh(np.clip(1000 * (x - 0.4), -300, 300)) ** 2
+
+    table = eigen.divided_differences(np.array([-1.0, 1.0]), g, derivative)
+    assert table[0, 1] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("is_complex", [False, True])
+def test_gradients_are_hermitian_to_the_last_bit(is_complex, rng):
+    values, vectors = np.linalg.eigh(hermitian(rng, 6, is_complex=is_complex))
+    c = rng.standard_normal((6, 6))
+    gradients = [
+        eigen.eigh_vjp(values, vectors, 0, c * vectors),
+        eigen.invariant_vjp(values, vectors, lambda x, v: (0, c * v)),
+        eigen.function_vjp(values, vectors, c, np.exp, np.exp),
+    ]
+    for gradient in gradients:
+        assert np.array_equal(gradient, gradient.conj().T)
+
+
+def test_a_pullback_may_write_into_what_it_is_given():
+    def pullback(values, v):
+        cotangent = 2 * values
+        values[:] = np.nan
+        return cotangent, 0
+
+    gradient = eigen.invariant_vjp(np.ones(3), np.eye(3), pullback)
+    assert gradient == pytest.approx(2 * np.eye(3))
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_eigenvalues_are_real_and_so_is_their_cotangent(dtype):
+    vectors = np.eye(2, dtype=dtype)
+    gradient = eigen.eigh_vjp([1.0, 2.0], vectors, np.array([1 + 1j, 2]), 0)
+    assert np.array_equal(gradient, np.diag([1.0, 2.0]))
