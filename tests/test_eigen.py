@@ -874,3 +874,13 @@ def test_eigenvalues_are_real_and_so_is_their_cotangent(dtype):
     vectors = np.eye(2, dtype=dtype)
     gradient = eigen.eigh_vjp([1.0, 2.0], vectors, np.array([1 + 1j, 2]), 0)
     assert np.array_equal(gradient, np.diag([1.0, 2.0]))
+
+
+def test_second_derivatives_of_a_stack(rng):
+    stack = np.stack([hermitian(rng, 4, is_complex=False) for _ in range(6)]).reshape(2, 3, 4, 4)
+    direction = hermitian(rng, 4, is_complex=False)
+    values, vectors = np.linalg.eigh(stack.astype(np.float32))
+    second = eigen.eigenvalue_second_derivative(values, vectors, 1, direction)
+    assert (second.shape, second.dtype) == ((2, 3), np.float32)
+    one = eigen.eigenvalue_second_derivative(values[1, 2], vectors[1, 2], 1, direction)
+    assert second[1, 2] == pytest.approx(one)

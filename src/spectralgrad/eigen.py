@@ -442,12 +442,12 @@ def eigenvalue_second_derivative(eigenvalues, eigenvectors, index, direction, *,
 
     Parameters
     ----------
-    eigenvalues : (n,) array_like
-    eigenvectors : (n, n) array_like
+    eigenvalues : (..., n) array_like
+    eigenvectors : (..., n, n) array_like
         Orthonormal columns V, real or complex.
     index : int
         From 0, the smallest eigenvalue, to n − 1; negative ones count from the largest.
-    direction : (n, n) array_like
+    direction : (..., n, n) array_like
         E, Hermitian.
     rtol : float, optional
         Eigenvalues this close, relative to the largest in modulus, are equal; see
@@ -455,8 +455,8 @@ def eigenvalue_second_derivative(eigenvalues, eigenvectors, index, direction, *,
 
     Returns
     -------
-    float
-        d²λₖ(A + tE)/dt² at t = 0.
+    (...) numpy.ndarray
+        d²λₖ(A + tE)/dt² at t = 0, in the precision of the eigenvalues.
 
     Raises
     ------
@@ -470,9 +470,12 @@ def eigenvalue_second_derivative(eigenvalues, eigenvectors, index, direction, *,
     Magnus (1985), "On differentiating eigenvalues and eigenvectors".
     """
     values, vectors = as_inexact(eigenvalues), as_inexact(eigenvectors)
-    k = int(np.argmax(select(index, len(values))))
+    k = int(np.argmax(select(index, values.shape[-1])))
     rtol = spectrum.default_rtol(vectors.shape, vectors.dtype) if rtol is None else rtol
-    _require_simple(values, k, rtol * gauge.largest(values))
-    couplings = np.delete(np.abs(adjoint(vectors) @ direction @ vectors[:, k]), k).astype(float)
-    gaps = values[k] - np.delete(values, k)
-    return float(2 * np.sum(couplings * (couplings / gaps)))
+    for place in np.ndindex(values.shape[:-1]):
+        _require_simple(values[place], k, rtol * gauge.largest(values[place]))
+    couplings = np.abs(adjoint(vectors) @ direction @ vectors[..., [k]])[..., 0].astype(float)
+    gaps = values[..., [k]] - values
+    couplings, gaps = (np.delete(x, k, axis=-1) for x in (couplings, gaps))
+    # The square alone may overflow.
+    return np.sum(2 * couplings * (couplings / gaps), axis=-1).astype(values.dtype)[()]

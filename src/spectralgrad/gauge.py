@@ -230,8 +230,8 @@ def mixtures(labels, *, is_complex):
 
     Columns i and j of a rotation are (eᵢ ± eⱼ)/√2 and, for complex matrices, in a second round
     (eᵢ ± i·eⱼ)/√2. For a Hermitian block M of d vectors, the diagonals of QᴴMQ for the identity
-    and for these rotations determine M: d − 1 of them, d where d is odd, twice as many for complex
-    matrices.
+    and for these rotations determine M: d − 1 of them, d where d is odd and more than 1, twice as
+    many for complex matrices.
 
     Parameters
     ----------

@@ -163,20 +163,26 @@ class GeneralisedGradient:
         """
         gradient = np.asarray(gradient)
         # All elements of the set of a real matrix are real.
-        rotated = self._rotate(gradient if np.iscomplexobj(self.left) else gradient.real)
-        nearest = np.zeros_like(rotated)
-        for (c, block), (_, image) in zip(
-            self._blocks(rotated), self._blocks(nearest), strict=True
-        ):
+        gradient = gradient if np.iscomplexobj(self.left) else gradient.real
+        return self._with_values(gradient, _majorised)
+
+    def _with_values(self, matrix, choose):
+        """The blocks of a matrix with their own vectors, and values made of theirs and the weights.
+
+        Both come in descending order; the third argument of `choose` tells the zero cluster.
+        """
+        rotated = self._rotate(matrix)
+        result = np.zeros_like(rotated)
+        pairs = zip(self._blocks(rotated), self._blocks(result), strict=True)
+        for (c, block), (_, image) in pairs:
             if self._is_zero(c):
                 u, x, vh = np.linalg.svd(block, full_matrices=False)
-                bounds = np.sort(np.abs(self.weights[c]))[::-1]
-                image[:] = (u * _majorised(x, bounds, weakly=True)) @ vh
+                image[:] = (u * choose(x, np.sort(np.abs(self.weights[c]))[::-1], True)) @ vh
             else:
                 x, v = np.linalg.eigh(symmetric.hermitian_part(block))
-                y = _majorised(x[::-1], np.sort(self.weights[c])[::-1], weakly=False)[::-1]
+                y = choose(x[::-1], np.sort(self.weights[c])[::-1], False)[::-1]
                 image[:] = (v * y) @ v.conj().T
-        return self.left @ nearest @ self.right.conj().T
+        return self.left @ result @ self.right.conj().T
 
     def contains(self, gradient, *, tolerance=None):
         """Test whether a matrix is one of the valid gradients.
@@ -264,18 +270,7 @@ class GeneralisedGradient:
         (m, n) numpy.ndarray
             G with Re⟨G, E⟩ = ``support(direction)``.
         """
-        rotated = self._rotate(direction)
-        farthest = np.zeros_like(rotated)
-        for (c, block), (_, image) in zip(
-            self._blocks(rotated), self._blocks(farthest), strict=True
-        ):
-            if self._is_zero(c):
-                u, _, vh = np.linalg.svd(block, full_matrices=False)
-                image[:] = (u * np.sort(np.abs(self.weights[c]))[::-1]) @ vh
-            else:
-                _, v = np.linalg.eigh(symmetric.hermitian_part(block))
-                image[:] = (v * np.sort(self.weights[c])) @ v.conj().T
-        return self.left @ farthest @ self.right.conj().T
+        return self._with_values(direction, lambda values, weights, weakly: weights)
 
     def _spectra(self, direction):
         """For each cluster, how its values move along a direction, in the order of the values."""
@@ -329,7 +324,7 @@ class GeneralisedGradient:
         return f"{among} and {nonzero if full else 'f does not depend on what is zero'}"
 
 
-def _majorised(values, weights, *, weakly):
+def _majorised(values, weights, weakly):
     """Project on the vectors majorised by weights (weakly: nonnegative ones); all descending."""
     moved = isotonic_regression(values - weights, increasing=False).x
     return values - (np.maximum(moved, 0) if weakly else moved)
