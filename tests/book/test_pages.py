@@ -82,6 +82,10 @@ def check(watched):
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert wide <= 0, "the page scrolls sideways"
+    cut_off = """() => [...document.querySelectorAll("article span.math")].filter(
+        e => e.scrollWidth > e.clientWidth + 2 && getComputedStyle(e).overflowX === "hidden"
+    ).length"""
+    assert page.evaluate(cut_off) == 0
     without_alt = page.locator("article img:not([alt]), article img[alt='']").count()
     assert without_alt == 0
     assert watched.problems == []
