@@ -24,6 +24,14 @@ def test_listing(items, text):
     assert prose.listing(items) == text
 
 
+def test_statements_are_recorded_and_not_said_where_they_fail():
+    statements = prose.Statements()
+    assert statements("A cat has four legs.", np.True_) == "A cat has four legs."
+    assert "no longer holds:** A cat has five legs." in statements("A cat has five legs.", False)
+    assert statements == {"A cat has four legs.": True, "A cat has five legs.": False}
+    assert all(type(holds) is bool for holds in statements.values())
+
+
 def test_printed_digits():
     p = published.find("blog-full-rank", "gradient of the nuclear norm")["tensorflow"]
     met = prose.printed_digits(p, p.values, "TensorFlow 2", "float32")

@@ -51,6 +51,42 @@ def _count(number, noun):
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+class Statements(dict):
+    """What a page says about the frameworks: each sentence with whether the page saw it hold.
+
+    A cell calls it with a sentence and the outcome of an experiment, and shows what it returns. So
+    a page that meets a framework which behaves otherwise does not go on saying the sentence, and a
+    test that reads the page's facts can name it.
+
+    Examples
+    --------
+    >>> statements = Statements()
+    >>> statements("One and one is two.", 1 + 1 == 2)
+    'One and one is two.'
+    >>> statements
+    {'One and one is two.': True}
+    """
+
+    def __call__(self, sentence, holds):
+        """Record a sentence and whether it holds.
+
+        Parameters
+        ----------
+        sentence : str
+            Markdown; whole sentences.
+        holds : bool
+
+        Returns
+        -------
+        str
+            The sentence or, if it does not hold, a note that says so.
+        """
+        self[sentence] = bool(holds)
+        if holds:
+            return sentence
+        return f"**With the versions of this page, the following no longer holds:** {sentence}"
+
+
 def comparisons(rows):
     """Lay out derivatives that were computed in three ways, as a Markdown table.
 
