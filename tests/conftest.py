@@ -1,5 +1,6 @@
 """Settings and fixtures for all test files."""
 
+import executing
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -8,7 +9,29 @@ from hypothesis import settings
 settings.register_profile("spectralgrad", deadline=None, print_blob=True)
 settings.load_profile("spectralgrad")
 
+# What one test of such a file builds serves the others.
+ONE_WORKER = ("test_build.py", "test_pages.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep a file on one worker: xdist 3.8 overlooks its own marks in pytest 9.2 (xdist #1386)."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByTest(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.split("::")[0]
+            return file if file.endswith(ONE_WORKER) else nodeid
+
+    return ByTest(config, log)
+
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(20201107)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_kernel_left():
+    yield
+    executing.KERNEL.close()

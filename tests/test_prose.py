@@ -202,6 +202,29 @@ def test_last_null_vector(shape, is_complex, answer, words):
     assert words.replace("one of many", "one vector of many") in sentence
 
 
+def test_gauge_changes():
+    same = dict.fromkeys(("signs", "phases", "rotations", "at a tie"), 0.0)
+    signs = dict.fromkeys(same, 2.0)
+    phases = signs | {"signs": 0.0}
+    later = same | {"at a tie": 1.0}
+    sentence = prose.gauge_changes({"a": signs, "b": phases, "c": later}, True, 3)
+    assert sentence == (
+        "At this matrix, 2 of 3 losses are not defined. Signs alone would have shown 1 of them. "
+        "With a tie, 1 more."
+    )
+    sentence = prose.gauge_changes({"a": signs, "b": same}, False, 1)
+    assert sentence == (
+        "At this matrix, 1 of 2 losses is not defined. It is real, so that phases are signs. "
+        "A matrix of one row has no ties."
+    )
+
+
+def test_conjugate_step():
+    assert "changes nothing" in prose.conjugate_step(np.eye(2), 1.0, 0.8)
+    assert "climbs" in prose.conjugate_step(np.array([[0, -1j], [1j, 0]]), 1.0, 1.2)
+    assert "descends too" in prose.conjugate_step(np.array([[3, -1j], [1j, 0]]), 1.0, 0.9)
+
+
 def test_near_tie():
     routes = {"divide": [1e-15, 1e-2], "equal": [1e-3, 1e-12], "differences": [1e-15, 2e-15]}
     sentence = prose.near_tie(1e-8, 3e-8, routes)

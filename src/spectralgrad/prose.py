@@ -87,6 +87,27 @@ class Statements(dict):
         return f"**With the versions of this page, the following no longer holds:** {sentence}"
 
 
+def will_do(fine, number):
+    """Say for which frameworks their own gradient will do, and for which it takes a rule.
+
+    Parameters
+    ----------
+    fine : sequence of str
+        Frameworks whose own gradient has no more than a rounding error at every point tried.
+    number : int
+        How many frameworks were tried.
+
+    Returns
+    -------
+    str
+    """
+    if len(fine) == number:
+        return "Here each framework's own gradient will do."
+    if not fine:
+        return "Here no framework's own gradient will do: use the rule."
+    return f"Here the own gradient of {listing(fine)} will do; elsewhere use the rule."
+
+
 def comparisons(rows):
     """Lay out derivatives that were computed in three ways, as a Markdown table.
 
@@ -194,6 +215,69 @@ def last_null_vector(m, n, k, is_complex, answer):
     return (
         f"The matrix is complex and {m} × {n}, with one zero: its left null vector is determined "
         "up to its phase, on which the loss depends."
+    )
+
+
+def gauge_changes(changes, is_complex, size):
+    """Say which losses change if signs, phases or bases of eigenvectors do.
+
+    Parameters
+    ----------
+    changes : dict of str to dict of str to float
+        By loss, the relative changes for ``"signs"``, ``"phases"``, ``"rotations"`` and, with two
+        eigenvalues made equal, ``"at a tie"``.
+    is_complex : bool
+        Whether the matrix is.
+    size : int
+        Of the matrix.
+
+    Returns
+    -------
+    str
+        One or two sentences.
+    """
+
+    def changing(*kinds):
+        return {loss for loss, row in changes.items() if any(row[k] > 1e-6 for k in kinds)}
+
+    here = changing("signs", "phases", "rotations")
+    verb = "is" if len(here) == 1 else "are"
+    sentence = f"At this matrix, {len(here)} of {len(changes)} losses {verb} not defined."
+    hidden = changing("phases", "rotations") - changing("signs")
+    if hidden:
+        sentence += f" Signs alone would have shown {len(here) - len(hidden)} of them."
+    elif not is_complex:
+        sentence += " It is real, so that phases are signs."
+    later = changing("at a tie") - here
+    if later:
+        sentence += f" With a tie, {len(later)} more."
+    elif size == 1:
+        sentence += " A matrix of one row has no ties."
+    return sentence
+
+
+def conjugate_step(matrix, before, after):
+    """Say what a step against the conjugate of the gradient ½‖A‖² does.
+
+    Parameters
+    ----------
+    matrix : (n, n) array_like
+        Hermitian.
+    before, after : float
+        Of the function.
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    if not np.any(np.imag(matrix)):
+        return "The matrix is real, so that conjugating changes nothing."
+    if after > before:
+        return "The step against the conjugate climbs: the imaginary part outweighs the real one."
+    return (
+        "The step against the conjugate descends too, because the real part outweighs the "
+        "imaginary one, but not as steeply."
     )
 
 

@@ -28,10 +28,9 @@ def browser():
         running.close()
 
 
-@pytest.fixture
-def small_book(tmp_path, monkeypatch):
-    """A book of two quick chapters, in a folder of its own that the package takes for its root."""
-    real, root = book.root(), tmp_path / "repository"
+def lay_out(root):
+    """Write a book of two quick chapters."""
+    real = book.root()
     (root / "chapters").mkdir(parents=True)
     shutil.copytree(real / "assets", root / "assets")
     for name in ("_config.yml", "references.bib", "requirements.lock"):
@@ -42,5 +41,31 @@ def small_book(tmp_path, monkeypatch):
     (root / "_toc.yml").write_text(toc, encoding="utf-8")
     write_chapter(root, "one", "print(A.sum())")
     write_chapter(root, "two", "print(A.shape)")
+
+
+@pytest.fixture
+def small_book(tmp_path, monkeypatch):
+    """A book in a folder of its own, which the package takes for its root."""
+    root = tmp_path / "repository"
+    lay_out(root)
+    monkeypatch.setattr(book, "root", lambda: root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def first_build(tmp_path_factory):
+    root = tmp_path_factory.mktemp("book") / "repository"
+    lay_out(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(book, "root", lambda: root)
+        book.build()
+    return root
+
+
+@pytest.fixture
+def built_book(first_build, tmp_path, monkeypatch):
+    """The same, built: a copy, for nothing in a built book depends on where it is."""
+    root = tmp_path / "repository"
+    shutil.copytree(first_build, root, symlinks=True)
     monkeypatch.setattr(book, "root", lambda: root)
     return root

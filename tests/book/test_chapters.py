@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 import pytest
-from executing import execute
+from executing import KERNEL, execute, execute_afresh
+from writing import write_chapter
 
 from spectralgrad import book
 
@@ -244,14 +245,78 @@ def test_another_eigenvalue_of_the_published_matrix_is_not_compared_with_print(t
     assert "not those of the question" in text
 
 
+def outputs(cells):
+    """What a page shows and prints, wherever it was split into pieces."""
+    for cell in cells:
+        made = cell.get("outputs", ())
+        text = "".join(line for out in made for line in out.get("text", ()))
+        yield text, [out["data"] for out in made if "data" in out]
+
+
 def test_an_inline_list_and_a_csv(tmp_path):
-    facts, text, _ = execute("eigh_example", tmp_path, matrix="[[2, 1], [1, 3]]")
+    """By both routes of `executing`: one kernel for all pages makes of them what papermill does."""
+    facts, text, _ = execute("svd_example", tmp_path, matrix="[[2, 1], [1, 3]]", dtype="float32")
     assert facts["shape"] == [2, 2]
     assert "a 2 &#215; 2 matrix" in text or "a 2 × 2 matrix given inline" in text
-    (tmp_path / "my.csv").write_text("1,2,3\n4,5,6\n", encoding="utf-8")
-    facts, text, _ = execute("svd_example", tmp_path, matrix="my.csv", dtype="float64")
-    assert facts["shape"] == [2, 3]
+    (tmp_path / "my.csv").write_text("1,2,3\n2,5,6\n3,6,7\n", encoding="utf-8")
+    parameters = {"matrix": "my.csv", "eigenvalue": -1}
+    facts, text, cells = execute_afresh("eigh_example", tmp_path, **parameters)
+    assert (facts["shape"], facts["index"]) == ([3, 3], 2)
     assert "my&#46;csv" in text
+    *again, cells_again = execute("eigh_example", tmp_path, **parameters)
+    assert again == [facts, text]
+    assert list(outputs(cells_again)) == list(outputs(cells))
+
+
+SET = """
+import os, warnings
+import jax, matplotlib.pyplot as plt, mpmath, numpy as np, pandas as pd, torch
+left = os.environ["LEFT"] = "over"
+os.chdir("/")
+np.set_printoptions(precision=2)
+np.seterr(divide="ignore")
+pd.set_option("display.max_rows", 3)
+plt.rcParams["font.size"] = 30
+jax.config.update("jax_enable_x64", True)
+torch.set_default_dtype(torch.float64)
+torch.set_grad_enabled(False)
+torch.set_printoptions(precision=2)
+torch.manual_seed(1)
+mpmath.mp.dps = 50
+warnings.simplefilter("ignore")
+"""
+SHOW = """
+import json, os
+import jax, matplotlib.pyplot as plt, mpmath, numpy as np, pandas as pd, torch
+print(
+    *("left" in globals(), "LEFT" in os.environ, os.getcwd()),
+    *(np.array([1 / 3]), np.geterr()["divide"], pd.get_option("display.max_rows")),
+    *(plt.rcParams["font.size"], jax.config.jax_enable_x64, mpmath.mp.dps),
+    *(torch.get_default_dtype(), torch.is_grad_enabled(), torch.tensor(1 / 3), torch.rand(1)),
+    sep="\\n",
+)
+exec("import warnings; warnings.warn('once a place')", vars(json))
+"""
+
+
+def test_one_page_leaves_nothing_to_the_next(small_book, tmp_path):
+    """Each line that the second page prints differs; the kernel is as new for the third."""
+    write_chapter(small_book, "one", SHOW)
+    write_chapter(small_book, "two", SET, SHOW)
+    before, during, after = (
+        "".join(text for text, _ in outputs(KERNEL.execute(path, tmp_path, {"matrix": "[[1]]"})))
+        for path in (book.chapters()[name] for name in ("one", "two", "one"))
+    )
+    assert before == after
+    assert "UserWarning: once a place" in after
+    lines = zip(before.splitlines(), during.splitlines(), strict=False)
+    assert all(old != new for old, new in lines)
+
+
+def test_a_page_that_fails_is_reported_with_its_traceback(small_book, tmp_path):
+    write_chapter(small_book, "one", "lost = 1", "lost / 0")
+    with pytest.raises(AssertionError, match=r"one.ipynb: (.|\n)*ZeroDivisionError"):
+        KERNEL.execute(book.chapters()["one"], tmp_path, {"matrix": "[[1]]"})
 
 
 THEORY_MATRICES = {

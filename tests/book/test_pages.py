@@ -10,9 +10,6 @@ import pytest
 
 from spectralgrad import book
 
-# One worker builds the book, and opens its pages.
-pytestmark = pytest.mark.xdist_group("pages")
-
 
 @pytest.fixture(scope="session")
 def html():

@@ -1,0 +1,53 @@
+"""The recipes for HIPS autograd."""
+
+from types import SimpleNamespace
+
+import autograd.numpy as anp
+import numpy as np
+from autograd.extend import defvjp, primitive
+from autograd.tracer import isbox
+
+from spectralgrad.recipes import rules
+
+xp = SimpleNamespace(
+    **{name: getattr(anp, name) for name in rules.ELEMENTWISE},
+    eigh=anp.linalg.eigh,
+    svd=lambda a: anp.linalg.svd(a, full_matrices=False),
+    adjoint=lambda a: anp.conj(anp.swapaxes(a, -1, -2)),
+    cast=lambda x, like: x.astype(like.dtype),
+    positions=lambda x: np.arange(x.shape[-1], dtype=x.dtype),
+    eps=lambda x: np.finfo(x.dtype).eps,
+)
+
+
+def operation(rule):
+    """Make a function of a matrix whose reverse pass is a rule."""
+
+    @primitive
+    def decomposed(matrix, *options):
+        factors = rule.decompose(xp, matrix)
+        return rule.value(xp, factors, *options), *factors
+
+    def vjp(results, matrix, *options):
+        # A second derivative goes through autograd's own decomposition.
+        factors = rule.decompose(xp, matrix) if isbox(matrix) else results[1:]
+
+        def pullback(cotangents):
+            # autograd's cotangents are conjugated.
+            return anp.conj(rule.pullback(xp, factors, anp.conj(cotangents[0]), *options))
+
+        return pullback
+
+    defvjp(decomposed, vjp, argnums=(0,))
+    return lambda matrix, *options: decomposed(matrix, *options)[0]
+
+
+nuclear_norm = operation(rules.nuclear_norm)
+spectral_norm = operation(rules.spectral_norm)
+soft_threshold = operation(rules.soft_threshold)
+low_rank = operation(rules.low_rank)
+polar = operation(rules.polar)
+pinv = operation(rules.pinv)
+sqrtm = operation(rules.sqrtm)
+expm = operation(rules.expm)
+projector = operation(rules.projector)

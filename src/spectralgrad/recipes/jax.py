@@ -1,0 +1,87 @@
+"""The recipes for JAX."""
+
+from functools import partial
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+
+from spectralgrad.recipes import rules, second_basis
+
+xp = SimpleNamespace(
+    **{name: getattr(jnp, name) for name in rules.ELEMENTWISE},
+    eigh=lambda a: tuple(jnp.linalg.eigh(a)),
+    svd=lambda a: tuple(jnp.linalg.svd(a, full_matrices=False)),
+    adjoint=lambda a: a.mT.conj(),
+    cast=lambda x, like: x.astype(like.dtype),
+    positions=lambda x: jnp.arange(x.shape[-1], dtype=x.dtype),
+    eps=lambda x: jnp.finfo(x.dtype).eps,
+    max=jnp.max,
+    is_complex=jnp.iscomplexobj,
+    asarray=lambda x, like: jnp.asarray(x, dtype=like.dtype),
+    none=lambda x: not isinstance(x, jax.core.Tracer) and not x.any(),
+)
+
+
+def operation(rule):
+    """Make a function of a matrix whose reverse pass is a rule."""
+
+    @partial(jax.custom_vjp, nondiff_argnums=(1,))
+    def apply(matrix, options):
+        return rule.value(xp, rule.decompose(xp, matrix), *options)
+
+    def forward(matrix, options):
+        factors = rule.decompose(xp, matrix)
+        return rule.value(xp, factors, *options), factors
+
+    def backward(options, factors, cotangent):
+        # JAX's cotangents are conjugated.
+        return (rule.pullback(xp, factors, cotangent.conj(), *options).conj(),)
+
+    apply.defvjp(forward, backward)
+    return lambda matrix, *options: apply(matrix, options)
+
+
+nuclear_norm = operation(rules.nuclear_norm)
+spectral_norm = operation(rules.spectral_norm)
+soft_threshold = operation(rules.soft_threshold)
+low_rank = operation(rules.low_rank)
+polar = operation(rules.polar)
+pinv = operation(rules.pinv)
+sqrtm = operation(rules.sqrtm)
+expm = operation(rules.expm)
+projector = operation(rules.projector)
+
+
+def _cotangents(loss):
+    def cotangents(*factors):
+        gradients = jax.grad(loss, argnums=tuple(range(len(factors))))(*factors)
+        return [x.conj() for x in gradients]
+
+    return cotangents
+
+
+def _invariant(decompose, pullback, loss, rtol):
+    @jax.custom_vjp
+    def apply(matrix):
+        return loss(*decompose(xp, matrix))
+
+    def forward(matrix):
+        factors = decompose(xp, matrix)
+        return loss(*factors), factors
+
+    def backward(factors, cotangent):
+        return (cotangent * pullback(xp, *factors, _cotangents(loss), rtol).conj(),)
+
+    apply.defvjp(forward, backward)
+    return apply
+
+
+def invariant_eigh(loss, rtol=1e-8):
+    """Make of ``loss(values, vectors)`` a function of one Hermitian matrix; see `second_basis`."""
+    return _invariant(rules.hermitian, second_basis.eigh_pullback, loss, rtol)
+
+
+def invariant_svd(loss, rtol=1e-8):
+    """Make of ``loss(u, s, vh)`` a function of one matrix of full rank; see `second_basis`."""
+    return _invariant(rules.thin, second_basis.svd_pullback, loss, rtol)

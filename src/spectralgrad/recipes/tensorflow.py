@@ -1,0 +1,66 @@
+"""The recipes for TensorFlow."""
+
+from types import SimpleNamespace
+
+import tensorflow as tf
+
+from spectralgrad.recipes import rules
+
+
+def _eigh(a):
+    values, vectors = tf.linalg.eigh(a)
+    # TensorFlow gives the eigenvalues the dtype of the matrix.
+    return tf.math.real(values), vectors
+
+
+def _svd(a):
+    s, u, v = tf.linalg.svd(a)
+    return u, s, tf.linalg.adjoint(v)
+
+
+xp = SimpleNamespace(
+    abs=tf.abs,
+    exp=tf.exp,
+    expm1=tf.math.expm1,
+    maximum=tf.maximum,
+    ones_like=tf.ones_like,
+    sqrt=tf.sqrt,
+    sum=tf.reduce_sum,
+    where=tf.where,
+    zeros_like=tf.zeros_like,
+    eigh=_eigh,
+    svd=_svd,
+    adjoint=tf.linalg.adjoint,
+    cast=lambda x, like: tf.cast(x, like.dtype),
+    positions=lambda x: tf.range(x.shape[-1], dtype=x.dtype),
+    eps=lambda x: tf.experimental.numpy.finfo(x.dtype).eps,
+)
+
+
+def operation(rule):
+    """Make a function of a matrix whose reverse pass is a rule."""
+
+    def apply(matrix, *options):
+        @tf.custom_gradient
+        def of_matrix(matrix):
+            factors = rule.decompose(xp, matrix)
+
+            def pullback(cotangent):
+                return rule.pullback(xp, factors, cotangent, *options)
+
+            return rule.value(xp, factors, *options), pullback
+
+        return of_matrix(matrix)
+
+    return apply
+
+
+nuclear_norm = operation(rules.nuclear_norm)
+spectral_norm = operation(rules.spectral_norm)
+soft_threshold = operation(rules.soft_threshold)
+low_rank = operation(rules.low_rank)
+polar = operation(rules.polar)
+pinv = operation(rules.pinv)
+sqrtm = operation(rules.sqrtm)
+expm = operation(rules.expm)
+projector = operation(rules.projector)

@@ -1,0 +1,117 @@
+"""The recipes for PyTorch."""
+
+from types import SimpleNamespace
+
+import torch
+
+from spectralgrad.recipes import rules, second_basis
+
+xp = SimpleNamespace(
+    **{name: getattr(torch, name) for name in rules.ELEMENTWISE},
+    eigh=torch.linalg.eigh,
+    svd=lambda a: torch.linalg.svd(a, full_matrices=False),
+    adjoint=lambda a: a.mH,
+    cast=lambda x, like: x.to(like.dtype),
+    positions=lambda x: torch.arange(x.shape[-1], dtype=x.dtype, device=x.device),
+    eps=lambda x: torch.finfo(x.dtype).eps,
+    max=torch.max,
+    is_complex=torch.is_complex,
+    asarray=lambda x, like: torch.as_tensor(x, dtype=like.dtype, device=like.device),
+    none=lambda x: not x.any(),
+)
+
+
+def operation(rule):
+    """Make a function of a matrix whose reverse pass is a rule."""
+    decompose, value, pullback = rule.decompose, rule.value, rule.pullback
+
+    class Operation(torch.autograd.Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(matrix, *options):
+            factors = decompose(xp, matrix)
+            return value(xp, factors, *options), *factors
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            matrix, *options = inputs
+            factors = output[1:]
+            ctx.mark_non_differentiable(*factors)
+            ctx.save_for_backward(matrix, *factors)
+            ctx.options = options
+
+        @staticmethod
+        def backward(ctx, cotangent, *_):
+            matrix, *factors = ctx.saved_tensors
+            # A second derivative goes through PyTorch's own decomposition.
+            if torch.is_grad_enabled():
+                factors = decompose(xp, matrix)
+            return pullback(xp, factors, cotangent, *ctx.options), *(None for _ in ctx.options)
+
+    return lambda matrix, *options: Operation.apply(matrix, *options)[0]
+
+
+nuclear_norm = operation(rules.nuclear_norm)
+spectral_norm = operation(rules.spectral_norm)
+soft_threshold = operation(rules.soft_threshold)
+low_rank = operation(rules.low_rank)
+polar = operation(rules.polar)
+pinv = operation(rules.pinv)
+sqrtm = operation(rules.sqrtm)
+expm = operation(rules.expm)
+projector = operation(rules.projector)
+
+
+def _cotangents(loss):
+    def cotangents(*factors):
+        return torch.func.grad(loss, argnums=tuple(range(len(factors))))(*factors)
+
+    return cotangents
+
+
+class _First(torch.autograd.Function):
+    """Refuses a second derivative, which would silently be zero."""
+
+    @staticmethod
+    def forward(gradient, *_):
+        return gradient.clone()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *_):
+        raise NotImplementedError("a second basis gives first derivatives only")
+
+
+def _invariant(decompose, pullback, loss, rtol):
+    class Invariant(torch.autograd.Function):
+        @staticmethod
+        def forward(matrix):
+            factors = decompose(xp, matrix)
+            return loss(*factors), *factors
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.mark_non_differentiable(*output[1:])
+            ctx.save_for_backward(*inputs, *output[1:])
+
+        @staticmethod
+        def backward(ctx, cotangent, *_):
+            matrix, *factors = ctx.saved_tensors
+            gradient = pullback(xp, *(x.detach() for x in factors), _cotangents(loss), rtol)
+            return _First.apply(cotangent.detach() * gradient, matrix, cotangent)
+
+    return lambda matrix: Invariant.apply(matrix)[0]
+
+
+def invariant_eigh(loss, rtol=1e-8):
+    """Make of ``loss(values, vectors)`` a function of one Hermitian matrix; see `second_basis`."""
+    return _invariant(rules.hermitian, second_basis.eigh_pullback, loss, rtol)
+
+
+def invariant_svd(loss, rtol=1e-8):
+    """Make of ``loss(u, s, vh)`` a function of one matrix of full rank; see `second_basis`."""
+    return _invariant(rules.thin, second_basis.svd_pullback, loss, rtol)

@@ -1,0 +1,560 @@
+"""The recipes, in each framework, at regular points, at ties and zeros, and at near ties."""
+
+import functools
+import importlib
+
+import numpy as np
+import pytest
+from drawing import unitary
+
+from spectralgrad import eigen, exact, frameworks, singular, subgradient
+from spectralgrad.exact import MP
+
+NAMES = ("autograd", "torch", "tensorflow", "jax")
+
+
+def recipes(name):
+    with frameworks.quiet():
+        return importlib.import_module(f"spectralgrad.recipes.{name}")
+
+
+def run_autograd(function, matrix, cotangent):
+    import autograd
+    import autograd.numpy as anp
+
+    def loss(a):
+        return anp.real(anp.sum(anp.conj(cotangent) * function(a)))
+
+    return np.asarray(function(matrix)), autograd.grad(loss)(matrix).conj()
+
+
+def run_torch(function, matrix, cotangent):
+    import torch
+
+    a = torch.tensor(matrix, requires_grad=True)
+    value = function(a)
+    value.backward(torch.tensor(cotangent))
+    return value.detach().resolve_conj().numpy(), a.grad.resolve_conj().numpy()
+
+
+def run_tensorflow(function, matrix, cotangent):
+    import tensorflow as tf
+
+    a = tf.constant(matrix)
+    with tf.GradientTape() as tape:
+        tape.watch(a)
+        value = function(a)
+    return value.numpy(), tape.gradient(value, a, tf.constant(cotangent)).numpy()
+
+
+def run_jax(function, matrix, cotangent):
+    import jax
+    import jax.numpy as jnp
+
+    with jax.enable_x64(matrix.dtype.char in "dD"):
+        # Under jit, where nothing may branch on a number.
+        value, pullback = jax.vjp(jax.jit(function), jnp.asarray(matrix))
+        (gradient,) = jax.jit(pullback)(jnp.conj(cotangent))
+        return np.asarray(value), np.asarray(gradient).conj()
+
+
+RUN = {
+    "autograd": run_autograd,
+    "torch": run_torch,
+    "tensorflow": run_tensorflow,
+    "jax": run_jax,
+}
+
+
+@pytest.fixture(params=NAMES)
+def framework(request):
+    return request.param
+
+
+def evaluate(framework, operation, matrix, cotangent, *options):
+    function = getattr(recipes(framework), operation)
+    return RUN[framework](lambda a: function(a, *options), matrix, np.asarray(cotangent))
+
+
+def of_hermitian(function):
+    def value(a):
+        values, v = exact.eigh(a)
+        return (v * function(values)) @ v.conj().T
+
+    return value
+
+
+def of_singular(function):
+    def value(a):
+        u, s, vh = exact.svd(a)
+        return (u * function(s)) @ vh
+
+    return value
+
+
+def each(function):
+    return lambda values: np.array([function(x) for x in values], dtype=object)
+
+
+def first(rank, values):
+    return np.array([x if i < rank else MP.zero for i, x in enumerate(values)], dtype=object)
+
+
+#: What the operation is, from its definition, in 50 digits.
+DEFINED = {
+    "sqrtm": lambda: of_hermitian(each(MP.sqrt)),
+    "expm": lambda: of_hermitian(each(MP.exp)),
+    "projector": lambda r: of_hermitian(lambda x: first(r, x * 0 + 1)[::-1]),
+    "polar": lambda: of_singular(lambda s: s * 0 + 1),
+    "soft_threshold": lambda t: of_singular(each(lambda x: max(x - MP.convert(t), MP.zero))),
+    "low_rank": lambda r: of_singular(functools.partial(first, r)),
+    "pinv": lambda: lambda a: of_singular(each(lambda x: 1 / x))(a).conj().T,
+}
+HERMITIAN = ("sqrtm", "expm", "projector")
+#: Spectra; the gap that low_rank and projector need stays open.
+SPECTRA = {
+    "regular": ([3.0, 2.0, 1.0], 1),
+    "tie below": ([3.0, 1.0, 1.0], 1),
+    "tie above": ([3.0, 3.0, 1.0], 2),
+    "near tie": ([3.0, 1.0 + 1e-12, 1.0], 1),
+}
+OPTIONS = {
+    "soft_threshold": lambda rank: (1.5,),
+    "low_rank": lambda rank: (rank,),
+    "projector": lambda rank: (rank,),
+}
+
+
+def with_spectrum(values, shape, *, is_complex, hermitian):
+    rng = np.random.default_rng(3)
+    left = unitary(rng, shape[0], is_complex=is_complex)[:, : len(values)]
+    right = left if hermitian else unitary(rng, shape[1], is_complex=is_complex)[:, : len(values)]
+    matrix = (left * np.array(values)) @ right.conj().T
+    return (matrix + matrix.conj().T) / 2 if hermitian else matrix
+
+
+def directions(shape, *, is_complex, hermitian):
+    """A few directions: a matrix that is wrong is not orthogonal to all of them."""
+    rng = np.random.default_rng(4)
+    for _ in range(3):
+        e = rng.standard_normal(shape)
+        e = e + 1j * rng.standard_normal(shape) if is_complex else e
+        yield (e + e.conj().T) / 2 if hermitian else e
+
+
+@functools.cache
+def problem(operation, spectrum, is_complex):
+    """A matrix, a cotangent, and in 50 digits the value and the derivatives along directions."""
+    values, rank = SPECTRA[spectrum]
+    hermitian = operation in HERMITIAN
+    shape = (3, 3) if hermitian else (3, 4) if is_complex else (4, 3)
+    matrix = with_spectrum(values, shape, is_complex=is_complex, hermitian=hermitian)
+    options = OPTIONS.get(operation, lambda rank: ())(rank)
+    define = DEFINED[operation](*options)
+    value = define(exact.lift(matrix))
+    rng = np.random.default_rng(4)
+    cotangent = rng.standard_normal(value.shape)
+    if is_complex:
+        cotangent = cotangent + 1j * rng.standard_normal(value.shape)
+    fixed = exact.lift(cotangent).conj()
+    slopes = {}
+    for e in directions(shape, is_complex=is_complex, hermitian=hermitian):
+        slope = exact.derivative(lambda a: sum((fixed * define(a)).ravel()).real, matrix, e)
+        slopes[float(slope)] = e
+    return matrix, options, cotangent, value.astype(complex), slopes
+
+
+def error(gradient, slopes):
+    """Largest error of a derivative, relative to the largest that there might be."""
+    found = [np.vdot(gradient, e).real / np.linalg.norm(e) for e in slopes.values()]
+    true = [slope / np.linalg.norm(e) for slope, e in slopes.items()]
+    return np.max(np.abs(np.subtract(found, true))) / np.linalg.norm(gradient)
+
+
+@pytest.mark.parametrize("is_complex", [False, True], ids=["real", "complex"])
+@pytest.mark.parametrize("spectrum", SPECTRA)
+@pytest.mark.parametrize("operation", DEFINED)
+def test_against_50_digits(operation, spectrum, is_complex):
+    matrix, options, cotangent, value, slopes = problem(operation, spectrum, is_complex)
+    answers = {}
+    for name in NAMES:
+        found, answers[name] = evaluate(name, operation, matrix, cotangent, *options)
+        assert exact.relative_error(found, value) < 1e-13, name
+        assert error(answers[name], slopes) < 1e-13, name
+        assert answers[name].dtype == matrix.dtype
+    # That they agree is no news if they are one program: their last digits differ.
+    assert any(np.any(answers["torch"] != answers[name]) for name in NAMES)
+
+
+@pytest.mark.parametrize("operation", ["polar", "soft_threshold", "low_rank", "pinv"])
+@pytest.mark.parametrize("size", [3, 4])
+def test_exact_ties_at_multiples_of_the_identity(framework, operation, size):
+    """Where the decomposition has no rounding errors, so that 0/0 would show."""
+    rng = np.random.default_rng(5)
+    matrix = 2 * np.eye(size, 3)
+    options = {"soft_threshold": (0.5,), "low_rank": (3,)}.get(operation, ())
+    cotangent = rng.standard_normal(matrix.T.shape if operation == "pinv" else matrix.shape)
+    _, found = evaluate(framework, operation, matrix, cotangent, *options)
+    block = cotangent[:3, :3]
+    even, odd = (block + block.T) / 2, (block - block.T) / 2
+    # At 2 I the divided difference is f′(2), and (f(a) + f(b))/(a + b) is f(2)/2.
+    slope, ratio = {
+        "polar": (0, 1 / 2),
+        "soft_threshold": (1, 1.5 / 2),
+        "low_rank": (1, 1),
+        "pinv": (-1 / 4, 1 / 4),
+    }[operation]
+    if operation == "pinv":
+        odd, cotangent = -odd, cotangent.T
+    expected = ratio * np.array(cotangent)
+    expected[:3, :3] = slope * even + ratio * odd
+    assert found == pytest.approx(expected, abs=1e-14)
+
+
+@pytest.mark.parametrize("function", ["sqrtm", "expm"])
+def test_exact_ties_of_functions(framework, function):
+    rng = np.random.default_rng(6)
+    cotangent = rng.standard_normal((3, 3))
+    _, found = evaluate(framework, function, 4.0 * np.eye(3), cotangent)
+    slope = {"sqrtm": 1 / 4, "expm": np.exp(4.0)}[function]
+    assert found == pytest.approx(slope * (cotangent + cotangent.T) / 2)
+
+
+def test_what_the_package_gives(framework):
+    """The rules, and the NumPy functions that the chapters derive, are two programs."""
+    rng = np.random.default_rng(7)
+    matrix, cotangent = rng.standard_normal((2, 6, 4))
+    _, found = evaluate(framework, "polar", matrix, cotangent)
+    u, s, vh = np.linalg.svd(matrix, full_matrices=False)
+    assert found == pytest.approx(singular.polar_vjp(u, s, vh, cotangent), abs=1e-13)
+    gram = matrix.T @ matrix
+    _, found = evaluate(framework, "expm", gram, gram)
+    values, vectors = np.linalg.eigh(gram)
+    expected = eigen.function_vjp(values, vectors, gram, np.exp, np.exp)
+    assert exact.relative_error(found, expected) < 1e-13
+
+
+NORMS = {"nuclear_norm": [1.0, 1.0, 1.0, 1.0], "spectral_norm": [1.0, 0.0, 0.0, 0.0]}
+FOR_NORMS = {
+    "regular": np.random.default_rng(8).standard_normal((4, 5)),
+    "rank 2": np.outer(np.arange(1.0, 5.0), np.ones(4)) + np.diag([0.0, 0.0, 0.0, 5.0]),
+    "complex": np.outer([1, 1j, 2, 1], [1, 1j, 0, 3]),
+    "identity": np.eye(4),
+    "zero": np.zeros((4, 6)),
+    "near tie": np.diag([2.0, 2.0 - 1e-12, 1.0, 1e-12]),
+    "large": 1e200 * np.diag([3.0, 3.0, 1.0, 0.0]),
+}
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("name", FOR_NORMS)
+def test_norms_give_the_smallest_subgradient(framework, norm, name):
+    matrix = FOR_NORMS[name]
+    value, found = evaluate(framework, norm, matrix, 2.0)
+    valid = subgradient.svdvals(matrix, NORMS[norm])
+    assert value == pytest.approx(np.dot(NORMS[norm], valid.values), rel=1e-14)
+    assert found == pytest.approx(2 * valid.minimum_norm, abs=1e-13)
+    # Were the tie or the zero not seen, the answer would be as long as the weights.
+    longest = 2 * np.linalg.norm(NORMS[norm])
+    assert (np.linalg.norm(found) < longest * (1 - 1e-9)) == (not valid.differentiable)
+
+
+def test_rtol_of_the_norms(framework):
+    matrix = np.diag([3.0, 3.0 - 1e-6, 1e-6])
+    _, narrow = evaluate(framework, "spectral_norm", matrix, 1.0)
+    assert narrow == pytest.approx(np.diag([1.0, 0.0, 0.0]))
+    _, wide = evaluate(framework, "spectral_norm", matrix, 1.0, 1e-5)
+    assert wide == pytest.approx(np.diag([0.5, 0.5, 0.0]))
+    _, wide = evaluate(framework, "nuclear_norm", matrix, 1.0, 1e-5)
+    assert wide == pytest.approx(np.diag([1.0, 1.0, 0.0]))
+
+
+def test_pinv_at_a_rank_that_is_kept(framework):
+    """Along matrices of the same rank, where alone the pseudo-inverse is continuous."""
+    rng = np.random.default_rng(9)
+    left, right = rng.standard_normal((2, 5, 2))
+    dleft, dright = rng.standard_normal((2, 5, 2))
+    cotangent = rng.standard_normal((5, 5))
+    _, gradient = evaluate(framework, "pinv", left @ right.T, cotangent)
+
+    def loss(t):
+        a = (left + t * dleft) @ (right + t * dright).T
+        return np.sum(cotangent * np.linalg.pinv(a, rcond=1e-10))
+
+    slope, _ = exact.finite_difference(loss, np.array(0.0), np.array(1.0), step=1e-2)
+    tangent = dleft @ right.T + left @ dright.T
+    assert np.sum(gradient * tangent) == pytest.approx(slope, rel=1e-8)
+
+
+@pytest.mark.parametrize("operation", ["low_rank", "projector"])
+def test_where_there_is_no_derivative_the_answer_is_not_finite(framework, operation):
+    """The gap between what is kept and what is dropped is closed."""
+    with np.errstate(all="ignore"):
+        _, gradient = evaluate(framework, operation, np.diag([2.0, 2.0, 2.0]), np.ones((3, 3)), 1)
+    assert not np.all(np.isfinite(gradient))
+
+
+def test_the_exponential_does_not_overflow_between_far_eigenvalues(framework):
+    matrix = np.diag([-800.0, 1.0, 700.0])
+    value, gradient = evaluate(framework, "expm", matrix, np.ones((3, 3)))
+    assert np.all(np.isfinite(value))
+    far = np.exp(700.0) / 1500.0
+    assert gradient[0, 2] == pytest.approx(far, rel=1e-13)
+    assert gradient[0, 1] == pytest.approx((np.exp(1.0) - 0) / 801.0, rel=1e-13)
+
+
+STACKED = ["polar", "nuclear_norm", "spectral_norm", "pinv", "sqrtm"]
+
+
+@pytest.mark.parametrize("operation", STACKED)
+def test_stacks(framework, operation):
+    rng = np.random.default_rng(10)
+    matrix = rng.standard_normal((2, 3, 3))
+    matrix = matrix @ matrix.mT if operation == "sqrtm" else matrix
+    shape = (2,) if operation.endswith("norm") else (2, 3, 3)
+    cotangent = rng.standard_normal(shape)
+    value, gradient = evaluate(framework, operation, matrix, cotangent)
+    for one, c, v, g in zip(matrix, cotangent, value, gradient, strict=True):
+        alone, expected = evaluate(framework, operation, one, c)
+        assert v == pytest.approx(alone)
+        assert g == pytest.approx(expected)
+
+
+def test_single_precision(framework):
+    rng = np.random.default_rng(11)
+    matrix, cotangent = rng.standard_normal((2, 4, 3)).astype(np.float32)
+    value, found = evaluate(framework, "polar", matrix, cotangent)
+    assert value.dtype == found.dtype == np.float32
+    _, double = evaluate(framework, "polar", matrix.astype(float), cotangent.astype(float))
+    assert 0 < exact.relative_error(found, double) < 1e-4
+
+
+def test_hermitian_operations_see_the_hermitian_part(framework):
+    """Their gradient is that of the function that is computed, whatever the input."""
+    rng = np.random.default_rng(12)
+    matrix, cotangent = rng.standard_normal((2, 3, 3))
+    matrix = matrix + 6 * np.eye(3)
+    value, gradient = evaluate(framework, "sqrtm", matrix, cotangent)
+    assert gradient == pytest.approx(gradient.T)
+    matrix, cotangent = (matrix + matrix.T) / 2, (cotangent + cotangent.T) / 2
+    same, again = evaluate(framework, "sqrtm", matrix, cotangent)
+    assert value == pytest.approx(same)
+    assert gradient == pytest.approx(again)
+
+
+def second(name, function, matrix, direction):
+    """Gradient of the slope along a direction, as each framework takes a second derivative."""
+    if name == "autograd":
+        import autograd
+        import autograd.numpy as anp
+
+        return autograd.grad(lambda a: anp.sum(autograd.grad(function)(a) * direction))(matrix)
+    if name == "torch":
+        import torch
+
+        a = torch.tensor(matrix, requires_grad=True)
+        (slope,) = torch.autograd.grad(function(a), a, create_graph=True)
+        return torch.autograd.grad((slope * torch.tensor(direction)).sum(), a)[0].numpy()
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        a = tf.constant(matrix)
+        with tf.GradientTape() as outer:
+            outer.watch(a)
+            with tf.GradientTape() as inner:
+                inner.watch(a)
+                value = function(a)
+            slope = tf.reduce_sum(inner.gradient(value, a) * direction)
+        return outer.gradient(slope, a).numpy()
+    import jax
+    import jax.numpy as jnp
+
+    with jax.enable_x64(True):
+        along = jax.grad(lambda a: jnp.sum(jax.grad(function)(a) * direction))
+        return np.asarray(along(jnp.asarray(matrix)))
+
+
+@pytest.mark.parametrize("operation", ["nuclear_norm", "sqrtm"])
+def test_second_derivatives_at_regular_points(framework, operation):
+    rng = np.random.default_rng(13)
+    matrix, direction, probe = rng.standard_normal((3, 3, 3))
+    if operation == "sqrtm":
+        matrix = matrix @ matrix.T + np.eye(3)
+    apply = getattr(recipes(framework), operation)
+    total = (lambda a: apply(a)[0, 1]) if operation == "sqrtm" else apply
+    found = second(framework, total, matrix, direction)
+    cotangent = np.zeros((3, 3)) if operation == "sqrtm" else 1.0
+    if operation == "sqrtm":
+        cotangent[0, 1] = 1.0
+    step = 1e-5
+    there, back = (
+        evaluate(framework, operation, matrix + t * probe, cotangent)[1] for t in (step, -step)
+    )
+    expected = np.sum((there - back) * direction) / (2 * step)
+    assert np.sum(found * probe) == pytest.approx(expected, rel=1e-6)
+
+
+class Exact:
+    """The few functions that a loss needs, in 50 digits."""
+
+    exp = staticmethod(np.vectorize(MP.exp, otypes=[object]))
+    adjoint = staticmethod(lambda a: a.conj().T)
+    sum = staticmethod(lambda a: sum(a.ravel()))
+    asarray = staticmethod(lambda x, like: exact.lift(x))
+
+
+def invariant_losses(b):
+    """Losses that are neither linear in a function of the matrix nor functions of its spectrum."""
+
+    def of_eigh(xp):
+        def loss(values, v):
+            function = (v * xp.exp(values)) @ xp.adjoint(v)
+            return xp.sum(xp.asarray(b, v) * function).real ** 2
+
+        return loss
+
+    def of_svd(xp):
+        def loss(u, s, vh):
+            return xp.sum(xp.asarray(b, u) * ((u * xp.exp(s)) @ vh)).real ** 2
+
+        return loss
+
+    return of_eigh, of_svd
+
+
+INVARIANT = {
+    "regular": [4.0, 2.0, 1.0],
+    "tie": [2.0, 1.0, 1.0],
+    "all tied": [2.0, 2.0, 2.0],
+    "near tie": [2.0, 1.0 + 1e-12, 1.0],
+}
+
+
+@functools.cache
+def invariant_problem(decomposition, spectrum, is_complex):
+    hermitian = decomposition == "eigh"
+    shape = (3, 3) if hermitian else (3, 4) if is_complex else (4, 3)
+    values = INVARIANT[spectrum]
+    matrix = with_spectrum(values, shape, is_complex=is_complex, hermitian=hermitian)
+    rng = np.random.default_rng(14)
+    b = rng.standard_normal(shape)
+    b = b + 1j * rng.standard_normal(shape) if is_complex else b
+    loss = invariant_losses(b)[not hermitian](Exact)
+    decompose = exact.eigh if hermitian else exact.svd
+    slopes = {}
+    for e in directions(shape, is_complex=is_complex, hermitian=hermitian):
+        slopes[float(exact.derivative(lambda a: loss(*decompose(a)), matrix, e))] = e
+    return matrix, b, slopes
+
+
+@pytest.mark.parametrize("is_complex", [False, True], ids=["real", "complex"])
+@pytest.mark.parametrize("spectrum", INVARIANT)
+@pytest.mark.parametrize("decomposition", ["eigh", "svd"])
+def test_a_second_basis_against_50_digits(decomposition, spectrum, is_complex):
+    matrix, b, slopes = invariant_problem(decomposition, spectrum, is_complex)
+    loss = invariant_losses(b)[decomposition == "svd"]
+    for name in ("torch", "jax"):
+        of = recipes(name)
+        function = getattr(of, f"invariant_{decomposition}")(loss(of.xp))
+        _, found = RUN[name](function, matrix, np.asarray(1.0))
+        assert error(found, slopes) < 1e-12, name
+
+
+def test_a_second_basis_between_ties_loses_half_of_the_digits():
+    """As its docstring says: an error of the order of rtol, or of eps/rtol; and rtol is obeyed."""
+    matrix = np.diag([1.0, 1.0 + 1e-4, 3.0])
+    b = np.random.default_rng(15).standard_normal((3, 3))
+    of = recipes("torch")
+    loss = invariant_losses(b)[0]
+    truth = exact.gradient(lambda a: loss(Exact)(*exact.eigh(a)), matrix, hermitian=True)
+
+    def missed(rtol):
+        _, found = run_torch(of.invariant_eigh(loss(of.xp), rtol), matrix, np.asarray(1.0))
+        return exact.relative_error(found, truth.astype(float))
+
+    assert missed(1e-8) < 1e-11
+    assert 1e-6 < missed(1e-3) < 1e-3
+
+
+def test_a_second_basis_refuses_a_second_derivative():
+    import torch
+
+    function = recipes("torch").invariant_eigh(lambda values, v: (v[:, 0] ** 4).sum())
+    a = torch.diag(torch.tensor([1.0, 2.0])).requires_grad_()
+    (slope,) = torch.autograd.grad(function(a), a, create_graph=True)
+    with pytest.raises(NotImplementedError, match="first derivatives only"):
+        slope.sum().backward()
+
+
+def test_pytorch_transforms():
+    """torch.func, vmap and the tracing half of torch.compile take the operations."""
+    import torch
+
+    polar = recipes("torch").polar
+    rng = np.random.default_rng(16)
+    matrix, weights = (torch.tensor(x) for x in rng.standard_normal((2, 4, 3)))
+    a = matrix.clone().requires_grad_()
+    (weights * polar(a)).sum().backward()
+
+    def loss(x):
+        return (weights * polar(x)).sum()
+
+    assert torch.allclose(torch.func.grad(loss)(matrix), a.grad)
+    stack = torch.stack([matrix, matrix + weights])
+    rows = torch.func.vmap(torch.func.grad(loss))(stack)
+    assert torch.allclose(rows[0], a.grad)
+    compiled = torch.compile(loss, backend="aot_eager", fullgraph=True)
+    b = matrix.clone().requires_grad_()
+    compiled(b).backward()
+    assert torch.allclose(b.grad, a.grad)
+    # Forward mode is refused, not zero.
+    with pytest.raises(NotImplementedError):
+        torch.func.jvp(loss, (matrix,), (weights,))
+
+
+def test_tensorflow_in_a_graph():
+    import tensorflow as tf
+
+    polar = recipes("tensorflow").polar
+    rng = np.random.default_rng(17)
+    matrix, weights = rng.standard_normal((2, 4, 3))
+
+    @tf.function
+    def gradient(a):
+        with tf.GradientTape() as tape:
+            tape.watch(a)
+            loss = tf.reduce_sum(weights * polar(a))
+        return tape.gradient(loss, a)
+
+    _, expected = evaluate("tensorflow", "polar", matrix, weights)
+    assert gradient(tf.constant(matrix)).numpy() == pytest.approx(expected, abs=1e-14)
+
+
+def test_jax_maps_and_refuses_forward_mode():
+    import jax
+    import jax.numpy as jnp
+
+    polar = recipes("jax").polar
+    rng = np.random.default_rng(18)
+    with jax.enable_x64(True):
+        stack, weights = (jnp.asarray(x) for x in rng.standard_normal((2, 5, 4, 3)))
+
+        def loss(a, w):
+            return jnp.sum(w * polar(a))
+
+        mapped = jax.vmap(jax.grad(loss))(stack, weights)
+        assert jnp.allclose(mapped[2], jax.grad(loss)(stack[2], weights[2]), atol=1e-14)
+        with pytest.raises(TypeError, match="forward-mode"):
+            jax.jvp(lambda a: loss(a, weights[0]), (stack[0],), (stack[1],))
+
+
+def test_the_rules_import_no_framework():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, spectralgrad.recipes.rules, spectralgrad.recipes.second_basis\n"
+        "found = {'torch', 'jax', 'tensorflow', 'autograd'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {found}' if found else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
