@@ -57,6 +57,18 @@ def test_eigvalsh(name, dtype, rng):
     assert symmetric.convert(reading, "symmetric") == pytest.approx(reference, abs=1e-4)
 
 
+@framework
+@pytest.mark.parametrize("dtype", ["float32", "complex64", "complex128"])
+def test_vjp(name, dtype, rng):
+    """In this book's convention for complex numbers, whatever the framework's own is."""
+    is_complex = dtype.startswith("complex")
+    matrix, cotangent = (random_matrix(rng, 4, 4, is_complex=is_complex) for _ in range(2))
+    gradient = frameworks.get(name).vjp(lambda a: a @ a, matrix.astype(dtype), cotangent)
+    assert gradient.dtype == dtype
+    adjoint = matrix.conj().T
+    assert gradient == pytest.approx(cotangent @ adjoint + adjoint @ cotangent, rel=1e-4, abs=1e-4)
+
+
 def test_the_first_exercise_on_singular_values(rng):
     """The frameworks agree on a perturbed matrix, in double precision far better than in single."""
     matrix, p = published.MATRICES["blog-rank-2"], rng.standard_normal((5, 5))

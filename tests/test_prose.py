@@ -32,6 +32,18 @@ def test_statements_are_recorded_and_not_said_where_they_fail():
     assert all(type(holds) is bool for holds in statements.values())
 
 
+@pytest.mark.parametrize(
+    ("fine", "text"),
+    [
+        (["a", "b"], "Here each framework's own gradient will do."),
+        (["a"], "Here the own gradient of a will do; elsewhere use the rule."),
+        ([], "Here no framework's own gradient will do: use the rule."),
+    ],
+)
+def test_will_do(fine, text):
+    assert prose.will_do(fine, 2) == text
+
+
 def test_printed_digits():
     p = published.find("blog-full-rank", "gradient of the nuclear norm")["tensorflow"]
     met = prose.printed_digits(p, p.values, "TensorFlow 2", "float32")

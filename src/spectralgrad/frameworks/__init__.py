@@ -9,9 +9,14 @@ Each framework is a module of this package with
 ``svdvals(matrix, weights)``
     singular values, descending, and the framework's gradient of Σ wᵢ σᵢ.
 
-Both take NumPy arrays, return NumPy arrays, and compute in the dtype of the matrix. The gradient
-is what the framework returns, in its own convention. No framework is imported before `get` asks
-for it.
+    (the gradient is what the framework returns, in its own convention);
+``vjp(function, matrix, cotangent)``
+    the gradient G of Re Σ conj(Cᵢⱼ) f(A)ᵢⱼ for a function f that is written in the framework, with
+    the cotangent C; the framework's own reverse pass, in this book's convention for complex
+    numbers, df = Re Σ conj(Gᵢⱼ) dAᵢⱼ.
+
+All take NumPy arrays, return NumPy arrays, and compute in the dtype of the matrix. No framework is
+imported before `get` asks for it.
 """
 
 import contextlib

@@ -27,3 +27,13 @@ def eigvalsh(matrix, weights):
 def svdvals(matrix, weights):
     """Singular values and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
     return _gradient(lambda a: anp.linalg.svd(a, compute_uv=False), matrix, weights)
+
+
+def vjp(function, matrix, cotangent):
+    """Gradient of Re Σ conj(Cᵢⱼ) f(A)ᵢⱼ; see `spectralgrad.frameworks`."""
+
+    def loss(a):
+        return anp.real(anp.sum(anp.conj(cotangent) * function(a)))
+
+    # autograd returns the conjugate.
+    return autograd.grad(loss)(np.asarray(matrix)).conj()

@@ -1,5 +1,7 @@
 """JAX."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,3 +27,16 @@ def eigvalsh(matrix, weights):
 def svdvals(matrix, weights):
     """Singular values and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
     return _gradient(lambda a: jnp.linalg.svd(a, compute_uv=False), matrix, weights)
+
+
+@partial(jax.jit, static_argnums=0)
+def _vjp(function, matrix, cotangent):
+    value, pullback = jax.vjp(function, matrix)
+    # JAX takes and returns conjugates.
+    return pullback(jnp.conj(cotangent).astype(value.dtype))[0].conj()
+
+
+def vjp(function, matrix, cotangent):
+    """Gradient of Re Σ conj(Cᵢⱼ) f(A)ᵢⱼ; see `spectralgrad.frameworks`."""
+    with jax.enable_x64(True):
+        return np.asarray(_vjp(function, jnp.asarray(matrix), jnp.asarray(cotangent)))

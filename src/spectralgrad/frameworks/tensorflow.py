@@ -25,3 +25,12 @@ def eigvalsh(matrix, weights):
 def svdvals(matrix, weights):
     """Singular values and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
     return _gradient(lambda a: tf.linalg.svd(a, compute_uv=False), matrix, weights)
+
+
+def vjp(function, matrix, cotangent):
+    """Gradient of Re Σ conj(Cᵢⱼ) f(A)ᵢⱼ; see `spectralgrad.frameworks`."""
+    a = tf.constant(np.asarray(matrix))
+    with tf.GradientTape() as tape:
+        tape.watch(a)
+        value = function(a)
+    return tape.gradient(value, a, tf.constant(cotangent, dtype=value.dtype)).numpy()

@@ -22,3 +22,11 @@ def eigvalsh(matrix, weights):
 def svdvals(matrix, weights):
     """Singular values and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
     return _gradient(torch.linalg.svdvals, matrix, weights)
+
+
+def vjp(function, matrix, cotangent):
+    """Gradient of Re Σ conj(Cᵢⱼ) f(A)ᵢⱼ; see `spectralgrad.frameworks`."""
+    a = torch.tensor(np.asarray(matrix), requires_grad=True)
+    value = function(a)
+    value.backward(torch.tensor(cotangent, dtype=value.dtype))
+    return a.grad.resolve_conj().numpy()
