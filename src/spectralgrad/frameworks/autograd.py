@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 import autograd
+import autograd.core
 import autograd.numpy as anp
 import numpy as np
 
@@ -31,9 +32,6 @@ def svdvals(matrix, weights):
 
 def vjp(function, matrix, cotangent):
     """Gradient of Re Σ conj(Cᵢⱼ) f(A)ᵢⱼ; see `spectralgrad.frameworks`."""
-
-    def loss(a):
-        return anp.real(anp.sum(anp.conj(cotangent) * function(a)))
-
-    # autograd returns the conjugate.
-    return autograd.grad(loss)(np.asarray(matrix)).conj()
+    pullback, value = autograd.core.make_vjp(function, np.asarray(matrix))
+    # autograd takes and returns conjugates.
+    return pullback(np.conj(cotangent).astype(np.asarray(value).dtype)).conj()
