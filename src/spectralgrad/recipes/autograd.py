@@ -39,7 +39,7 @@ def operation(rule):
         return pullback
 
     defvjp(decomposed, vjp, argnums=(0,))
-    return lambda matrix, *options: decomposed(matrix, *options)[0]
+    return rules.public(rule, lambda matrix, *options: decomposed(matrix, *options)[0])
 
 
 nuclear_norm = operation(rules.nuclear_norm)

@@ -39,7 +39,7 @@ def operation(rule):
         return (rule.pullback(xp, factors, cotangent.conj(), *options).conj(),)
 
     apply.defvjp(forward, backward)
-    return lambda matrix, *options: apply(matrix, options)
+    return rules.public(rule, lambda matrix, *options: apply(matrix, options))
 
 
 nuclear_norm = operation(rules.nuclear_norm)
@@ -61,6 +61,17 @@ def _cotangents(loss):
     return cotangents
 
 
+@jax.custom_jvp
+def _first(gradient):
+    return gradient
+
+
+@_first.defjvp
+def _refuse(primals, tangents):
+    # Near a tie it would be finite, and wrong.
+    raise NotImplementedError("a second basis gives first derivatives only")
+
+
 def _invariant(decompose, pullback, loss, rtol):
     @jax.custom_vjp
     def apply(matrix):
@@ -71,17 +82,43 @@ def _invariant(decompose, pullback, loss, rtol):
         return loss(*factors), factors
 
     def backward(factors, cotangent):
-        return (cotangent * pullback(xp, *factors, _cotangents(loss), rtol).conj(),)
+        gradient = pullback(xp, *factors, _cotangents(loss), rtol)
+        return (_first(cotangent * gradient.conj()),)
 
     apply.defvjp(forward, backward)
     return apply
 
 
-def invariant_eigh(loss, rtol=1e-8):
-    """Make of ``loss(values, vectors)`` a function of one Hermitian matrix; see `second_basis`."""
+def invariant_eigh(loss, rtol=None):
+    """Make of ``loss(values, vectors)`` a function of one Hermitian matrix; see `second_basis`.
+
+    Parameters
+    ----------
+    loss : callable
+        Real; depends on no basis, and on no other array that gets a gradient.
+    rtol : float, optional
+        Eigenvalues this close, relative to the largest in modulus, count as equal; by default the
+        square root of eps.
+
+    Returns
+    -------
+    callable
+        Of an (n, n) array, whose Hermitian part counts; for first derivatives only.
+    """
     return _invariant(rules.hermitian, second_basis.eigh_pullback, loss, rtol)
 
 
-def invariant_svd(loss, rtol=1e-8):
-    """Make of ``loss(u, s, vh)`` a function of one matrix of full rank; see `second_basis`."""
+def invariant_svd(loss, rtol=None):
+    """Make of ``loss(u, s, vh)``, thin, a function of one matrix of full rank; see `second_basis`.
+
+    Parameters
+    ----------
+    loss, rtol
+        As for `invariant_eigh`.
+
+    Returns
+    -------
+    callable
+        Of an (m, n) array; for first derivatives only.
+    """
     return _invariant(rules.thin, second_basis.svd_pullback, loss, rtol)

@@ -13,8 +13,11 @@ namespace with the functions of `ELEMENTWISE` under NumPy's names, and
 
 Matrices may come in stacks, (..., m, n). Cotangents and gradients satisfy df = Re Σ conj(Gᵢⱼ) dAᵢⱼ;
 the gradient of a function of Hermitian matrices is Hermitian. Nothing here branches on a number, so
-that every rule runs under ``jit`` and on any device. Where a function is not differentiable, a rule
-divides by zero: the answer is not finite.
+that every rule runs under ``jit`` and on any device; it does branch on shapes, so that they have to
+be known. What is returned where a function is not differentiable, its docstring says.
+
+A second derivative differentiates a pullback, and with it the framework's own decomposition, which
+loses its digits as two values meet; where more than half of them are lost, it is not finite.
 
 Nothing is subtracted that may be equal: a table of divided differences (f(a) − f(b))/(a − b) is
 given by a formula without the difference, and for singular values by two
@@ -23,8 +26,11 @@ multiplied by (f(σᵢ) − f(σⱼ))/(σᵢ − σⱼ), the skew part by (f(σ�
 outside of the singular vectors by f(σᵢ)/σᵢ.
 """
 
+import functools
+import inspect
+import numbers
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: Functions of a namespace that every framework calls as NumPy does.
 ELEMENTWISE = ("abs", "exp", "expm1", "maximum", "ones_like", "sqrt", "sum", "where", "zeros_like")
@@ -42,22 +48,77 @@ class Rule:
         ``value(xp, factors, *options)``: the operation's value.
     pullback : callable
         ``pullback(xp, factors, cotangent, *options)``: the gradient.
+    declared : callable, optional
+        Has the name, the arguments and the docstring of the operation.
     """
 
     decompose: Callable
     value: Callable
     pullback: Callable
+    declared: Callable | None = None
+
+
+def public(rule, apply):
+    """Document a framework's function of a matrix and options, and check the options.
+
+    Parameters
+    ----------
+    rule : Rule
+    apply : callable
+        ``apply(matrix, *options)``.
+
+    Returns
+    -------
+    callable
+        Takes options by name too.
+
+    Raises
+    ------
+    TypeError
+        By that callable, for an option that is an array, which would get no gradient.
+    """
+    signature = inspect.signature(rule.declared)
+
+    @functools.wraps(rule.declared)
+    def operation(matrix, *options, **named):
+        if named:
+            options = signature.bind(matrix, *options, **named).args[1:]
+        return apply(matrix, *map(_number, options))
+
+    return operation
+
+
+def _number(option):
+    """An option as a number of Python, which does not widen the dtype of an array."""
+    if option is None:
+        return None
+    if isinstance(option, numbers.Integral):
+        return int(option)
+    if isinstance(option, numbers.Real):
+        return float(option)
+    raise TypeError(f"an option is a number, and this is of the type {type(option).__name__}")
 
 
 def thin(xp, matrix):
     """Decompose a matrix of any shape: U, σ, Vᴴ, thin."""
-    return xp.svd(matrix)
+    u, s, vh = xp.svd(matrix)
+    mark = _mark(xp, s, s) + _mark(xp, s[..., :-1] - s[..., 1:], s)
+    return u + xp.cast(mark, u), s, vh
 
 
 def hermitian(xp, matrix):
     """Decompose a Hermitian matrix: λ, V."""
     # So that no triangle is read more than the other, and the symmetric gradient is the gradient.
-    return xp.eigh((matrix + xp.adjoint(matrix)) / 2)
+    values, v = xp.eigh((matrix + xp.adjoint(matrix)) / 2)
+    return values, v + xp.cast(_mark(xp, values[..., 1:] - values[..., :-1], values), v)
+
+
+def _mark(xp, distances, values):
+    """Zero, and if a distance is below the root of eps, with a derivative that is not finite."""
+    size = xp.maximum(xp.abs(values[..., :1]), xp.abs(values[..., -1:]))
+    close = distances <= xp.eps(values) ** 0.5 * size
+    roots = xp.sqrt(xp.where(close, 0 * distances, xp.ones_like(distances)))
+    return 0 * xp.sum(roots, axis=-1)[..., None, None]
 
 
 def _rows(x):
@@ -224,7 +285,9 @@ def _inverse(xp, factors, rtol=None):
     both = _rows(inverse) * _columns(inverse)
     # A dropped value counts as 0, and stays 0: the rank is taken to be constant.
     one = xp.where(
-        _rows(kept) == _columns(kept), 0 * both, _rows(inverse**2) + _columns(inverse**2)
+        _rows(kept) == _columns(kept),
+        xp.zeros_like(both),
+        _rows(inverse**2) + _columns(inverse**2),
     )
     return inverse, one - both, one + both, inverse**2
 
@@ -261,22 +324,161 @@ def _projector(xp, values, rank):
     return xp.cast(kept, values), xp.where(alike, xp.zeros_like(gap), divided)
 
 
-#: Σ σᵢ, with the smallest subgradient; values up to rtol · σ₁ count as 0.
-nuclear_norm = singular_sum(_nuclear)
-#: σ₁, with the smallest subgradient; values within rtol · σ₁ count as equal to it.
-spectral_norm = singular_sum(_spectral)
-#: U max(Σ − t, 0) Vᴴ, the proximal operator of t times the nuclear norm.
-soft_threshold = singular_function(_soft)
-#: The sum of the first r terms σᵢ uᵢ vᵢᴴ.
-low_rank = singular_function(_truncated)
-#: U Vᴴ, at full rank.
-polar = singular_function(_polar)
-#: The Moore-Penrose inverse; values up to rtol · σ₁ count as 0, and its derivative is the one
-#: along matrices of the same rank (Golub and Pereyra 1973).
-pinv = _adjoint_of(singular_function(_inverse))
-#: The positive definite square root.
-sqrtm = hermitian_function(_root)
-#: The exponential.
-expm = hermitian_function(_exponential)
-#: Onto the eigenvectors of the r largest eigenvalues.
-projector = hermitian_function(_projector)
+def _declare(rule):
+    return lambda declared: replace(rule, declared=declared)
+
+
+@_declare(singular_sum(_nuclear))
+def nuclear_norm(matrix, rtol=None):
+    """Σ σᵢ; its gradient where it is differentiable, else the smallest subgradient.
+
+    Parameters
+    ----------
+    matrix : (..., m, n) array
+        Real or complex.
+    rtol : float, optional
+        Singular values up to rtol · σ₁ count as 0; by default max(m, n) · eps.
+
+    Returns
+    -------
+    (...) array
+        Real.
+    """
+
+
+@_declare(singular_sum(_spectral))
+def spectral_norm(matrix, rtol=None):
+    """σ₁; its gradient where it is differentiable, else the smallest subgradient.
+
+    Parameters
+    ----------
+    matrix : (..., m, n) array
+        Real or complex.
+    rtol : float, optional
+        Singular values from (1 − rtol) σ₁ count as equal to σ₁; by default max(m, n) · eps.
+
+    Returns
+    -------
+    (...) array
+        Real.
+    """
+
+
+@_declare(singular_function(_soft))
+def soft_threshold(matrix, threshold):
+    """U max(Σ − t, 0) Vᴴ, the proximal operator of t times the nuclear norm.
+
+    Parameters
+    ----------
+    matrix : (..., m, n) array
+        Real or complex. Where a singular value equals t there is no gradient; it counts as smaller.
+    threshold : float
+        t > 0. For a gradient with respect to t as well, write ``t * soft_threshold(a / t, 1)``.
+
+    Returns
+    -------
+    (..., m, n) array
+    """
+
+
+@_declare(singular_function(_truncated))
+def low_rank(matrix, rank):
+    """The sum of the first r terms σᵢ uᵢ vᵢᴴ, the nearest matrix of rank r.
+
+    Parameters
+    ----------
+    matrix : (..., m, n) array
+        Real or complex. Where σᵣ equals σᵣ₊₁ the gradient is not finite.
+    rank : int
+        r.
+
+    Returns
+    -------
+    (..., m, n) array
+    """
+
+
+@_declare(singular_function(_polar))
+def polar(matrix):
+    """U Vᴴ, the nearest matrix with orthonormal columns, or rows.
+
+    Parameters
+    ----------
+    matrix : (..., m, n) array
+        Real or complex, of full rank; where a singular value is 0 the gradient is not finite.
+
+    Returns
+    -------
+    (..., m, n) array
+    """
+
+
+@_declare(_adjoint_of(singular_function(_inverse)))
+def pinv(matrix, rtol=None):
+    """The Moore-Penrose inverse; its derivative along matrices of the same rank.
+
+    Parameters
+    ----------
+    matrix : (..., m, n) array
+        Real or complex.
+    rtol : float, optional
+        Singular values up to rtol · σ₁ count as 0; by default max(m, n) · eps.
+
+    Returns
+    -------
+    (..., n, m) array
+
+    References
+    ----------
+    Golub and Pereyra (1973), "The differentiation of pseudo-inverses and nonlinear least squares
+    problems whose variables separate".
+    """
+
+
+@_declare(hermitian_function(_root))
+def sqrtm(matrix):
+    """The positive definite square root.
+
+    Parameters
+    ----------
+    matrix : (..., n, n) array
+        Real or complex; its Hermitian part counts. Where an eigenvalue is 0 the gradient is not
+        finite; where one is negative, the root is not either.
+
+    Returns
+    -------
+    (..., n, n) array
+    """
+
+
+@_declare(hermitian_function(_exponential))
+def expm(matrix):
+    """The exponential of a Hermitian matrix.
+
+    Parameters
+    ----------
+    matrix : (..., n, n) array
+        Real or complex; its Hermitian part counts.
+
+    Returns
+    -------
+    (..., n, n) array
+    """
+
+
+@_declare(hermitian_function(_projector))
+def projector(matrix, rank):
+    """The orthogonal projector on the eigenvectors of the r largest eigenvalues.
+
+    Parameters
+    ----------
+    matrix : (..., n, n) array
+        Real or complex; its Hermitian part counts. Where λₙ₋ᵣ equals λₙ₋ᵣ₊₁ the gradient is not
+        finite.
+    rank : int
+        r.
+
+    Returns
+    -------
+    (..., n, n) array
+    """

@@ -19,6 +19,7 @@ import numpy as np
 def _clusters(xp, values, rtol):
     """Which values belong together, as a matrix of ones and zeros; and their means."""
     n = values.shape[-1]
+    rtol = xp.eps(values) ** 0.5 if rtol is None else rtol
     distances = xp.abs(values[1:] - values[:-1])
     apart = xp.cast(distances > rtol * xp.max(xp.abs(values)), values)
     label = xp.asarray(np.tri(n, n - 1, -1), values) @ apart
@@ -47,7 +48,8 @@ def _within(xp, same, like, cotangents):
             diagonal = cotangents(rotation)
             half = (diagonal[:, None] - diagonal[None, :]) / 2
             half = xp.cast(half * same * xp.asarray(np.triu(swap), same), like)
-            total = total + np.conj(phase) * half + phase * half.mT
+            # A complex number of NumPy would widen the dtype.
+            total = total + phase.conjugate() * half + phase * half.mT
     return total
 
 
@@ -61,14 +63,16 @@ def eigh_pullback(xp, values, vectors, cotangents, rtol):
         As ``xp.eigh`` returns them.
     cotangents : callable
         ``cotangents(values, vectors)``: the loss's cotangents (λ̄, V̄).
-    rtol : float
-        Eigenvalues this close, relative to the largest in modulus, count as equal.
+    rtol : float or None
+        Eigenvalues this close, relative to the largest in modulus, count as equal; by default the
+        square root of eps.
 
     Returns
     -------
     (n, n) array
-        Hermitian. With d eigenvalues in a cluster, an error of the order rtol where they are not
-        quite equal; eps/rtol where they are farther apart.
+        Hermitian. Where eigenvalues that count as equal are not quite, it has an error of the order
+        of their distance; where they are a little farther apart, of the order of eps/rtol. The loss
+        is differentiated at most n + 1 times, 2n + 1 times if it is complex.
     """
     same, merged = _clusters(xp, values, rtol)
     dvalues, dvectors = cotangents(values, vectors)
@@ -93,8 +97,9 @@ def svd_pullback(xp, u, s, vh, cotangents, rtol):
         As ``xp.svd`` returns them.
     cotangents : callable
         ``cotangents(u, s, vh)``: the loss's cotangents.
-    rtol : float
-        Singular values this close, relative to the largest, count as equal.
+    rtol : float or None
+        Singular values this close, relative to the largest, count as equal; by default the square
+        root of eps.
 
     Returns
     -------

@@ -7,15 +7,23 @@ import tensorflow as tf
 from spectralgrad.recipes import rules
 
 
+def _size(a):
+    # TensorFlow adds 1e-20 to the squares of gaps: a second derivative would not survive scaling.
+    size = tf.stop_gradient(tf.reduce_max(tf.abs(a), axis=(-2, -1), keepdims=True))
+    return tf.where(size > 0, size, tf.ones_like(size))
+
+
 def _eigh(a):
-    values, vectors = tf.linalg.eigh(a)
+    size = _size(a)
+    values, vectors = tf.linalg.eigh(a / tf.cast(size, a.dtype))
     # TensorFlow gives the eigenvalues the dtype of the matrix.
-    return tf.math.real(values), vectors
+    return tf.math.real(values) * size[..., 0], vectors
 
 
 def _svd(a):
-    s, u, v = tf.linalg.svd(a)
-    return u, s, tf.linalg.adjoint(v)
+    size = _size(a)
+    s, u, v = tf.linalg.svd(a / tf.cast(size, a.dtype))
+    return u, s * size[..., 0], tf.linalg.adjoint(v)
 
 
 xp = SimpleNamespace(
@@ -50,9 +58,9 @@ def operation(rule):
 
             return rule.value(xp, factors, *options), pullback
 
-        return of_matrix(matrix)
+        return of_matrix(tf.convert_to_tensor(matrix))
 
-    return apply
+    return rules.public(rule, apply)
 
 
 nuclear_norm = operation(rules.nuclear_norm)

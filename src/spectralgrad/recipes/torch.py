@@ -49,7 +49,7 @@ def operation(rule):
                 factors = decompose(xp, matrix)
             return pullback(xp, factors, cotangent, *ctx.options), *(None for _ in ctx.options)
 
-    return lambda matrix, *options: Operation.apply(matrix, *options)[0]
+    return rules.public(rule, lambda matrix, *options: Operation.apply(matrix, *options)[0])
 
 
 nuclear_norm = operation(rules.nuclear_norm)
@@ -91,7 +91,11 @@ def _invariant(decompose, pullback, loss, rtol):
         @staticmethod
         def forward(matrix):
             factors = decompose(xp, matrix)
-            return loss(*factors), *factors
+            with torch.enable_grad():
+                value = loss(*factors)
+            if value.requires_grad:
+                raise ValueError("the loss depends on another tensor that requires a gradient")
+            return value, *factors
 
         @staticmethod
         def setup_context(ctx, inputs, output):
@@ -107,11 +111,36 @@ def _invariant(decompose, pullback, loss, rtol):
     return lambda matrix: Invariant.apply(matrix)[0]
 
 
-def invariant_eigh(loss, rtol=1e-8):
-    """Make of ``loss(values, vectors)`` a function of one Hermitian matrix; see `second_basis`."""
+def invariant_eigh(loss, rtol=None):
+    """Make of ``loss(values, vectors)`` a function of one Hermitian matrix; see `second_basis`.
+
+    Parameters
+    ----------
+    loss : callable
+        Real; depends on no basis, and on no other tensor that gets a gradient.
+    rtol : float, optional
+        Eigenvalues this close, relative to the largest in modulus, count as equal; by default the
+        square root of eps.
+
+    Returns
+    -------
+    callable
+        Of an (n, n) tensor, whose Hermitian part counts; for first derivatives only.
+    """
     return _invariant(rules.hermitian, second_basis.eigh_pullback, loss, rtol)
 
 
-def invariant_svd(loss, rtol=1e-8):
-    """Make of ``loss(u, s, vh)`` a function of one matrix of full rank; see `second_basis`."""
+def invariant_svd(loss, rtol=None):
+    """Make of ``loss(u, s, vh)``, thin, a function of one matrix of full rank; see `second_basis`.
+
+    Parameters
+    ----------
+    loss, rtol
+        As for `invariant_eigh`.
+
+    Returns
+    -------
+    callable
+        Of an (m, n) tensor; for first derivatives only.
+    """
     return _invariant(rules.thin, second_basis.svd_pullback, loss, rtol)
