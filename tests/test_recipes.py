@@ -2,6 +2,9 @@
 
 import functools
 import importlib
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,13 +52,23 @@ def run_tensorflow(function, matrix, cotangent):
 
 def run_jax(function, matrix, cotangent):
     import jax
-    import jax.numpy as jnp
 
     with jax.enable_x64(matrix.dtype.char in "dD"):
-        # Under jit, where nothing may branch on a number.
-        value, pullback = jax.vjp(jax.jit(function), jnp.asarray(matrix))
-        (gradient,) = jax.jit(pullback)(jnp.conj(cotangent))
+        value, gradient = jitted(function)(matrix, cotangent.conj())
         return np.asarray(value), np.asarray(gradient).conj()
+
+
+@functools.cache
+def jitted(function):
+    """Value and gradient under jit, where nothing may branch on a number."""
+    import jax
+
+    def both(matrix, cotangent):
+        value, pullback = jax.vjp(function, matrix)
+        return value, *pullback(cotangent)
+
+    # To compile takes most of the time of these tests.
+    return jax.jit(both, compiler_options={"xla_backend_optimization_level": 0})
 
 
 RUN = {
@@ -71,9 +84,15 @@ def framework(request):
     return request.param
 
 
-def evaluate(framework, operation, matrix, cotangent, *options):
+@functools.cache
+def with_options(framework, operation, options):
     function = getattr(recipes(framework), operation)
-    return RUN[framework](lambda a: function(a, *options), matrix, np.asarray(cotangent))
+    return lambda a: function(a, *options)
+
+
+def evaluate(framework, operation, matrix, cotangent, *options):
+    function = with_options(framework, operation, options)
+    return RUN[framework](function, matrix, np.asarray(cotangent))
 
 
 def of_hermitian(function):
@@ -371,27 +390,46 @@ def second(name, function, matrix, direction):
 
     with jax.enable_x64(True):
         along = jax.grad(lambda a: jnp.sum(jax.grad(function)(a) * direction))
-        return np.asarray(along(jnp.asarray(matrix)))
+        return np.asarray(jax.jit(along)(matrix))
 
 
-@pytest.mark.parametrize("operation", ["nuclear_norm", "sqrtm"])
-def test_second_derivatives_at_regular_points(framework, operation):
-    rng = np.random.default_rng(13)
-    matrix, direction, probe = rng.standard_normal((3, 3, 3))
-    if operation == "sqrtm":
-        matrix = matrix @ matrix.T + np.eye(3)
+def entry(framework, operation):
+    """One entry of an operation's value, and the cotangent that stands for it."""
     apply = getattr(recipes(framework), operation)
-    total = (lambda a: apply(a)[0, 1]) if operation == "sqrtm" else apply
-    found = second(framework, total, matrix, direction)
-    cotangent = np.zeros((3, 3)) if operation == "sqrtm" else 1.0
+    cotangent = np.zeros((3, 3))
+    cotangent[0, 1] = 1.0
+    return lambda a: apply(a)[0, 1], cotangent
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-8])
+@pytest.mark.parametrize("operation", ["nuclear_norm", "sqrtm", "polar"])
+def test_second_derivatives_at_regular_points(framework, operation, scale):
+    rng = np.random.default_rng(13)
+    matrix, direction, probe = scale * rng.standard_normal((3, 3, 3))
     if operation == "sqrtm":
-        cotangent[0, 1] = 1.0
+        matrix = matrix @ matrix.T / scale + scale * np.eye(3)
+    total, cotangent = getattr(recipes(framework), operation), 1.0
+    if operation != "nuclear_norm":
+        total, cotangent = entry(framework, operation)
+    found = second(framework, total, matrix, direction)
     step = 1e-5
     there, back = (
         evaluate(framework, operation, matrix + t * probe, cotangent)[1] for t in (step, -step)
     )
     expected = np.sum((there - back) * direction) / (2 * step)
     assert np.sum(found * probe) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("matrix", ["identity", "rounded", "zero"])
+@pytest.mark.parametrize("operation", ["expm", "polar"])
+def test_second_derivatives_at_ties_are_not_finite(framework, operation, matrix):
+    """There the framework's own decomposition would give anything."""
+    q = np.linalg.qr(np.random.default_rng(19).standard_normal((3, 3)))[0]
+    tied = {"identity": np.eye(3), "rounded": q * [2.0, 1.0, 1.0] @ q.T, "zero": np.zeros((3, 3))}
+    total, _ = entry(framework, operation)
+    with np.errstate(all="ignore"):
+        found = second(framework, total, tied[matrix], np.arange(9.0).reshape(3, 3))
+    assert not np.any(np.isfinite(found))
 
 
 class Exact:
@@ -476,14 +514,135 @@ def test_a_second_basis_between_ties_loses_half_of_the_digits():
     assert 1e-6 < missed(1e-3) < 1e-3
 
 
+@pytest.mark.parametrize("is_complex", [False, True], ids=["real", "complex"])
+@pytest.mark.parametrize("framework", ["torch", "jax"], indirect=True)
+def test_a_second_basis_for_larger_clusters(framework, is_complex):
+    rng = np.random.default_rng(20)
+    values = [3.0, 3.0, 3.0, 3.0, 2.0, 1.0, 1.0, 1.0 + 1e-13]
+    matrix = with_spectrum(values, (8, 8), is_complex=is_complex, hermitian=True)
+    b = rng.standard_normal((8, 8)) + is_complex * 1j * rng.standard_normal((8, 8))
+    b = b if is_complex else b.real
+    of = recipes(framework)
+    of_eigh, _ = invariant_losses(b)
+    _, found = RUN[framework](of.invariant_eigh(of_eigh(of.xp)), matrix, np.asarray(1.0))
+    function = np.vdot(b.conj(), of_hermitian_in_floats(np.exp, matrix)).real
+    values, vectors = np.linalg.eigh(matrix)
+    expected = eigen.function_vjp(values, vectors, b.conj(), np.exp, np.exp)
+    assert exact.relative_error(found, 2 * function * expected) < 1e-12
+
+
+def of_hermitian_in_floats(function, matrix):
+    values, v = np.linalg.eigh(matrix)
+    return (v * function(values)) @ v.conj().T
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex64])
+@pytest.mark.parametrize("framework", ["torch", "jax"], indirect=True)
+def test_a_second_basis_in_single_precision(framework, dtype):
+    """There too it sees the ties, whose distances are rounding errors of that precision."""
+    is_complex = dtype == np.complex64
+    matrix = with_spectrum([3.0, 1.0, 1.0, 1.0], (4, 4), is_complex=is_complex, hermitian=True)
+    b = np.random.default_rng(21).standard_normal((4, 4))
+    of = recipes(framework)
+    of_eigh, _ = invariant_losses(b)
+    function = of.invariant_eigh(of_eigh(of.xp))
+    _, double = RUN[framework](function, matrix, np.asarray(1.0))
+    _, single = RUN[framework](function, matrix.astype(dtype), np.float32(1.0))
+    assert single.dtype == dtype
+    assert 0 < exact.relative_error(single, double) < 1e-5
+
+
+def test_jax_keeps_single_precision_where_double_is_enabled():
+    import jax
+    import jax.numpy as jnp
+
+    of = recipes("jax")
+    of_eigh, _ = invariant_losses(np.ones((3, 3)))
+    with jax.enable_x64(True):
+        one = jnp.eye(3, dtype=np.complex64)
+        gradient = jax.jit(jax.grad(of.invariant_eigh(of_eigh(of.xp))))(one)
+        assert gradient.dtype == np.complex64
+        value = jax.jit(lambda a: of.soft_threshold(a, np.float64(0.5)))(one.real)
+        assert value.dtype == np.float32
+
+
+def fourth_power(values, v):
+    return (v[:, 0] ** 4).sum()
+
+
 def test_a_second_basis_refuses_a_second_derivative():
+    import jax
     import torch
 
-    function = recipes("torch").invariant_eigh(lambda values, v: (v[:, 0] ** 4).sum())
+    function = recipes("torch").invariant_eigh(fourth_power)
     a = torch.diag(torch.tensor([1.0, 2.0])).requires_grad_()
     (slope,) = torch.autograd.grad(function(a), a, create_graph=True)
     with pytest.raises(NotImplementedError, match="first derivatives only"):
         slope.sum().backward()
+    function = recipes("jax").invariant_eigh(fourth_power)
+    for outer in (jax.jacfwd, jax.jacrev):
+        with pytest.raises(NotImplementedError, match="first derivatives only"):
+            jax.jit(outer(jax.grad(function)))(np.diag([1.0, 2.0]))
+
+
+def test_a_second_basis_refuses_other_tensors_that_learn():
+    """Their gradient would silently be missing."""
+    import jax
+    import jax.numpy as jnp
+    import torch
+
+    weight = torch.tensor(2.0, requires_grad=True)
+    function = recipes("torch").invariant_eigh(lambda values, v: weight * values.sum())
+    with pytest.raises(ValueError, match="another tensor"):
+        function(torch.eye(2))
+    with torch.no_grad():
+        assert function(torch.eye(2)) == 4
+
+    def of_weight(w):
+        return recipes("jax").invariant_eigh(lambda values, v: w * values.sum())(jnp.eye(2))
+
+    with pytest.raises(jax.errors.UnexpectedTracerError):
+        jax.grad(of_weight)(2.0)
+
+
+def test_options(framework):
+    of = recipes(framework)
+    matrix = np.diag([3.0, 2.0, 1.0])
+    matrix = matrix if framework != "torch" else recipes("torch").torch.tensor(matrix)
+    by_name = of.low_rank(matrix, rank=1)
+    assert np.array_equal(by_name, of.low_rank(matrix, 1))
+    assert np.array_equal(np.diag(by_name), [3.0, 0.0, 0.0])
+    assert of.low_rank.__name__ == "low_rank"
+    assert "rank : int" in of.low_rank.__doc__
+    with pytest.raises(TypeError, match="missing a required argument: 'rank'"):
+        of.low_rank(matrix, rnk=1)
+    # Its gradient would be missing.
+    with pytest.raises(TypeError, match="an option is a number"):
+        of.soft_threshold(matrix, matrix[0, 0] + matrix[:1, 0])
+
+
+@pytest.mark.parametrize("rank", [0, 3, 4])
+def test_ranks_at_their_limits(framework, rank):
+    matrix, cotangent = np.random.default_rng(22).standard_normal((2, 4, 3))
+    value, gradient = evaluate(framework, "low_rank", matrix, cotangent, rank)
+    kept = float(rank >= 3)
+    assert value == pytest.approx(kept * matrix, abs=1e-14)
+    assert gradient == pytest.approx(kept * cotangent, abs=1e-13)
+    value, gradient = evaluate(framework, "projector", matrix[:3], cotangent[:3], rank)
+    assert value == pytest.approx(kept * np.eye(3), abs=1e-14)
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize("operation, degree", [("polar", -1), ("low_rank", 0), ("sqrtm", -0.5)])
+@pytest.mark.parametrize("power", [200, -200])
+def test_scales_whose_squares_overflow(framework, operation, degree, power):
+    matrix, cotangent = np.random.default_rng(23).standard_normal((2, 3, 3))
+    matrix = matrix @ matrix.T + np.eye(3)
+    options = (2,) if operation == "low_rank" else ()
+    _, expected = evaluate(framework, operation, matrix, cotangent, *options)
+    _, found = evaluate(framework, operation, 10.0**power * matrix, cotangent, *options)
+    back = 10.0 ** (-degree * power)
+    assert found * back == pytest.approx(expected, abs=1e-12)
 
 
 def test_pytorch_transforms():
@@ -503,10 +662,12 @@ def test_pytorch_transforms():
     stack = torch.stack([matrix, matrix + weights])
     rows = torch.func.vmap(torch.func.grad(loss))(stack)
     assert torch.allclose(rows[0], a.grad)
-    compiled = torch.compile(loss, backend="aot_eager", fullgraph=True)
-    b = matrix.clone().requires_grad_()
-    compiled(b).backward()
-    assert torch.allclose(b.grad, a.grad)
+    pinv = recipes("torch").pinv
+    for function in (loss, lambda x: (weights.mT * pinv(x, rtol=1e-3)).sum()):
+        b, c = (matrix.clone().requires_grad_() for _ in range(2))
+        torch.compile(function, backend="aot_eager", fullgraph=True)(b).backward()
+        function(c).backward()
+        assert torch.allclose(b.grad, c.grad)
     # Forward mode is refused, not zero.
     with pytest.raises(NotImplementedError):
         torch.func.jvp(loss, (matrix,), (weights,))
@@ -530,6 +691,25 @@ def test_tensorflow_in_a_graph():
     assert gradient(tf.constant(matrix)).numpy() == pytest.approx(expected, abs=1e-14)
 
 
+def test_tensorflow_in_forward_mode():
+    """It goes through the decomposition: right where values are apart, and else not finite."""
+    import tensorflow as tf
+
+    polar = recipes("tensorflow").polar
+    rng = np.random.default_rng(24)
+    matrix, weights, direction = rng.standard_normal((3, 3, 3))
+
+    def slope(a):
+        a = tf.constant(a)
+        with tf.autodiff.ForwardAccumulator(a, tf.constant(direction)) as forward:
+            loss = tf.reduce_sum(weights * polar(a))
+        return forward.jvp(loss).numpy()
+
+    _, gradient = evaluate("tensorflow", "polar", matrix, weights)
+    assert slope(matrix) == pytest.approx(np.sum(gradient * direction))
+    assert np.isnan(slope(np.eye(3)))
+
+
 def test_jax_maps_and_refuses_forward_mode():
     import jax
     import jax.numpy as jnp
@@ -542,19 +722,35 @@ def test_jax_maps_and_refuses_forward_mode():
         def loss(a, w):
             return jnp.sum(w * polar(a))
 
-        mapped = jax.vmap(jax.grad(loss))(stack, weights)
-        assert jnp.allclose(mapped[2], jax.grad(loss)(stack[2], weights[2]), atol=1e-14)
+        mapped = jax.jit(jax.vmap(jax.grad(loss)))(stack, weights)
+        alone = jax.jit(jax.grad(loss))(stack[2], weights[2])
+        assert np.allclose(mapped[2], alone, atol=1e-14)
         with pytest.raises(TypeError, match="forward-mode"):
             jax.jvp(lambda a: loss(a, weights[0]), (stack[0],), (stack[1],))
 
 
 def test_the_rules_import_no_framework():
-    import subprocess
-    import sys
-
     code = (
         "import sys, spectralgrad.recipes.rules, spectralgrad.recipes.second_basis\n"
         "found = {'torch', 'jax', 'tensorflow', 'autograd'} & set(sys.modules)\n"
         "sys.exit(f'imported: {found}' if found else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_files_can_be_copied(tmp_path):
+    """As the chapter says: with no more than the lines changed that import one from the other."""
+    for name in ("rules", "second_basis", "torch"):
+        source = Path(recipes("torch").__file__).with_name(f"{name}.py").read_text("utf-8")
+        source = source.replace("from spectralgrad.recipes import", "import")
+        # Not torch.py, which would hide PyTorch.
+        (tmp_path / f"{name.replace('torch', 'for_torch')}.py").write_text(source, "utf-8")
+    code = (
+        "import sys, torch, for_torch\n"
+        "x = torch.eye(3, requires_grad=True)\n"
+        "trace = for_torch.invariant_eigh(lambda values, v: values.sum())\n"
+        "(for_torch.polar(x)[0, 1] + trace(x)).backward()\n"
+        "assert torch.isfinite(x.grad).all() and x.grad.any()\n"
+        "assert 'spectralgrad' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)

@@ -11,10 +11,14 @@ def test_the_article_as_it_stands(tmp_path):
     facts, text, cells = execute("gradienttape_claims", tmp_path)
     verdicts = list(facts["claims"].values())
     assert set(facts["claims"]) == {str(i) for i in range(1, 31)}
-    assert {i for i, v in facts["claims"].items() if v == "true"} == {"9", "10", "14", "23", "27"}
+    assert {i for i, v in facts["claims"].items() if v == "true"} == {
+        *("6", "7", "12"),  # near ties are a problem; rates of change; gradients exist
+        *("22", "24"),  # the factorisation by QR is not accurate
+        *("26", "27"),  # the loss of the reconstruction
+    }
     conditional = {i for i, v in facts["claims"].items() if v.startswith("true only")}
-    assert conditional == {"1", "6", "12", "19", "22", "26", "28", "29"}
-    assert verdicts.count("false") == 17
+    assert conditional == {"1", "4", "10", "11", "21", "23", "28", "29"}
+    assert verdicts.count("false") == 15
     assert "undecided" not in verdicts
     # Every claim is a row of the table.
     table = text.split("| | The article says |")[1]
@@ -51,7 +55,7 @@ def test_the_article_as_it_stands(tmp_path):
     assert float(limits["two zeros: leading pair, 3 × 3 of rank 1"]) < 1e-13
     assert float(limits["second derivative, article's matrix"]) < 1e-13
     assert float(limits["second derivative, identity"]) > 0.1
-    assert limits["sizes unknown in a `tf.function`"] == "`NotImplementedError`"
+    assert limits["unknown sizes, `tf.function`"] == "`NotImplementedError`"
     assert list(facts["met"].values()).count("None") == 4
     assert not [c for c in cells if "no longer holds" in str(c.get("outputs", ""))]
 

@@ -15,11 +15,6 @@ def rotated(values, seed=7):
     return (matrix + matrix.T) / 2
 
 
-def of(rows, title):
-    """The entries whose key ends with a framework's name and version."""
-    return {key: x for key, x in rows.items() if f", {title}" in key}
-
-
 def test_the_default_page(tmp_path):
     facts, _, _ = execute(CHAPTER, tmp_path)
     assert (facts["shape"], facts["hermitian"], facts["undefined"]) == ([4, 3], False, "")
@@ -37,16 +32,19 @@ def test_the_default_page(tmp_path):
     assert full["5 × 3, span of U₀"]["torch"] == "wrong: 0"
     assert facts["null"] < 1e-12
     # The second derivative of the squared norm is twice that of the direction's symmetric part.
-    direction = np.array([[1.0, 2, 0], [0, 1, -1], [3, 1, 1]])
+    direction = np.array([[1.0, 2, 0], [0, 1, -1], [2, 1, 1]])
     squared = 2 * np.sum(((direction + direction.T) / 2) ** 2)
-    for point in ("regular", "exact tie", "tie up to rounding"):
+    for point in ("regular", "exact tie", "gap of 1e-14"):
         by_theory, by_digits = facts["digits"][f"Σ λ², {point}"]
         assert by_theory == pytest.approx(squared, rel=1e-12)
         assert by_digits == pytest.approx(squared, rel=1e-12)
     for by_theory, by_digits in facts["digits"].values():
         assert by_theory == pytest.approx(by_digits, rel=1e-9, abs=1e-9)
+    for row in facts["gradient"].values():
+        assert row == dict.fromkeys(ALL, "right")
     assert facts["hessian"]["Σ λ², exact tie"]["torch"] == "NaN"
     assert facts["hessian"]["Σ λ², exact tie"]["tensorflow"].startswith("wrong by")
+    assert all(facts["hessian"]["Σ σ, gap of 1e-14"][f].startswith("wrong by") for f in ALL)
     assert facts["jvp"]["λ₃, regular"]["autograd"].startswith("NotImplementedError: JVP of eigh")
     # PyTorch returns G where the derivative of what it computes is the triangle of G + Gᵀ.
     lopsided = np.array([[1.0, 5, 2], [3, 4, -1], [0, 7, 2.5]])
@@ -57,25 +55,29 @@ def test_the_default_page(tmp_path):
     assert facts["consistent"]["torch"] == pytest.approx(off, rel=1e-5)
     assert max(facts["consistent"][f] for f in ("autograd", "tensorflow", "jax")) < 1e-6
     # What a batch with a NaN raises.
-    raised = facts["batches"]["NaN, gradient through eigenvalues"]
+    raised = facts["batches"]["NaN"]
     assert raised["autograd"] == "LinAlgError: Eigenvalues did not converge"
     assert raised["torch"].startswith("_LinAlgError: linalg.eigh: (Batch element 1)")
     assert raised["tensorflow"].startswith("InvalidArgumentError: Self-adjoint eigen decomp")
     assert raised["jax"] == "good ones as alone; bad one NaN"
-    # Exponents between which each is right, around a norm of 1.
-    (single,) = (x for key, x in of(facts["limits"], "JAX").items() if "float32, eigh" in key)
-    assert single[0] == -36
-    assert 7 <= single[1] < 8
-    svd = {key: x for key, x in of(facts["limits"], "TensorFlow").items() if "eigh" not in key}
-    (double,) = (x for key, x in svd.items() if key.startswith("float64"))
-    assert -4 < double[0] <= -1
-    assert double[2] == "wrong"
+    # From which norm to which each is right.
+    limits = facts["limits"]
+    assert limits["eigh, jax, float32"] == pytest.approx([0, 2**24])
+    assert limits["eigh, jax, float64"] == pytest.approx([0, 2**53])
+    assert limits["eigh, torch, float64"] == [0, None]
+    # The singular values of the first of the three matrices, divided by the largest.
+    s = np.linalg.svd([[3.0, 0, 1], [4, 5, 0], [0, 2, 2], [1, 1, 1]], compute_uv=False)
+    squares = (s / s[0]) ** 2
+    gap = min(squares[0] - squares[1], squares[1] - squares[2])
+    assert limits["svd, tensorflow, float64"][0] == pytest.approx(np.sqrt(1e-6 / gap))
+    assert limits["svd, autograd, float64"][1] == pytest.approx(np.sqrt(np.finfo(float).max))
+    assert facts["beyond"]["svd, tensorflow, float64"] == {"below": "wrong", "above": "wrong"}
     errors = facts["complex"]
     assert max(errors["1e0"].values()) < 1e-12
     assert errors["1e10"]["torch"] > 100 * errors["1e8"]["torch"] > 1e4 * errors["1e6"]["torch"]
     assert errors["1e10"]["jax"] < 1e-12
     assert max(facts["after_scaling"].values()) < 1e-12
-    assert max(facts["far"]["shifted first"]) < 1e-13
+    assert max(facts["far"].values()) < 1e-12
     # Yours.
     assert facts["your"]["thin"] == dict.fromkeys(ALL, "right")
     assert facts["your_hessian"] == dict.fromkeys(ALL, "right")

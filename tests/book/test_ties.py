@@ -10,7 +10,7 @@ PRECISIONS = {"float64": 2.0**-52, "float32": 2.0**-23}
 LOSSES = ("cube", "projector", "polar")
 FINITE = ("mask", "Lorentzian", "clip", "pinv", "Taylor", "jitter")
 PACKAGE = "function_vjp / eigh_vjp"
-HONEST = ("divide", "xitorch", PACKAGE, "invariant_vjp")
+HONEST = ("divide", "checked mask", PACKAGE, "invariant_vjp")
 
 
 def fixes(facts):
@@ -22,14 +22,15 @@ def fixes(facts):
 def check_sweep(facts):
     """Errors grow as 1/gap in the frameworks, and not at all in the formulas."""
     for key, exponent in facts["rates"].items():
-        allowed = 0.15 if key.endswith("float64") else 0.4
+        allowed = 0.1 if key.endswith("float64") else 0.4
         assert exponent is None or abs(exponent + 1) < allowed, key
+        # At a diagonal matrix the products of the projector are exact.
+        assert exponent is not None or key.startswith("projector"), key
     for precision, eps in PRECISIONS.items():
         assert facts["formula_worst"][precision] < 1000 * eps
-        assert facts["rates"][f"cube in {precision}"] is not None
         for loss in ("cube", "polar"):
             for framework in ("autograd", "PyTorch", "JAX"):
-                largest, percent, _ = facts["sweep"][f"{loss} / {precision} / {framework}"]
+                largest, percent = facts["sweep"][f"{loss} / {precision} / {framework}"]
                 assert largest > 1e-3
                 assert percent is None or percent < 1e4 * eps
     # The part that TensorFlow leaves out is missing long before rounding errors are that large.
@@ -46,9 +47,9 @@ def check_fixes(facts):
         assert found[method, "one tie"] in ("NaN", "error")
     share, left = facts["lost"]
     assert left < 1e-13
-    for method in ("mask", "Lorentzian", "clip", "pinv", "xitorch"):
+    for method in ("mask", "Lorentzian", "clip", "pinv", "checked mask"):
         assert found[method, "smooth tie"] == pytest.approx(share, rel=1e-3)
-    for method in ("mask", "clip", "pinv", "xitorch", PACKAGE, "invariant_vjp"):
+    for method in ("mask", "clip", "pinv", "checked mask", PACKAGE, "invariant_vjp"):
         assert found[method, "both tie"] < 1e-12
     for gap in ("regular", "1e-8", "1e-14", "tie"):
         assert found[PACKAGE, f"smooth {gap}"] < 1e-12
@@ -88,7 +89,7 @@ def test_ties_as_given(tmp_path):
     assert all(w.endswith("at T") for w in wrong)
     # Entries 1/2 and 1 of the gradient, at gaps of 2e-10 and 1e-10, times x²/(x² + 1e-20).
     short = np.hypot(0.5 * (1 - 4 / 5), 1 * (1 - 1 / 2)) / np.hypot(0.5, 1)
-    assert facts["scaled"]["TensorFlow"][3] == pytest.approx(short, rel=1e-6)
+    assert facts["scaled"]["TensorFlow"][2] == pytest.approx(short, rel=1e-6)
     assert max(facts["scaled"]["PyTorch"]) < 1e-14
     assert max(facts["linear"].values()) < 1e-14
     assert max(facts["checks"].values()) < 1e-14

@@ -117,7 +117,8 @@ def _mark(xp, distances, values):
     """Zero, and if a distance is below the root of eps, with a derivative that is not finite."""
     size = xp.maximum(xp.abs(values[..., :1]), xp.abs(values[..., -1:]))
     close = distances <= xp.eps(values) ** 0.5 * size
-    roots = xp.sqrt(xp.where(close, 0 * distances, xp.ones_like(distances)))
+    # The derivative of TensorFlow's own root, times 0, is 0.
+    roots = xp.where(close, 0 * distances, xp.ones_like(distances)) ** 0.5
     return 0 * xp.sum(roots, axis=-1)[..., None, None]
 
 
@@ -294,12 +295,14 @@ def _inverse(xp, factors, rtol=None):
 
 def _adjoint_of(rule):
     """The rule of the conjugate transpose."""
+    # torch.compile takes functions from a closure, and no other objects.
+    of_matrix, back = rule.value, rule.pullback
 
     def value(xp, factors, *options):
-        return xp.adjoint(rule.value(xp, factors, *options))
+        return xp.adjoint(of_matrix(xp, factors, *options))
 
     def pullback(xp, factors, cotangent, *options):
-        return rule.pullback(xp, factors, xp.adjoint(cotangent), *options)
+        return back(xp, factors, xp.adjoint(cotangent), *options)
 
     return Rule(rule.decompose, value, pullback)
 

@@ -35,11 +35,9 @@ def operation(rule):
 
         @staticmethod
         def setup_context(ctx, inputs, output):
-            matrix, *options = inputs
-            factors = output[1:]
-            ctx.mark_non_differentiable(*factors)
-            ctx.save_for_backward(matrix, *factors)
-            ctx.options = options
+            ctx.mark_non_differentiable(*output[1:])
+            ctx.save_for_backward(inputs[0], *output[1:])
+            ctx.options = inputs[1:]
 
         @staticmethod
         def backward(ctx, cotangent, *_):
@@ -89,9 +87,9 @@ class _First(torch.autograd.Function):
 def _invariant(decompose, pullback, loss, rtol):
     class Invariant(torch.autograd.Function):
         @staticmethod
-        def forward(matrix):
+        def forward(matrix, learning):
             factors = decompose(xp, matrix)
-            with torch.enable_grad():
+            with torch.set_grad_enabled(learning):
                 value = loss(*factors)
             if value.requires_grad:
                 raise ValueError("the loss depends on another tensor that requires a gradient")
@@ -100,15 +98,15 @@ def _invariant(decompose, pullback, loss, rtol):
         @staticmethod
         def setup_context(ctx, inputs, output):
             ctx.mark_non_differentiable(*output[1:])
-            ctx.save_for_backward(*inputs, *output[1:])
+            ctx.save_for_backward(inputs[0], *output[1:])
 
         @staticmethod
         def backward(ctx, cotangent, *_):
             matrix, *factors = ctx.saved_tensors
             gradient = pullback(xp, *(x.detach() for x in factors), _cotangents(loss), rtol)
-            return _First.apply(cotangent.detach() * gradient, matrix, cotangent)
+            return _First.apply(cotangent.detach() * gradient, matrix, cotangent), None
 
-    return lambda matrix: Invariant.apply(matrix)[0]
+    return lambda matrix: Invariant.apply(matrix, torch.is_grad_enabled())[0]
 
 
 def invariant_eigh(loss, rtol=None):
