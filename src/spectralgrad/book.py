@@ -254,6 +254,9 @@ def _finish_renderer(process, scratch, log):
         problems = [line for line in output.splitlines() if "WARNING" in line or "ERROR" in line]
         first = problems[0].strip() if problems else "no message"
         raise BookError(f"Jupyter Book refused the pages: {first} (all of it: {log})")
+    # For debuggers of the theme's scripts: a fifth of the book, which no reader opens.
+    for path in pages.rglob("*.map"):
+        path.unlink()
     return pages
 
 

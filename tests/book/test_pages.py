@@ -160,13 +160,17 @@ def test_every_link_and_anchor_resolves(kind, html, odd_report):
 
 
 def test_no_page_is_heavy(html):
-    total = sum(path.stat().st_size for path in html.rglob("*") if path.is_file())
-    assert total < 15e6
+    files = [path for path in html.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 15e6
+    assert not [path for path in files if path.suffix == ".map"]
 
 
 def test_figures_are_numbered_and_described(html):
-    for name in book.chapters():
-        text = Path(html, "chapters", f"{name}.html").read_text(encoding="utf-8")
-        described = r'alt="(Heat maps of \d+ × \d+ matrices on one colour scale|Curves over )'
-        assert re.search(described, text)
-        assert 'class="caption-number"' in text
+    pages = {name: Path(html, "chapters", f"{name}.html") for name in book.chapters()}
+    texts = {name: page.read_text(encoding="utf-8") for name, page in pages.items()}
+    described = r'alt="(Heat maps of \d+ × \d+ matrices on one colour scale|Curves over )'
+    figures = {name: len(re.findall(r'class="sg-figure"', text)) for name, text in texts.items()}
+    for name, text in texts.items():
+        assert len(re.findall(described, text)) == figures[name]
+        assert text.count('"caption-number">Fig. ') == figures[name]
+    assert [name for name, number in figures.items() if not number] == ["recipes"]

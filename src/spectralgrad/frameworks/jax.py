@@ -29,7 +29,8 @@ def svdvals(matrix, weights):
     return _gradient(lambda a: jnp.linalg.svd(a, compute_uv=False), matrix, weights)
 
 
-@partial(jax.jit, static_argnums=0)
+# It is compiled for a few calls: to optimise would take longer than it saves.
+@partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
 def _vjp(function, matrix, cotangent):
     value, pullback = jax.vjp(function, matrix)
     # JAX takes and returns conjugates.
