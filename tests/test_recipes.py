@@ -288,6 +288,14 @@ def test_rtol_of_the_norms(framework):
     assert wide == pytest.approx(np.diag([1.0, 1.0, 0.0]))
 
 
+def test_soft_threshold_drops_a_value_that_equals_the_threshold(framework):
+    """There is a kink; of the slopes 0 and 1 the docstring promises the first."""
+    matrix, cotangent = np.diag([2.0, 1.0]), np.diag([3.0, 5.0])
+    value, gradient = evaluate(framework, "soft_threshold", matrix, cotangent, 1.0)
+    assert value == pytest.approx(np.diag([1.0, 0.0]))
+    assert gradient == pytest.approx(np.diag([3.0, 0.0]))
+
+
 def test_pinv_at_a_rank_that_is_kept(framework):
     """Along matrices of the same rank, where alone the pseudo-inverse is continuous."""
     rng = np.random.default_rng(9)
