@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -294,6 +295,23 @@ def test_soft_threshold_drops_a_value_that_equals_the_threshold(framework):
     value, gradient = evaluate(framework, "soft_threshold", matrix, cotangent, 1.0)
     assert value == pytest.approx(np.diag([1.0, 0.0]))
     assert gradient == pytest.approx(np.diag([3.0, 0.0]))
+
+
+def test_wrong_calls_say_what_to_write(framework):
+    of, matrix = recipes(framework), np.ones((2, 3))
+    if framework == "torch":
+        import torch
+
+        matrix = torch.ones(2, 3)
+    elif framework == "tensorflow":
+        import tensorflow as tf
+
+        matrix = tf.ones((2, 3))
+    for wrong in ((), (1, 2)):
+        with pytest.raises(TypeError, match=re.escape("call it as low_rank(matrix, rank)")):
+            of.low_rank(matrix, *wrong)
+    with pytest.raises(ValueError, match="the matrix is 2 × 3; a Hermitian one is square"):
+        of.sqrtm(matrix)
 
 
 def test_pinv_at_a_rank_that_is_kept(framework):

@@ -75,14 +75,20 @@ def public(rule, apply):
     Raises
     ------
     TypeError
-        By that callable, for an option that is an array, which would get no gradient.
+        By that callable, for an option that is missing, unknown, or an array, which would get no
+        gradient.
     """
     signature = inspect.signature(rule.declared)
+    _, *known = signature.parameters.values()
+    least = sum(option.default is option.empty for option in known)
+    usage = f"call it as {rule.declared.__name__}{signature}"
 
     @functools.wraps(rule.declared)
     def operation(matrix, *options, **named):
         if named:
             options = signature.bind(matrix, *options, **named).args[1:]
+        if not least <= len(options) <= len(known):
+            raise TypeError(usage)
         return apply(matrix, *map(_number, options))
 
     return operation
@@ -108,6 +114,9 @@ def thin(xp, matrix):
 
 def hermitian(xp, matrix):
     """Decompose a Hermitian matrix: λ, V."""
+    if matrix.shape[-1] != matrix.shape[-2]:
+        m, n = matrix.shape[-2:]
+        raise ValueError(f"the matrix is {m} × {n}; a Hermitian one is square")
     # So that no triangle is read more than the other, and the symmetric gradient is the gradient.
     values, v = xp.eigh((matrix + xp.adjoint(matrix)) / 2)
     return values, v + xp.cast(_mark(xp, values[..., 1:] - values[..., :-1], values), v)
