@@ -1,5 +1,6 @@
 """The panel "Try it here": its numbers against the package, and what a reader does with it."""
 
+import itertools
 import json
 import re
 import shutil
@@ -147,6 +148,8 @@ def test_the_numbers_are_those_of_the_package(script, make, problem):
         differentiable.add(valid.differentiable)
         scale = np.abs(valid.values).max()
         assert np.abs(found["values"] - valid.values).max() <= CLOSE * scale, case
+        if problem == "svd":
+            assert np.array_equal(np.equal(found["values"], 0), valid.values == 0)
         assert found["clusters"] == [[c.start, c.stop] for c in valid.clusters], case
         assert found["rank"] == valid.rank
         assert found["rtol"] == valid.rtol
@@ -178,16 +181,25 @@ def test_a_gap_that_no_method_resolves_costs_no_more_than_the_package_allows(scr
         assert np.linalg.norm(found["smallest"] - valid.minimum_norm) <= valid.tolerance
 
 
-def test_turning_by_half_the_angle_goes_round_the_whole_set(script):
-    """Of a cluster of two, every extreme point comes up, and between 0 and 2π only once."""
+@pytest.mark.parametrize(
+    ("problem", "matrix", "places"),
+    [
+        ("eigh", [[1, 0], [0, 1]], ([0, 0], [0, 1])),
+        ("svd", [[1, 0, 0], [0, 0, 0]], ([1, 1], [1, 2])),
+        ("svd", [[1, 0], [0, 0], [0, 0]], ([1, 2], [1, 1])),
+    ],
+)
+def test_a_full_turn_goes_once_round_a_disc(script, problem, matrix, places):
     angles = np.linspace(0, 2 * np.pi, 8, endpoint=False)
-    case = {"problem": "eigh", "matrix": np.eye(2).tolist(), "weights": [1, 0], "share": 1}
+    weights, radius, centre = ([1, 0], 0.5, 0.5) if problem == "eigh" else ([1, 1], 1, 0)
+    case = {"problem": problem, "matrix": matrix, "weights": weights, "share": 1}
     given = [case | {"angle": angle, "mirrored": False} for angle in angles]
     points = np.array([found["extreme"] for found in script.evaluate(COMPUTE, given)])
-    disc = np.stack([points[:, 0, 0] - 0.5, points[:, 0, 1]], axis=1)
-    assert np.linalg.norm(disc, axis=1) == pytest.approx(0.5)
-    turned = np.unwrap(np.arctan2(disc[:, 1], disc[:, 0]))
+    points = points[:, *places] - [centre, 0]
+    assert np.linalg.norm(points, axis=1) == pytest.approx(radius)
+    turned = np.unwrap(np.arctan2(*points.T))
     assert np.abs(np.diff(turned)) == pytest.approx(np.pi / 4)
+    assert abs(turned[-1] - turned[0]) == pytest.approx(7 * np.pi / 4)
 
 
 CONDITION = """(cases) => cases.map(([problem, matrix, weights]) => {
@@ -199,12 +211,12 @@ CONDITION = """(cases) => cases.map(([problem, matrix, weights]) => {
 @pytest.mark.parametrize(
     ("problem", "matrix", "weights", "conditions"),
     [
-        ("eigh", np.diag([1, 1, 4]), [1, 0, 2], ["eigenvalues lie between 0 and 1 and add up to 1", "2"]),
+        ("eigh", np.diag([1, 1, 4]), [1, 0, 2], ["lie between 0 and 1 and add up to 1", "2"]),
         ("eigh", np.eye(3), [2, 2, 2], ["2 times the identity"]),
         ("eigh", np.eye(3), [3, 1, -1], ["eigenvalues lie between −1 and 3 and add up to 3"]),
         (
             *("eigh", np.eye(4), [4, 0.1, 0.2, 0]),
-            ["add up to 4.3, the largest to at most 4, the 2 largest to at most 4.2, the 3 largest"],
+            ["up to 4.3, the largest to at most 4, the 2 largest to at most 4.2, the 3 largest to"],
         ),
         ("svd", [[1, 2], [2, 4]], [1, -2], ["1", "any number from −2 to 2"]),
         ("svd", [[1, 2], [2, 4]], [1, 0], ["1", "0"]),
@@ -213,7 +225,7 @@ CONDITION = """(cases) => cases.map(([problem, matrix, weights]) => {
         ("svd", np.zeros((2, 2)), [1, -3], ["add up to at most 4, the largest to at most 3"]),
         ("svd", np.eye(3, 2), [1, 0], ["any symmetric 2 × 2 matrix whose eigenvalues lie between"]),
     ],
-)  # fmt: skip
+)
 def test_the_set_in_words(script, problem, matrix, weights, conditions):
     (found,) = script.evaluate(CONDITION, [[problem, np.asarray(matrix).tolist(), weights]])
     assert len(found) == len(conditions)
@@ -233,3 +245,355 @@ def test_the_bounds_that_are_shown_for_few_weights_say_all_that_majorisation_say
         partial = [np.cumsum(np.sort(v)[::-1]) for v in (x, w)]
         within = x.min() >= bottom and x.max() <= top
         assert within == bool(np.all(partial[0] <= partial[1] + 1e-12))
+
+
+# ---- the panel
+
+
+def panel_cell(chapter):
+    cells = json.loads(book.chapters()[chapter].read_text(encoding="utf-8"))["cells"]
+    (cell,) = (cell for cell in cells if "sg-try" in "".join(cell["source"]))
+    return cell
+
+
+@pytest.fixture(scope="session")
+def report(write_book, tmp_path_factory):
+    """A report whose chapter holds both panels."""
+    cells = [panel_cell(chapter) for chapter in ("eigh_example", "svd_example")]
+    folder = tmp_path_factory.mktemp("try")
+    root = folder / "repository"
+    write_book(root)
+    write_chapter(root, "one", "print(A.sum())")
+    path = root / "chapters" / "one.ipynb"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    notebook["cells"] += cells
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(book, "root", lambda: root)
+        return book.report("[[1, 2]]", chapter="one", output=folder / "page")
+
+
+class Reader:
+    """A browser with the report open, and what went wrong in it."""
+
+    def __init__(self, browser, report, **options):
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.problems = []
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("console", self._console)
+        self.page.on("request", self._request)
+        # The chapter has no formulas, and MathJax is what takes time.
+        self.page.route("**/tex-svg-full.js", lambda route: route.fulfill(body=""))
+        self.page.goto(report.as_uri())
+
+    def _console(self, message):
+        if message.type in ("error", "warning"):
+            self.problems.append(message.text)
+
+    def _request(self, request):
+        if not request.url.startswith(("file:", "data:")):
+            self.problems.append(request.url)
+
+    def panel(self, problem):
+        return Panel(self.page.locator(f'.sg-try[data-problem="{problem}"]'))
+
+
+class Panel:
+    """One panel, as a reader sees it."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def press(self, preset):
+        self.root.get_by_role("button", name=preset, exact=True).click()
+
+    def cell(self, i, j):
+        return self.root.get_by_role("spinbutton", name=f"Row {i}, column {j}", exact=True)
+
+    def type(self, cell, text):
+        cell.focus()
+        cell.press("Control+a")
+        cell.press("Delete")
+        cell.press_sequentially(text)
+
+    @property
+    def matrix(self):
+        values = self.root.locator(".grid input").evaluate_all("all => all.map((x) => x.value)")
+        rows = len({name.split(",")[0] for name in self.names(".grid input")})
+        return np.array(values, dtype=float).reshape(rows, -1)
+
+    def names(self, selector):
+        return self.root.locator(selector).evaluate_all("all => all.map((x) => x.ariaLabel)")
+
+    def table(self, caption):
+        """Numbers of a table, as far as they are printed; in Python's own minus signs."""
+        rows = self.root.locator("table", has=self.root.page.get_by_text(caption, exact=True))
+        texts = [row.split() for row in rows.inner_text().replace("−", "-").splitlines()[1:]]
+        return np.array(texts, dtype=float)
+
+    @property
+    def status(self):
+        return self.root.locator(".status").inner_text()
+
+    @property
+    def text(self):
+        return self.root.inner_text()
+
+
+@pytest.fixture
+def reader(browser, report):
+    reader = Reader(browser, report, viewport={"width": 1280, "height": 900})
+    yield reader
+    reader.context.close()
+    assert reader.problems == []
+
+
+@pytest.fixture(params=["eigh", "svd"])
+def panel(reader, request):
+    return reader.panel(request.param)
+
+
+def test_it_begins_with_the_published_matrix(reader):
+    eigh, svd = reader.panel("eigh"), reader.panel("svd")
+    assert np.array_equal(eigh.matrix, published.MATRICES["stack-overflow"])
+    assert np.array_equal(svd.matrix, published.MATRICES["blog-rank-2"])
+    svd.press("the post’s full-rank matrix")
+    assert np.array_equal(svd.matrix, published.MATRICES["blog-full-rank"])
+    printed = published.find("stack-overflow", "gradient of the smallest eigenvalue")
+    for convention, framework in (("lower", "tensorflow"), ("upper", "torch")):
+        assert eigh.table(convention) == pytest.approx(printed[framework].values, abs=6e-4)
+
+
+def test_with_the_keyboard_alone(reader):
+    panel, keyboard = reader.panel("eigh"), reader.page.keyboard
+    panel.root.get_by_role("button", name="two equal").focus()
+    keyboard.press("Enter")
+    assert "f is not differentiable" in panel.status
+    # Over three presets, the size, the function, the tolerance and the first entry.
+    for _ in range(8):
+        keyboard.press("Tab")
+    assert reader.page.evaluate("document.activeElement.ariaLabel") == "Row 1, column 2"
+    keyboard.type("-2")
+    assert panel.matrix.tolist() == [[2, -2, 1], [-2, 2, 1], [1, 1, 2]]
+    assert "f is differentiable" in panel.status
+    before = panel.table("symmetric")
+    keyboard.press("ArrowUp")
+    assert panel.matrix[0, 1] == panel.matrix[1, 0] == -1
+    assert not np.array_equal(panel.table("symmetric"), before)
+    keyboard.press("Enter")
+    assert reader.page.evaluate("document.activeElement.ariaLabel") == "Row 2, column 2"
+    keyboard.press("Shift+Enter")
+    keyboard.press("Shift+Enter")
+    assert reader.page.evaluate("document.activeElement.ariaLabel") == "Row 3, column 1"
+
+
+def test_the_size(reader):
+    eigh, svd = reader.panel("eigh"), reader.panel("svd")
+    eigh.press("two equal")
+    eigh.root.get_by_label("Rows and columns").select_option("4")
+    assert eigh.matrix.tolist() == [[2, 1, 1, 0], [1, 2, 1, 0], [1, 1, 2, 0], [0, 0, 0, 0]]
+    eigh.root.get_by_label("Rows and columns").select_option("2")
+    assert eigh.matrix.tolist() == [[2, 1], [1, 2]]
+    svd.press("rank 1")
+    svd.root.get_by_label("Columns").select_option("3")
+    assert svd.matrix.tolist() == [[1, 2, 0], [2, 4, 0]]
+    assert svd.table("G").shape == (2, 3)
+    assert "any 1 × 2 matrix whose singular values are at most 1" in svd.text
+
+
+def test_the_function_and_the_weights(reader):
+    panel = reader.panel("svd")
+    panel.press("identity")
+    assert "f is differentiable" in panel.status
+    assert panel.table("G").tolist() == np.eye(3).tolist()
+    function = panel.root.get_by_label("Function f")
+    function.select_option("σ₁ (largest, the spectral norm)")
+    assert "σ₁ to σ₃ are equal, and f treats them differently" in panel.status
+    panel.type(panel.root.get_by_label("Weight of σ₂"), "1")
+    panel.type(panel.root.get_by_label("Weight of σ₃"), "1")
+    assert "f is differentiable" in panel.status
+    assert function.input_value() == "own"
+
+
+def test_the_tolerance(reader):
+    panel = reader.panel("eigh")
+    panel.press("nearly equal")
+    assert "f is differentiable" in panel.status
+    assert "2.83e−6" in panel.text
+    panel.root.get_by_label("Equal to within").select_option("10⁻³")
+    assert "to a relative tolerance of 1.0e-03, λ₁ and λ₂ are equal" in panel.status
+    assert panel.table("symmetric").tolist() == (np.eye(2) / 2).tolist()
+
+
+@pytest.mark.parametrize(
+    ("problem", "preset", "caption"),
+    [
+        ("eigh", "two equal", "The valid answers are this disc."),
+        ("eigh", "identity", "A disc of valid answers."),
+        ("svd", "the post’s rank-2 matrix", "A disc of valid answers."),
+        ("svd", "rank 1", "The valid answers lie on this line."),
+    ],
+)
+def test_a_walk_through_the_valid_answers(reader, problem, preset, caption):
+    panel = reader.panel(problem)
+    panel.press(preset)
+    assert caption in panel.text
+    make = subgradient.eigvalsh if problem == "eigh" else subgradient.svdvals
+    k = min(panel.matrix.shape)
+    valid = make(panel.matrix, np.eye(k)[0] if problem == "eigh" else np.ones(k))
+    smallest = panel.table("symmetric" if problem == "eigh" else "G")
+    answers = [panel.table("a valid answer")]
+    turn, share = panel.root.get_by_label("Turn"), panel.root.get_by_label("From the smallest")
+    mirror = panel.root.get_by_label("Mirror")
+    assert turn.is_visible() == (preset != "rank 1")
+    assert mirror.is_visible() == (problem == "svd")
+    if turn.is_visible():
+        turn.focus()
+        for _ in range(5):
+            turn.press("PageUp")
+        answers.append(panel.table("a valid answer"))
+    if mirror.is_visible():
+        mirror.press("Space")
+        answers.append(panel.table("a valid answer"))
+    for answer in answers:
+        membership = valid.contains(answer, tolerance=1e-2)
+        assert membership.inside
+        assert membership.extreme
+    assert all(np.abs(b - a).max() > 0.1 for a, b in itertools.pairwise(answers))
+    share.press("Home")
+    assert panel.table("a valid answer") == pytest.approx(smallest, abs=1e-3)
+    assert panel.table("symmetric" if problem == "eigh" else "G").tolist() == smallest.tolist()
+
+
+def test_a_bad_entry_is_marked_and_the_last_results_stay(panel):
+    cell, results = panel.cell(1, 2), panel.root.locator(".result")
+    panel.type(cell, "1")
+    before = results.all_inner_texts()
+    for text in ("", "1e", "1e10"):
+        panel.type(cell, text)
+        assert panel.status.startswith("Row 1, column 2: give a number of at most 10⁹ in size.")
+        assert cell.get_attribute("aria-invalid") == "true"
+        assert panel.root.locator(".panel.stale").count() == 1
+        assert results.all_inner_texts() == before or text == "1e10"
+    # What a screen reader reads out with the entry is the message.
+    described = "(x) => document.getElementById(x.getAttribute('aria-describedby')).textContent"
+    assert cell.evaluate(described) == panel.status
+    panel.type(cell, "3")
+    assert panel.status.startswith("f(A) = ")
+    assert panel.root.locator(".panel.stale, [aria-invalid=true]").count() == 0
+
+
+PASTE = """(cell, text) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData("text", text);
+    const options = { clipboardData, bubbles: true, cancelable: true };
+    cell.dispatchEvent(new ClipboardEvent("paste", options));
+}"""
+
+
+PASTED = (
+    "1,-2e-3\n-2e-3,4\n",
+    "[[1, -0.002], [-0.002, 4]]",
+    "[[ 1.    -0.002]\n [-.002  4.   ]]",
+    "1\t−0.002\r\n−0.002\t4",
+)
+
+
+def test_a_matrix_is_pasted(panel):
+    for text in PASTED:
+        panel.press("identity")
+        panel.cell(2, 1).evaluate(PASTE, text)
+        assert panel.matrix.tolist() == [[1, -0.002], [-0.002, 4]]
+        assert panel.status.startswith("f(A) = ")
+
+
+def test_what_cannot_be_pasted_is_refused(reader):
+    for problem, text, message in (
+        ("eigh", "1 2\n3 4", "not a symmetric matrix"),
+        ("svd", "1 2 3 4 5 6", "not a matrix of 2 to 5 rows and columns"),
+        ("svd", "1 2\n3", "not a matrix of 2 to 5 rows and columns"),
+    ):
+        panel = reader.panel(problem)
+        before = panel.matrix.tolist()
+        panel.cell(1, 1).evaluate(PASTE, text)
+        assert message in panel.status
+        assert panel.matrix.tolist() == before
+
+
+CHOOSE_ALL = """(root) => [...root.querySelectorAll(".presets button")].flatMap((preset) => {
+    preset.click();
+    return [...root.querySelectorAll("select")].flatMap((select) =>
+        [...select.options].map((option) => {
+            select.value = option.value;
+            select.dispatchEvent(new Event("change"));
+            return root.innerText;
+        }));
+})"""
+
+
+def test_no_choice_leads_to_what_is_not_a_number(panel):
+    texts = panel.root.evaluate(CHOOSE_ALL)
+    assert len(texts) > 50
+    wrong = re.compile(r"NaN|undefined|Infinity|\[object|\bnull(?! vectors)|give a number")
+    assert not [text for text in texts if wrong.search(text)]
+
+
+def test_everything_has_a_name_and_messages_are_announced(panel):
+    unnamed = """all => all.filter((x) =>
+        !(x.ariaLabel || x.labels?.[0]?.textContent.trim() || x.textContent.trim())).length"""
+    controls = panel.root.locator("button, input, select, table")
+    assert controls.count() > 20
+    assert controls.evaluate_all(unnamed) == 0
+    # It is polite: it waits until the reader stops typing.
+    assert panel.root.locator(".status").get_attribute("role") == "status"
+    assert panel.root.page.locator("[id^=sg-try]").count() == 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_nothing_is_wider_than_the_page(browser, report, scheme):
+    size = {"width": 360, "height": 740}
+    reader = Reader(browser, report, viewport=size, color_scheme=scheme)
+    for problem in ("eigh", "svd"):
+        panel = reader.panel(problem)
+        for preset in panel.root.locator(".presets button").all():
+            preset.click()
+            panel.root.locator("label", has_text="Rows").locator("select").select_option("5")
+            wide = "document.documentElement.scrollWidth - window.innerWidth"
+            assert reader.page.evaluate(wide) <= 0
+            box = panel.root.locator(".panel")
+            assert box.evaluate("(x) => x.scrollWidth - x.clientWidth") <= 0
+    reader.context.close()
+    assert reader.problems == []
+
+
+def test_without_javascript_or_on_paper_a_sentence_stands_there(browser, report):
+    sentence = "Here the rendered book shows a panel, in a browser with JavaScript."
+    reader = Reader(browser, report, java_script_enabled=False)
+    assert reader.panel("svd").text == sentence
+    reader.context.close()
+    reader = Reader(browser, report)
+    panel = reader.panel("svd").root
+    assert panel.get_by_role("button").count() and not panel.get_by_text(sentence).is_visible()
+    reader.page.emulate_media(media="print")
+    assert panel.get_by_text(sentence).is_visible() and not panel.locator(".panel").is_visible()
+    reader.context.close()
+
+
+def test_the_library_is_loaded_on_pages_with_a_panel_only(browser, tmp_path):
+    shutil.copytree(book.root() / "assets", tmp_path / "assets")
+    script = '<script defer src="assets/try.js"></script>'
+    (tmp_path / "page.html").write_text(script, encoding="utf-8")
+    page = browser.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    assert page.locator("script").count() == 1
+    page.close()
+
+
+def test_without_the_library_there_is_one_clear_line(small_book, tmp_path):
+    real = (small_book / "node_modules").resolve()
+    (small_book / "node_modules").unlink()
+    (small_book / book.MATHJAX.parent).mkdir(parents=True)
+    shutil.copy(real.parent / book.MATHJAX, small_book / book.MATHJAX)
+    with pytest.raises(book.BookError, match=r"ml-matrix is missing .*; run `make book` once"):
+        book._lay_out(tmp_path)
