@@ -104,6 +104,7 @@
 
   function options(control, pairs) {
     control.replaceChildren(...pairs.map(([value, text]) => element("option", { value }, text)));
+    return control;
   }
 
   const labelled = (text, control) => element("label", {}, `${text} `, control);
@@ -125,7 +126,8 @@
     return text.replaceAll("-", "−");
   }
 
-  const isBad = (input) => !(Math.abs(input.valueAsNumber) <= LARGEST);
+  const isFine = (x) => Math.abs(x) <= LARGEST;
+  const isBad = (input) => !isFine(input.valueAsNumber);
 
   const greatest = (matrix) => Math.max(...matrix.to1DArray().map(Math.abs));
 
@@ -147,11 +149,11 @@
     );
   }
 
-  // The rows of numbers in a text: lines of a file, or a list as Python writes it.
+  // The rows of a text: lines of a file, or a list as Python writes it.
   function parse(text) {
-    const number = /[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?/gi;
-    const lines = text.replaceAll("−", "-").split(/[\n;]|\]\s*,?/);
-    return lines.map((line) => (line.match(number) ?? []).map(Number)).filter((row) => row.length);
+    const lines = text.replaceAll("−", "-").split(/[\n;\]]/);
+    const rows = lines.map((line) => line.split(/[\s,[]+/).filter((word) => word !== ""));
+    return rows.filter((words) => words.length > 0).map((words) => words.map(Number));
   }
 
   // ---- pictures; the text beside them says the same
@@ -176,7 +178,7 @@
     );
   }
 
-  // The answers that the sliders reach, at their distances from the one of smallest norm.
+  // The answers that the sliders reach, around the one of smallest norm.
   function discPicture(x, y, flat) {
     return svg(
       "svg",
@@ -207,25 +209,46 @@
     }
 
     build(root, id) {
-      const { problem } = this;
-      const change = (act) => ({ change: () => act.call(this) });
-      this.rows = element("select", change(this.resize));
-      this.columns = this.kind === "eigh" ? this.rows : element("select", change(this.resize));
-      this.choice = element("select", change(this.weigh));
-      this.tolerance = element("select", change(this.update));
-      for (const control of [this.rows, this.columns]) {
-        options(control, SIZES.map((n) => [n, n]));
-      }
-      options(this.tolerance, TOLERANCES);
+      this.status = element("p", { class: "status", role: "status", id });
+      this.heading = element("h3", {});
+      this.gradient = div("side-by-side");
+      this.panel = div(
+        "panel",
+        ...this.buildChoices(),
+        div("side-by-side", this.buildMatrix(), this.buildSpectrum()),
+        this.status,
+        div("result", this.heading, this.gradient, this.buildValid()),
+      );
+      root.append(this.panel);
+      root.classList.add("ready");
+    }
+
+    buildChoices() {
+      const presets = Object.entries(this.problem.presets).map(([title, matrix]) =>
+        element("button", { type: "button", click: () => this.load(matrix) }, title),
+      );
+      const sides = SIZES.map((n) => [n, n]);
+      const size = () => options(element("select", { change: () => this.resize() }), sides);
+      this.rows = size();
+      this.columns = this.kind === "eigh" ? this.rows : size();
+      this.choice = element("select", { change: () => this.weigh() });
+      this.tolerance = options(element("select", { change: () => this.update() }), TOLERANCES);
       const sizes =
         this.kind === "eigh"
           ? [labelled("Rows and columns", this.rows)]
           : [labelled("Rows", this.rows), labelled("Columns", this.columns)];
-      const presets = Object.entries(problem.presets).map(([title, matrix]) =>
-        element("button", { type: "button", click: () => this.load(matrix) }, title),
-      );
+      return [
+        div("controls presets", "Start from", ...presets),
+        div(
+          "controls",
+          ...sizes,
+          labelled("Function f", this.choice),
+          labelled("Equal to within", this.tolerance),
+        ),
+      ];
+    }
 
-      this.status = element("p", { class: "status", role: "status", id });
+    buildMatrix() {
       this.grid = element("div", {
         class: "grid",
         role: "group",
@@ -234,37 +257,17 @@
         keydown: (event) => this.move(event),
         paste: (event) => this.paste(event),
       });
+      return div("half", element("h3", {}, "Matrix A"), this.grid);
+    }
+
+    buildSpectrum() {
       this.picture = div("result");
       this.spectrum = element("tbody", { input: () => this.weighFreely() });
       const heads = ["value", "gap to next", "weight in f"];
-      const head = heads.map((text) => element("th", { scope: "col" }, text));
-      this.heading = element("h3", {});
-      this.gradient = div("side-by-side");
-      const table = element(
-        "table",
-        {},
-        element("thead", {}, element("tr", {}, element("td", {}), ...head)),
-        this.spectrum,
-      );
-      this.panel = div(
-        "panel",
-        div("controls presets", "Start from", ...presets),
-        div(
-          "controls",
-          ...sizes,
-          labelled("Function f", this.choice),
-          labelled("Equal to within", this.tolerance),
-        ),
-        div(
-          "side-by-side",
-          div("half", element("h3", {}, "Matrix A"), this.grid),
-          div("half", element("h3", {}, problem.title), this.picture, table),
-        ),
-        this.status,
-        div("result", this.heading, this.gradient, this.buildValid()),
-      );
-      root.append(this.panel);
-      root.classList.add("ready");
+      const cells = heads.map((text) => element("th", { scope: "col" }, text));
+      const head = element("thead", {}, element("tr", {}, element("td", {}), ...cells));
+      const title = element("h3", {}, this.problem.title);
+      return div("half", title, this.picture, element("table", {}, head, this.spectrum));
     }
 
     buildValid() {
@@ -333,7 +336,10 @@
       if (this.weights?.length === k) return;
       const names = range(k).map((i) => nameOf(this.kind, i));
       this.weights = names.map((name) => this.number(`Weight of ${name}`, 0));
+      const chosen = this.choice.value;
       options(this.choice, [...this.problem.functions(k), ["own", "weights of your own"]]);
+      this.choice.value = chosen === "own" ? "" : chosen;
+      if (this.choice.selectedIndex < 0) this.choice.selectedIndex = 0;
       this.spectrum.replaceChildren(
         ...names.map((name, i) =>
           element(
@@ -382,14 +388,18 @@
 
     paste(event) {
       const matrix = parse(event.clipboardData.getData("text"));
+      // One number goes where any other would.
       if (matrix.flat().length < 2) return;
       event.preventDefault();
-      const fits = (size) => SIZES.includes(size);
-      const even = matrix.every((row) => row.length === matrix[0].length);
-      const symmetric = matrix.every((row, i) => row.every((x, j) => x === matrix[j]?.[i]));
-      if (!even || !fits(matrix.length) || !fits(matrix[0].length)) {
-        this.status.textContent = "What was pasted is not a matrix of 2 to 5 rows and columns.";
-      } else if (this.kind === "eigh" && !symmetric) {
+      const sizes = [matrix.length, ...matrix.map((row) => row.length)];
+      const isMatrix =
+        sizes.every((size) => SIZES.includes(size)) &&
+        matrix.every((row) => row.length === matrix[0].length && row.every(isFine));
+      const isSymmetric = matrix.every((row, i) => row.every((x, j) => x === matrix[j]?.[i]));
+      if (!isMatrix) {
+        this.status.textContent =
+          "What was pasted is not a matrix: give 2 to 5 rows and columns of numbers.";
+      } else if (this.kind === "eigh" && !isSymmetric) {
         this.status.textContent = "What was pasted is not a symmetric matrix.";
       } else {
         this.load(matrix);
@@ -460,7 +470,7 @@
         ? "The valid answers lie on this line."
         : isDisc(set, undecided)
           ? "The valid answers are this disc."
-          : "A disc of valid answers. The set of all has more dimensions.";
+          : "The set has more dimensions than the disc; distances from its centre are true.";
       this.walk();
     }
 
@@ -477,7 +487,8 @@
       const picture = discPicture(share * x, share * y, !this.turns);
       this.disc.firstChild.replaceWith(picture);
       const [norm, least, most] = [answer, this.smallest, extreme].map((g) => format(g.norm(), 1));
-      this.norm.textContent = `‖G‖ = ${norm}, between ${least} (the smallest) and ${most} (the rim).`;
+      this.norm.textContent =
+        `‖G‖ = ${norm}, between ${least} (the smallest) and ${most} (the rim).`;
     }
   }
 

@@ -1,6 +1,6 @@
-// The generalised gradient of f(A) = Σ wᵢ λᵢ(A) or Σ wᵢ σᵢ(A), for real matrices of 2 to 5 rows and
-// columns: what spectralgrad/{spectrum,symmetric,subgradient}.py compute, in the same words, so that
-// the two can be read side by side. The tests hold one against the other.
+// The generalised gradient of f(A) = Σ wᵢ λᵢ(A) or Σ wᵢ σᵢ(A), for real matrices of 2 to 5 rows
+// and columns: what spectralgrad/{spectrum,symmetric,subgradient}.py compute, in the same words, so
+// that the two can be read side by side. The tests hold one against the other.
 "use strict";
 
 const spectral = (() => {
@@ -127,8 +127,8 @@ const spectral = (() => {
   }
 
   // An extreme point of the set: the weights as they are, in bases of the undecided clusters that
-  // are turned by an angle, and for the zero cluster mirrored too if that is asked for. In a cluster
-  // of two, all of them come up once between 0 and 2π.
+  // are turned by an angle, and for the zero cluster mirrored too if that is asked for. In a
+  // cluster of two, all of them come up once between 0 and 2π.
   function extremePoint(set, angle, mirrored = false) {
     const left = set.left.clone();
     const right = set.problem === "eigh" ? left : set.right.clone();
@@ -182,10 +182,10 @@ const spectral = (() => {
 
   function reason(set) {
     const causes = undecided(set).map((cluster) => {
+      const those = name(set, cluster);
+      if (!isZero(set, cluster)) return `${those} are equal, and f treats them differently`;
       const one = cluster.stop - cluster.start === 1;
-      return isZero(set, cluster)
-        ? `${name(set, cluster)} ${one ? "is" : "are"} zero, and f depends on ${one ? "it" : "them"}`
-        : `${name(set, cluster)} are equal, and f treats them differently`;
+      return `${those} ${one ? "is" : "are"} zero, and f depends on ${one ? "it" : "them"}`;
     });
     const why = causes.length > 0 ? causes.join("; ") : whyDifferentiable(set);
     return (

@@ -400,6 +400,14 @@ def test_the_size(reader):
     assert svd.matrix.tolist() == [[1, 2, 0], [2, 4, 0]]
     assert svd.table("G").shape == (2, 3)
     assert "any 1 × 2 matrix whose singular values are at most 1" in svd.text
+    # A function that is left there is kept.
+    function = svd.root.get_by_label("Function f")
+    function.select_option("σ₁ (largest, the spectral norm)")
+    svd.root.get_by_label("Rows").select_option("3")
+    assert function.input_value() == "0"
+    function.select_option("σ₃ (smallest)")
+    svd.root.get_by_label("Rows").select_option("2")
+    assert function.input_value() == "sum"
 
 
 def test_the_function_and_the_weights(reader):
@@ -430,8 +438,8 @@ def test_the_tolerance(reader):
     ("problem", "preset", "caption"),
     [
         ("eigh", "two equal", "The valid answers are this disc."),
-        ("eigh", "identity", "A disc of valid answers."),
-        ("svd", "the post’s rank-2 matrix", "A disc of valid answers."),
+        ("eigh", "identity", "The set has more dimensions than the disc"),
+        ("svd", "the post’s rank-2 matrix", "The set has more dimensions than the disc"),
         ("svd", "rank 1", "The valid answers lie on this line."),
     ],
 )
@@ -511,8 +519,10 @@ def test_a_matrix_is_pasted(panel):
 def test_what_cannot_be_pasted_is_refused(reader):
     for problem, text, message in (
         ("eigh", "1 2\n3 4", "not a symmetric matrix"),
-        ("svd", "1 2 3 4 5 6", "not a matrix of 2 to 5 rows and columns"),
-        ("svd", "1 2\n3", "not a matrix of 2 to 5 rows and columns"),
+        ("svd", "1 2 3 4 5 6", "not a matrix: give 2 to 5 rows and columns"),
+        ("svd", "1 nan 2\n3 4 nan", "not a matrix: give 2 to 5 rows and columns"),
+        ("svd", "1 2j\n3 4", "not a matrix: give 2 to 5 rows and columns"),
+        ("svd", "1 2\n3", "not a matrix: give 2 to 5 rows and columns"),
     ):
         panel = reader.panel(problem)
         before = panel.matrix.tolist()
