@@ -32,6 +32,10 @@ MATHJAX = Path("node_modules/mathjax/es5/tex-svg-full.js")
 NO_MATHJAX = (
     f"MathJax is missing ({MATHJAX}); run `make book` once, or `npm ci`, in the book's folder"
 )
+ML_MATRIX = Path("node_modules/ml-matrix/matrix.umd.js")
+NO_ML_MATRIX = (
+    f"ml-matrix is missing ({ML_MATRIX}); run `make book` once, or `npm ci`, in the book's folder"
+)
 
 #: Folder in a rendered one of reports: the matrices and the executed notebooks, to be used again.
 EXECUTED = "_executed"
@@ -271,12 +275,14 @@ def _finish_renderer(process, scratch, log):
 def _lay_out(source):
     """Copy what every rendered book needs into a source folder."""
     book = root()
-    if not (book / MATHJAX).is_file():
-        raise BookError(NO_MATHJAX)
+    for path, problem in ((MATHJAX, NO_MATHJAX), (ML_MATRIX, NO_ML_MATRIX)):
+        if not (book / path).is_file():
+            raise BookError(problem)
     for name in ("_config.yml", "references.bib"):
         shutil.copy(book / name, source)
     shutil.copytree(book / "assets", source / "assets")
     shutil.copy(book / MATHJAX, source / "assets")
+    shutil.copy(book / ML_MATRIX, source / "assets" / "ml-matrix.js")
 
 
 def _publish(pages, output, mark):

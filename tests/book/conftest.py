@@ -28,8 +28,13 @@ def browser():
         running.close()
 
 
+@pytest.fixture(scope="session")
+def write_book():
+    """Write a book of two quick chapters into a folder."""
+    return lay_out
+
+
 def lay_out(root):
-    """Write a book of two quick chapters."""
     real = book.root()
     (root / "chapters").mkdir(parents=True)
     shutil.copytree(real / "assets", root / "assets")
