@@ -21,22 +21,25 @@ def _built_with():
     return environment.describe(book.root())
 
 
-def _stamp(app, page):
-    """The sentence that says what a page was made with."""
-    if page in app.env.all_docs:
-        source = Path(app.env.doc2path(page))
-        if source.suffix == ".ipynb":
-            metadata = json.loads(source.read_text(encoding="utf-8"))["metadata"]
-            if "spectralgrad" in metadata:
-                return environment.sentence(metadata["spectralgrad"], "Executed")
-    return environment.sentence(_built_with(), "Built")
+@functools.cache
+def _metadata(source):
+    return json.loads(source.read_text(encoding="utf-8"))["metadata"]
+
+
+def _notebook(app, page):
+    """The metadata of the notebook that a page shows; empty if it shows none."""
+    source = Path(app.env.doc2path(page)) if page in app.env.all_docs else Path()
+    return _metadata(source) if source.suffix == ".ipynb" else {}
 
 
 def _chapter(app, page):
-    """The committed notebook of a page, or None."""
-    if page not in app.env.all_docs or Path(app.env.doc2path(page)).suffix != ".ipynb":
-        return None
-    return book.chapters().get(page.rpartition("/")[2])
+    """The committed notebook of which a page shows the execution, or None."""
+    executed = _notebook(app, page).get("papermill")
+    return executed and book.chapters().get(Path(executed["input_path"]).stem)
+
+
+def _executed_name(page):
+    return f"{page.rpartition('/')[2]}.executed.ipynb"
 
 
 def add_stamp(app, pagename, templatename, context, doctree):
@@ -44,7 +47,9 @@ def add_stamp(app, pagename, templatename, context, doctree):
 
     Not into its text: there, a search for the name of a framework would find every page.
     """
-    stamp = html.escape(_stamp(app, pagename))
+    executed = _notebook(app, pagename).get("spectralgrad")
+    facts, verb = (executed, "Executed") if executed else (_built_with(), "Built")
+    stamp = html.escape(environment.sentence(facts, verb))
     if "environment" in app.env.all_docs:
         stamp += f' <a href="{context["pathto"]("environment")}">Environment</a>'
     context["theme_extra_footer"] = f'<p class="sg-stamp">{stamp}</p>'
@@ -53,21 +58,22 @@ def add_stamp(app, pagename, templatename, context, doctree):
 def add_downloads(app, pagename, templatename, context, doctree):
     """Offer the notebook as it is committed beside the executed one; called by Sphinx."""
     chapter = _chapter(app, pagename)
-    for group in context["header_buttons"]:
-        if chapter and group["label"] == "download-buttons":
-            (executed,) = (b for b in group["buttons"] if b["label"] == "download-source-button")
-            executed |= {
-                "url": context["pathto"](f"{NOTEBOOKS}/{chapter.stem}.executed.ipynb", 1),
-                "text": "Executed notebook",
-                "tooltip": "With the results that this page shows",
-            }
-            committed = executed | {
-                "url": context["pathto"](f"{NOTEBOOKS}/{chapter.name}", 1),
-                "text": "Source notebook",
-                "tooltip": "Without results, to be executed",
-                "label": "download-committed-button",
-            }
-            group["buttons"].insert(group["buttons"].index(executed) + 1, committed)
+    if not chapter:
+        return
+    (menu,) = (b["buttons"] for b in context["header_buttons"] if b["label"] == "download-buttons")
+    (executed,) = (button for button in menu if button["label"] == "download-source-button")
+    executed |= {
+        "url": context["pathto"](f"{NOTEBOOKS}/{_executed_name(pagename)}", 1),
+        "text": "Executed notebook",
+        "tooltip": "With the results that this page shows",
+    }
+    committed = executed | {
+        "url": context["pathto"](f"{NOTEBOOKS}/{chapter.name}", 1),
+        "text": "Source notebook",
+        "tooltip": "Without results, to be executed",
+        "label": "download-committed-button",
+    }
+    menu.insert(menu.index(executed) + 1, committed)
 
 
 def place_notebooks(app, exception):
@@ -79,7 +85,7 @@ def place_notebooks(app, exception):
             folder.mkdir(exist_ok=True)
             shutil.copyfile(chapter, folder / chapter.name)
             executed = Path(app.outdir, "_sources", f"{page}.ipynb")
-            executed.replace(folder / f"{chapter.stem}.executed.ipynb")
+            executed.replace(folder / _executed_name(page))
 
 
 def read_docstring(app, what, name, obj, options, lines):
