@@ -205,14 +205,3 @@ def test_a_chapter_whose_execution_was_not_recorded_is_executed_again(tmp_path, 
     chapter.write_text("1", encoding="utf-8")
     book._execute(chapter, executed, [])
     assert runs == ["1", "2", "1"]
-
-
-def test_a_report_keeps_the_text_of_links_to_other_pages(tmp_path):
-    text = "[gauge](gauge.ipynb#x), a {term}`tie`, {term}`ties <tie>` and {eq}`eq-one`"
-    cells = [{"cell_type": "markdown", "source": [text]}, {"cell_type": "code", "source": text}]
-    path = tmp_path / "page.ipynb"
-    path.write_text(json.dumps({"cells": cells}), encoding="utf-8")
-    book._unlink_chapters(path)
-    markdown, code = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    assert markdown["source"] == "gauge, a tie, ties and {eq}`eq-one`"
-    assert code["source"] == text

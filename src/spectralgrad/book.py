@@ -265,10 +265,11 @@ def _finish_renderer(process, scratch, log):
         problems = [line for line in output.splitlines() if "WARNING" in line or "ERROR" in line]
         first = problems[0].strip() if problems else "no message"
         raise BookError(f"Jupyter Book refused the pages: {first} (all of it: {log})")
-    # For debuggers of the theme's scripts, and fonts in a second format: a quarter of the book that
-    # no reader opens.
+    # What no reader opens, a fifth of the book: sources of the theme's scripts, fonts in a second
+    # format, the theme in other languages.
     for path in [*pages.rglob("*.map"), *pages.rglob("*.ttf")]:
         path.unlink()
+    shutil.rmtree(pages / "_static" / "locales", ignore_errors=True)
     return pages
 
 
@@ -535,11 +536,10 @@ def _stem(matrix):
 
 
 def _unlink_chapters(path):
-    """Leave of each link to another page its text: a report has one page."""
+    """Leave of each link to another chapter its text: a report has one page."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
             text = "".join(cell["source"])
-            text = re.sub(r"\[([^]]+)\]\(\w+\.ipynb(#[^)]*)?\)", r"\1", text)
-            cell["source"] = re.sub(r"\{term\}`([^`<]+?) *(<[^>]*>)?`", r"\1", text)
+            cell["source"] = re.sub(r"\[([^]]+)\]\(\w+\.ipynb(#[^)]*)?\)", r"\1", text)
     path.write_text(json.dumps(notebook), encoding="utf-8")

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import yaml
+from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from spectralgrad import book, environment, reference
@@ -88,6 +89,13 @@ def place_notebooks(app, exception):
             executed.replace(folder / _executed_name(page))
 
 
+def keep_term(app, env, node, contnode):
+    """Leave of a term its words where there is no glossary, as in a report; called by Sphinx."""
+    if node["reftype"] == "term" and "glossary" not in env.found_docs:
+        return nodes.Text(node.astext())
+    return None
+
+
 def read_docstring(app, what, name, obj, options, lines):
     """Keep Sphinx from reading more into a docstring than is meant; called by Sphinx."""
     # Bars are absolute values, and no substitutions.
@@ -164,6 +172,7 @@ def setup(app):
     app.add_directive("citation", Citation)
     # Napoleon reads them at 500.
     app.connect("autodoc-process-docstring", read_docstring, priority=400)
+    app.connect("missing-reference", keep_term)
     app.connect("html-page-context", add_stamp)
     # The theme adds its buttons at 501.
     app.connect("html-page-context", add_downloads, priority=600)
