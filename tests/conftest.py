@@ -9,19 +9,23 @@ from hypothesis import settings
 settings.register_profile("spectralgrad", deadline=None, print_blob=True)
 settings.load_profile("spectralgrad")
 
-# What one test of such a file builds serves the others.
-ONE_WORKER = ("test_build.py", "test_pages.py")
+# What one test of such a file builds serves the others, and those of the files named with it.
+ONE_WORKER = {
+    "test_build.py": "small books",
+    "test_pages.py": "the book",
+    "test_scholarship.py": "the book",
+}
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Keep a file on one worker: xdist 3.8 overlooks its own marks in pytest 9.2 (xdist #1386)."""
+    """Keep files on one worker: xdist 3.8 overlooks its own marks in pytest 9.2 (xdist #1386)."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByTest(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            file = nodeid.split("::")[0]
-            return file if file.endswith(ONE_WORKER) else nodeid
+            file = nodeid.split("::")[0].rpartition("/")[2]
+            return ONE_WORKER.get(file, nodeid)
 
     return ByTest(config, log)
 

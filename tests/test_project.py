@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -14,7 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from spectralgrad import book
+from spectralgrad import book, cli
 
 ROOT = book.root()
 
@@ -100,6 +101,34 @@ def test_code_that_is_shown_fits_the_column(path):
 def test_every_parameter_has_a_comment(path):
     source = book._cell(json.loads(path.read_text(encoding="utf-8")), "parameters")
     assert all(re.search(r"#\s+\S", line) for line in source.splitlines())
+
+
+@pytest.mark.parametrize("path", notebooks())
+def test_every_chapter_says_how_to_execute_it_again(path):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    text = "\n\n".join("".join(c["source"]) for c in notebook["cells"])
+    asked = "\n\nRe-execute this page with your own matrix:\n\n```bash\n(.*?)```"
+    (commands,) = re.findall(asked, text, re.DOTALL)
+    for command in commands.splitlines():
+        program, *arguments = shlex.split(command)
+        options = cli._parser().parse_args(arguments)
+        assert (program, options.command) == ("spectralgrad", "report")
+        assert (options.matrix, options.chapter) == ("my.csv", path.stem)
+        # Raises for a parameter that the chapter does not have, or a value that is none of its.
+        book._values(book.parameters(notebook), options.parameters, path.stem)
+
+
+def test_the_citation_file_is_valid_and_up_to_date():
+    """By the schema of the Citation File Format 1.2.0, as far as it concerns the keys in use."""
+    cff = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    keywords, authors = cff.pop("keywords"), cff.pop("authors")
+    assert all(isinstance(word, str) for word in keywords)
+    assert authors == project["authors"]
+    assert all(isinstance(value, str) and value for value in cff.values())
+    assert set(cff) == {"cff-version", "message", "type", "title", "abstract", "version", "license"}
+    assert (cff["cff-version"], cff["type"]) == ("1.2.0", "software")
+    assert (cff["version"], cff["license"]) == (project["version"], project["license"])
 
 
 def test_the_table_of_contents_lists_every_chapter():

@@ -22,6 +22,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from spectralgrad import environment, reference
+
+# What `build` renders from, besides the pages, the chapters and the package.
+_SOURCES = (
+    *("_config.yml", "_toc.yml", "references.bib"),
+    *("CITATION.cff", "pyproject.toml", "requirements.lock"),
+)
+
 #: File in every rendered folder, with a hash of its sources: the folder is ours to replace.
 MARK = ".spectralgrad"
 
@@ -45,10 +53,13 @@ EXECUTED = "_executed"
 _EXECUTOR = """
 import json, sys
 import papermill
+from spectralgrad import environment
 values = json.load(sys.stdin)
+source, target, book = sys.argv[1:]
 papermill.execute_notebook(
-    *sys.argv[1:], values, kernel_name="python3", progress_bar=False, shutdown_kernel="immediate"
+    source, target, values, kernel_name="python3", progress_bar=False, shutdown_kernel="immediate"
 )
+environment.record(target, book)
 """
 
 # Imports what rendering needs, then waits for a line before it starts: a report imports while its
@@ -183,7 +194,7 @@ def check_input(notebook, values):
 
 def _start_papermill(source, target):
     """Start papermill in a process of its own; it waits for the parameters."""
-    command = [sys.executable, "-c", _EXECUTOR, str(source), str(target)]
+    command = [sys.executable, "-c", _EXECUTOR, str(source), str(target), str(root())]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     # In a session of its own, where Ctrl-C on the terminal does not interrupt it a second time.
     return subprocess.Popen(
@@ -266,9 +277,11 @@ def _finish_renderer(process, scratch, log):
         problems = [line for line in output.splitlines() if "WARNING" in line or "ERROR" in line]
         first = problems[0].strip() if problems else "no message"
         raise BookError(f"Jupyter Book refused the pages: {first} (all of it: {log})")
-    # For debuggers of the theme's scripts: a fifth of the book, which no reader opens.
-    for path in pages.rglob("*.map"):
+    # What no reader opens, a fifth of the book: sources of the theme's scripts, fonts in a second
+    # format, the theme in other languages.
+    for path in [*pages.rglob("*.map"), *pages.rglob("*.ttf")]:
         path.unlink()
+    shutil.rmtree(pages / "_static" / "locales", ignore_errors=True)
     return pages
 
 
@@ -283,6 +296,18 @@ def _lay_out(source):
     shutil.copytree(book / "assets", source / "assets")
     shutil.copy(book / MATHJAX, source / "assets")
     shutil.copy(book / ML_MATRIX, source / "assets" / "ml-matrix.js")
+
+
+def _lay_out_pages(source):
+    """Copy the pages that are no chapters, and write those about the modules."""
+    for page in root().glob("*.md"):
+        shutil.copy(page, source)
+    names = reference.write(source / "api")
+    toc = (root() / "_toc.yml").read_text(encoding="utf-8")
+    # A pattern would put them into alphabetical order.
+    found = re.compile(r"^( *)- glob: api/\*$", re.MULTILINE)
+    toc = found.sub(lambda m: "\n".join(f"{m[1]}- file: api/{name}" for name in names), toc)
+    (source / "_toc.yml").write_text(toc, encoding="utf-8")
 
 
 def _publish(pages, output, mark):
@@ -333,11 +358,14 @@ def _digest(*parts):
     return state.hexdigest()
 
 
+def _package():
+    """Sources of this package."""
+    return sorted(Path(__file__).parent.rglob("*.py"))
+
+
 def _chapter_key(path):
     """Hash of everything that an executed chapter depends on."""
-    package = sorted(Path(__file__).parent.rglob("*.py"))
-    lock = root() / "requirements.lock"
-    files = [path, lock, *package]
+    files = [path, root() / "requirements.lock", *_package()]
     return _digest(sys.version.encode(), *(file.read_bytes() for file in files))
 
 
@@ -411,19 +439,19 @@ def build(output=None, jobs=None):
     if failures:
         raise ChapterError("\n".join(failures.values()))
 
-    sources = [book / "_config.yml", book / "_toc.yml", book / "references.bib", Path(__file__)]
+    sources = [path for name in _SOURCES if (path := book / name).is_file()]
     sources += [*sorted(book.glob("*.md")), *sorted((book / "assets").iterdir())]
-    sources += sorted(executed.glob("*.key"))
-    mark = _digest(*(path.name.encode() + path.read_bytes() for path in sources))
+    sources += [*sorted(executed.glob("*.key")), *_package()]
+    contents = (path.name.encode() + path.read_bytes() for path in sources)
+    # The pages say which commit they are of.
+    mark = _digest(environment.commit(book).encode(), *contents)
     last = output / MARK
     if not (last.is_file() and last.read_text(encoding="utf-8") == mark):
         with tempfile.TemporaryDirectory(prefix="spectralgrad-") as scratch:
             source = Path(scratch, "source")
             (source / "chapters").mkdir(parents=True)
             _lay_out(source)
-            shutil.copy(book / "_toc.yml", source)
-            for page in book.glob("*.md"):
-                shutil.copy(page, source)
+            _lay_out_pages(source)
             for name in chapters():
                 shutil.copy(executed / f"{name}.ipynb", source / "chapters")
             with _ended(_start_renderer(source, scratch)) as renderer:

@@ -15,6 +15,7 @@ import numpy as np
 
 from spectralgrad.matrices import MatrixError, as_inexact
 
+#: The ways to write a gradient with respect to a Hermitian matrix.
 CONVENTIONS = ("symmetric", "lower", "upper")
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import numpy as np
 import pytest
 from writing import write_chapter
 
@@ -32,6 +33,20 @@ def browser():
 def write_book():
     """Write a book of two quick chapters into a folder."""
     return lay_out
+
+
+@pytest.fixture(scope="session")
+def html():
+    return book.build().parent
+
+
+@pytest.fixture(scope="session")
+def odd_report(tmp_path_factory):
+    """Report on a file whose name tries to be markup."""
+    folder = tmp_path_factory.mktemp("report")
+    path = folder / "<img src=x onerror=alert(1)> *a* `b`.csv"
+    np.savetxt(path, np.array([[2.0, 1.0], [1.0, 2.0]]), delimiter=",")
+    return book.report(str(path), chapter="eigh_example", output=folder / "page")
 
 
 def lay_out(root):

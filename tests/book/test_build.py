@@ -81,10 +81,12 @@ def test_without_mathjax_there_is_one_clear_line(small_book):
 
 def test_report(small_book, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
     Path("my.csv").write_text("1,2\n3,5\n", encoding="utf-8")
     page = book.report("my.csv", chapter="one")
     assert page == tmp_path / "my-report" / "one.html"
     assert "11.0" in page.read_text(encoding="utf-8")
+    assert "Executed on 1970-01-02 (UTC)" in page.read_text(encoding="utf-8")
     assert "one.html" in (page.parent / "index.html").read_text(encoding="utf-8")
     assert book.report("[[1, 2]]", chapter="two", output="here") == tmp_path / "here" / "two.html"
     assert sorted(os.listdir()) == ["here", "my-report", "my.csv", "repository"]

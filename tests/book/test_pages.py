@@ -11,23 +11,9 @@ import pytest
 from spectralgrad import book, matrices, subgradient
 
 
-@pytest.fixture(scope="session")
-def html():
-    return book.build().parent
-
-
 def rendered(html):
     """Return the pages; the folders that start with an underscore hold the theme's own files."""
     return [p for p in sorted(html.rglob("*.html")) if p.relative_to(html).parts[0][0] != "_"]
-
-
-@pytest.fixture(scope="session")
-def odd_report(tmp_path_factory):
-    """Report on a file whose name tries to be markup."""
-    folder = tmp_path_factory.mktemp("report")
-    path = folder / "<img src=x onerror=alert(1)> *a* `b`.csv"
-    np.savetxt(path, np.array([[2.0, 1.0], [1.0, 2.0]]), delimiter=",")
-    return book.report(str(path), chapter="eigh_example", output=folder / "page")
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +67,16 @@ class Watched:
         self.context.close()
 
 
+# Tables wider than the box around them that cannot be scrolled.
+TABLES_CUT_OFF = """() => [...document.querySelectorAll("article table")].filter(table => {
+    let box = table.parentElement;
+    while (box.tagName !== "ARTICLE" && getComputedStyle(box).overflowX === "visible")
+        box = box.parentElement;
+    return table.scrollWidth > box.clientWidth + 2
+        && !["auto", "scroll"].includes(getComputedStyle(box).overflowX);
+}).length"""
+
+
 def check(watched):
     page = watched.page
     formulas = page.locator("span.math, div.math").count()
@@ -92,6 +88,7 @@ def check(watched):
         e => e.scrollWidth > e.clientWidth + 2 && getComputedStyle(e).overflowX === "hidden"
     ).length"""
     assert page.evaluate(cut_off) == 0
+    assert page.evaluate(TABLES_CUT_OFF) == 0
     without_alt = page.locator("article img:not([alt]), article img[alt='']").count()
     assert without_alt == 0
     assert watched.problems == []
@@ -164,6 +161,54 @@ def test_theme_switch(browser, html):
             seen.add(page.evaluate("document.documentElement.dataset.theme"))
         assert seen == {"light", "dark"}
         assert watched.problems == []
+
+
+SOUGHT = {
+    "doubled off-diagonal": {"eigh_example", "theory_symmetric"},
+    "NaN": {"ties", "recipes", "shapes_and_orders"},
+    "rank deficient": {"svd_example", "theory_subgradient", "shapes_and_orders"},
+    "nuclear norm": {"glossary"},
+    "polar factor": {"glossary"},
+    "GaugeError": {"gauge"},
+}
+
+
+@pytest.mark.parametrize("words", SOUGHT)
+def test_search_lists_first_what_settles_the_matter(words, browser, html):
+    url = (html / "search.html").as_uri() + "?q=" + words.replace(" ", "+")
+    with Watched(browser, url) as watched:
+        watched.page.wait_for_selector(".search-summary:has-text('finished')")
+        links = watched.page.locator("#search-results ul.search li > a")
+        first = [urldefrag(links.nth(i).get_attribute("href"))[0] for i in range(links.count())]
+        assert watched.problems == []
+    wanted = SOUGHT[words]
+    # What is listed before the pages that merely hold the words.
+    assert wanted <= {Path(path).stem for path in first[: len(wanted) + 1]}
+
+
+def test_code_can_be_copied(browser, html):
+    with Watched(browser, (html / "chapters" / "svd_example.html").as_uri()) as watched:
+        page = watched.page
+        blocks = "article div.highlight:not(.cell_output div.highlight)"
+        assert page.locator(f"{blocks} button.copybtn").count() == page.locator(blocks).count() > 10
+
+
+@pytest.mark.parametrize("place", ["intro", "chapters/svd_example"])
+def test_figures_keep_their_ground_in_dark_mode(place, browser, html):
+    with Watched(browser, (html / f"{place}.html").as_uri(), scheme="dark") as watched:
+        figure = watched.page.locator("img.sg-figure").first
+        ground = figure.evaluate("e => getComputedStyle(e).backgroundColor")
+        around = watched.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert min(map(int, re.findall(r"\d+", ground))) > 200
+    assert max(map(int, re.findall(r"\d+", around))) < 50
+
+
+def test_wide_tables_scroll_in_their_box(browser, html):
+    with Watched(browser, (html / "chapters" / "theory_eigen.html").as_uri(), 360) as watched:
+        box = watched.page.locator("article table").first.locator("..")
+        wide = box.evaluate("e => e.scrollWidth - e.clientWidth")
+        box.evaluate("e => e.scrollBy(1000, 0)")
+        assert box.evaluate("e => e.scrollLeft") == wide > 0
 
 
 class Links(HTMLParser):

@@ -90,7 +90,9 @@ def _invariant(decompose, pullback, loss, rtol):
 
 
 def invariant_eigh(loss, rtol=None):
-    """Make of ``loss(values, vectors)`` a function of one Hermitian matrix; see `second_basis`.
+    """Make of ``loss(values, vectors)`` a function of one Hermitian matrix.
+
+    `spectralgrad.recipes.second_basis` says how.
 
     Parameters
     ----------
@@ -109,7 +111,9 @@ def invariant_eigh(loss, rtol=None):
 
 
 def invariant_svd(loss, rtol=None):
-    """Make of ``loss(u, s, vh)``, thin, a function of one matrix of full rank; see `second_basis`.
+    """Make of ``loss(u, s, vh)``, thin, a function of one matrix of full rank.
+
+    `spectralgrad.recipes.second_basis` says how.
 
     Parameters
     ----------

@@ -91,6 +91,8 @@ def public(rule, apply):
             raise TypeError(usage)
         return apply(matrix, *map(_number, options))
 
+    # It is found in the framework's module, by pickle and by the book's pages.
+    operation.__module__ = apply.__module__
     return operation
 
 

@@ -1,0 +1,214 @@
+"""What a page was made with: the versions, the platform, and the lock that fixes them."""
+
+import contextlib
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+#: Distributions whose versions stand on every page, by the name that their makers write.
+NAMED = {
+    "NumPy": ("numpy",),
+    "SciPy": ("scipy",),
+    "autograd": ("autograd",),
+    "PyTorch": ("torch",),
+    # The same program for processors alone is another distribution.
+    "TensorFlow": ("tensorflow-cpu", "tensorflow"),
+    "JAX": ("jax",),
+}
+
+
+def version(*distributions):
+    """Version of the first of these distributions that is installed, or an empty string."""
+    for distribution in distributions:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(distribution).split("+")[0]
+    return ""
+
+
+def now():
+    """The time, UTC, or that of ``SOURCE_DATE_EPOCH``, so that builds can be reproduced.
+
+    Returns
+    -------
+    str
+        In the form of ISO 8601, to the second.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    utc = datetime.UTC
+    at = datetime.datetime.fromtimestamp(int(epoch), utc) if epoch else datetime.datetime.now(utc)
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def commit(folder):
+    """The commit that a folder holds, and whether its files differ from it.
+
+    Returns
+    -------
+    str
+        As ``"0123abc"`` or ``"0123abc with changes"``; empty if git does not say.
+    """
+    # A copy without history may lie in another project's repository.
+    if not Path(folder, ".git").exists():
+        return ""
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=7", "--exclude=*"]
+    # Several chapters may ask at once, and to ask needs no lock.
+    environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
+    with contextlib.suppress(OSError):
+        done = subprocess.run(
+            [*command, "--dirty= with changes"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout.strip()
+    return ""
+
+
+def describe(folder):
+    """Describe the environment of this process.
+
+    Parameters
+    ----------
+    folder : path
+        Of the book: it holds ``requirements.lock``.
+
+    Returns
+    -------
+    dict
+        ``time``, ``python``, ``versions`` (of what is installed of `NAMED`), ``platform``,
+        ``lock`` (the first digits of the file's SHA-256) and ``commit``: strings, as JSON holds
+        them.
+    """
+    lock = Path(folder, "requirements.lock").read_bytes()
+    versions = {name: version(*distributions) for name, distributions in NAMED.items()}
+    return {
+        "time": now(),
+        "python": platform.python_version(),
+        "versions": {name: number for name, number in versions.items() if number},
+        "platform": f"{platform.system()} {platform.machine()}",
+        "lock": hashlib.sha256(lock).hexdigest()[:12],
+        "commit": commit(folder),
+    }
+
+
+def record(notebook, folder):
+    """Write into the metadata of an executed notebook what it was executed with.
+
+    Parameters
+    ----------
+    notebook : path
+    folder : path
+        Of the book.
+    """
+    path = Path(notebook)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["metadata"]["spectralgrad"] = describe(folder)
+    # As papermill writes it.
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def sentence(facts, verb):
+    """Say in one line what `describe` found.
+
+    Parameters
+    ----------
+    facts : dict
+    verb : str
+        What was done to the page: ``"Executed"`` or ``"Built"``.
+
+    Returns
+    -------
+    str
+    """
+    tools = {"Python": facts["python"]} | facts["versions"]
+    with_what = ", ".join(f"{name} {number}" for name, number in tools.items())
+    sources = f"lock {facts['lock']}"
+    if facts["commit"]:
+        sources += f", commit {facts['commit']}"
+    day = facts["time"].split("T")[0]
+    return f"{verb} on {day} (UTC) with {with_what}, on {facts['platform']}; {sources}."
+
+
+def direct(folder):
+    """Direct dependencies of the project, and the versions that are installed.
+
+    Parameters
+    ----------
+    folder : path
+        Of the book: it holds ``pyproject.toml``.
+
+    Returns
+    -------
+    list of (str, str, str)
+        Name, version (empty if it is not installed) and the groups that need it.
+    """
+    text = Path(folder, "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(text)["project"]
+    groups = {"package": project["dependencies"], **project["optional-dependencies"]}
+    needed = {}
+    for group, requirements in groups.items():
+        for requirement in requirements:
+            name = re.match(r"[\w.-]+", requirement)[0]
+            needed.setdefault(name, []).append(group)
+    return [(name, version(name), ", ".join(needed[name])) for name in sorted(needed)]
+
+
+def libraries():
+    """The BLAS and LAPACK that NumPy and SciPy were built with.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    import numpy as np
+    import scipy
+
+    found = {}
+    for title, module in (("NumPy", np), ("SciPy", scipy)):
+        built = module.show_config(mode="dicts")["Build Dependencies"]
+        for library in ("blas", "lapack"):
+            # What a build does not say is empty there, or missing.
+            known = [built.get(library, {}).get(key, "") for key in ("name", "version")]
+            found[f"{library.upper()} of {title}"] = " ".join(filter(None, known)) or "unknown"
+    return found
+
+
+def processor():
+    """Name of the processor: with it the code that LAPACK runs changes, and its null vectors."""
+    with contextlib.suppress(OSError):
+        names = re.findall(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text("utf-8"))
+        if names:
+            return names[0]
+    return platform.processor() or platform.machine()
+
+
+def machine(folder):
+    """What the whole book was built on.
+
+    Parameters
+    ----------
+    folder : path
+        Of the book.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    facts = describe(folder)
+    return {
+        "Built": facts["time"].replace("T", " ").replace("Z", " UTC"),
+        "Commit": facts["commit"] or "unknown",
+        "Python": f"{platform.python_implementation()} {facts['python']}",
+        "Platform": platform.platform(),
+        "Processors": f"{os.cpu_count()} × {processor()}",
+        **libraries(),
+        "requirements.lock": f"SHA-256 {facts['lock']}…",
+    }
