@@ -19,14 +19,16 @@ BAD = {
     "did you mean .csv?": ["report", "my.cvs"],
     "row 2: 1 number, where 2 were expected": ["report", "[[1, 2], [3]]"],
     "unknown chapter 'x'; choose from eigh_example": ["report", "blog-rank-2", "--chapter", "x"],
-    "unknown parameter 'x' of chapter svd_example; choose from matrix, dtype": [
+    "unknown parameter 'x' of chapter your_matrix; choose from matrix, problem, weights": [
         *("report", "blog-rank-2", "-p", "x", "1"),
     ],
     "unknown chapter '../x'": ["report", "blog-rank-2", "--chapter", "../x"],
     "parameter eigenvalue: must be of type int": [
-        *("report", "stack-overflow", "-p", "eigenvalue", "one"),
+        *("report", "stack-overflow", "--chapter", "eigh_example", "-p", "eigenvalue", "one"),
     ],
-    "there is no number 9 among 4": ["report", "stack-overflow", "-p", "eigenvalue", "9"],
+    "there is no number 9 among 4": [
+        *("report", "stack-overflow", "--chapter", "eigh_example", "-p", "eigenvalue", "9"),
+    ],
     "holds 2.0, and its mirror image is 3.0": [
         "report",
         "[[1,2],[3,4]]",
@@ -39,7 +41,8 @@ BAD = {
     "parameter matrix: given twice": ["report", "blog-rank-2", "-p", "matrix", "[[1]]"],
     "not a name in UTF-8; rename the file": ["report", b"\xff.csv"],
     "eigenvalue: must be of type int, not '[[[[": [
-        *("report", "stack-overflow", "-p", "eigenvalue", "[" * 100_000),
+        *("report", "stack-overflow", "--chapter", "eigh_example"),
+        *("-p", "eigenvalue", "[" * 100_000),
     ],
     "is the folder in which this runs": ["report", "[[1]]", "--output", "."],
     "File name too long": ["report", "[[1]]", "--output", "x" * 300],

@@ -165,8 +165,8 @@ def test_the_examples_of_the_readme_run():
         scope = {}
         exec(source, scope)
         results.append(eval(source.strip().splitlines()[-1], scope))
-    judged, gradient = results
-    assert judged.verdict == "subgradient"
+    judged, answered, gradient = results
+    assert (judged.verdict, answered) == ("subgradient", "agrees")
     # At I the gradient of ⟨C, UVᴴ⟩ is the skew part of C.
     assert gradient.numpy() == pytest.approx(np.array([[0, 0.5, 0], [-0.5, 0, 0], [0, 0, 0]]))
 

@@ -198,8 +198,8 @@ def test_the_wrong_number_of_weights_is_refused(of, weights):
 def test_the_tolerance_is_no_larger_than_the_condition_asks(n):
     """For a perfect condition, rounding errors and nothing more."""
     valid = subgradient.svdvals(np.eye(n), np.ones(n))
-    assert valid.tolerance <= 50 * n * np.finfo(float).eps
-    assert subgradient.svdvals(np.diag([1.0, 1e-9]), np.ones(2)).tolerance < 1e-5
+    assert valid.tolerance <= (16 * n + 100) * np.finfo(float).eps
+    assert subgradient.svdvals(np.diag([1.0, 1e-9]), np.ones(2)).tolerance < 1e-4
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (2, 3), (3, 2)])

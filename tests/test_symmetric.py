@@ -92,10 +92,11 @@ def test_require_hermitian_averages_rounding_errors():
         (np.ones((2, 3)), "my.csv: is 2 × 3;"),
         (
             np.array([[1.0, 2.0], [2.5, 1.0]]),
-            "my.csv: row 1, column 2: holds 2.0, and its mirror image is 2.5; .* symm",
+            "my.csv: row 1, column 2: holds 2.0, and its mirror image is 2.5 "
+            r"\(‖A − Aᵀ‖ is 2.0e-01 times ‖A‖\); make the matrix symmetric, or ask",
         ),
         (np.array([[1, 2], [2.00000001, 1]]), "is 2.00000001"),
-        (np.array([[1.0, 2j], [2j, 1.0]]), "not the conjugate; make the matrix Hermitian"),
+        (np.array([[1.0, 2j], [2j, 1.0]]), r"not the conjugate \(.*\); make the matrix Hermitian"),
         (np.array([[1.0 + 1j]]), "row 1, column 1: holds .*, but the diagonal .* is real"),
     ],
 )

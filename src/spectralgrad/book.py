@@ -8,6 +8,7 @@ the last good book as it was.
 import ast
 import concurrent.futures
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -31,10 +32,17 @@ _SOURCES = (
 
 #: File in every rendered folder, with a hash of its sources: the folder is ours to replace.
 MARK = ".spectralgrad"
+
+#: The largest matrix that a report takes, in rows and in columns: its page stays under 5 MB.
+LARGEST_REPORT = 300
+
 MATHJAX = Path("node_modules/mathjax/es5/tex-svg-full.js")
 NO_MATHJAX = (
     f"MathJax is missing ({MATHJAX}); run `make book` once, or `npm ci`, in the book's folder"
 )
+
+#: Folder in a rendered one of reports: the matrices and the executed notebooks, to be used again.
+EXECUTED = "_executed"
 
 # Parameters come on standard input, where they may be long. Every output has arrived when the last
 # cell is done; to end the kernel politely would take as long as the frameworks take to unload.
@@ -355,17 +363,41 @@ def _chapter_key(path):
     return _digest(sys.version.encode(), *(file.read_bytes() for file in files))
 
 
-def _execute(path, executed, started):
-    """Execute a chapter with its defaults, unless that was done with the same sources."""
-    target = executed / path.name
+@dataclass(frozen=True)
+class Page:
+    """A chapter to be executed.
+
+    Attributes
+    ----------
+    chapter : pathlib.Path
+    name : str
+        Of the file that is made, without suffix.
+    values : dict
+        Parameters, by name.
+    head : str
+        Markdown, in place of the chapter's title; empty to leave that.
+    """
+
+    chapter: Path
+    name: str
+    values: dict = dataclasses.field(default_factory=dict)
+    head: str = ""
+
+
+def _execute(path, executed, started, *, name="", values=None):
+    """Execute a chapter, unless that was done with the same sources and parameters."""
+    name = name or path.stem
+    target = executed / f"{name}.ipynb"
     stamp = target.with_suffix(".key")
     key = _chapter_key(path)
+    if values:
+        key = _digest(key.encode(), json.dumps(values).encode())
     if target.is_file() and stamp.is_file() and stamp.read_text(encoding="utf-8") == key:
         return
-    aside = target.with_name(f"{path.stem}.failed.ipynb")
+    aside = target.with_name(f"{name}.failed.ipynb")
     papermill = _start_papermill(path, aside)
     started.append(papermill)
-    _finish_papermill(papermill, {}, path.stem, aside)
+    _finish_papermill(papermill, values or {}, path.stem, aside)
     stamp.unlink(missing_ok=True)
     aside.replace(target)
     stamp.write_text(key, encoding="utf-8")
@@ -396,7 +428,10 @@ def build(output=None, jobs=None):
     _require_ours(output)
     executed = book / "_build" / "executed"
     executed.mkdir(parents=True, exist_ok=True)
-    _execute_all(chapters().values(), executed, jobs or len(os.sched_getaffinity(0)))
+    wanted = [Page(path, name) for name, path in chapters().items()]
+    failures = _execute_all(wanted, executed, jobs, "chapter")
+    if failures:
+        raise ChapterError("\n".join(failures.values()))
 
     sources = [path for name in _SOURCES if (path := book / name).is_file()]
     sources += [*sorted(book.glob("*.md")), *sorted((book / "assets").iterdir())]
@@ -419,38 +454,147 @@ def build(output=None, jobs=None):
     return output / "index.html"
 
 
-def _execute_all(paths, executed, jobs):
+def _execute_all(pages, executed, jobs, unit):
+    """Execute chapters in parallel; return the messages of those that fail, by name."""
     # Imported here: a bad argument is answered before it.
     from tqdm import tqdm
 
-    failures, started = [], []
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        running = [pool.submit(_execute, path, executed, started) for path in paths]
+    failures, started = {}, []
+    with concurrent.futures.ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool:
+        running = {
+            pool.submit(
+                _execute, page.chapter, executed, started, name=page.name, values=page.values
+            ): page.name
+            for page in pages
+        }
         try:
             done = concurrent.futures.as_completed(running)
-            for future in tqdm(done, total=len(running), desc="chapters", unit="chapter"):
+            for future in tqdm(done, total=len(running), desc=f"{unit}s", unit=unit):
                 try:
                     future.result()
                 except ChapterError as error:
-                    failures.append(str(error))
+                    failures[running[future]] = str(error)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in started:
                 process.send_signal(signal.SIGINT)
             raise
-    if failures:
-        raise ChapterError("\n".join(failures))
+    return failures
 
 
-def report(matrix, *, chapter=None, given=(), output=None):
+def open_reports(output):
+    """Make the folder in which `reports` finds what it is to work with.
+
+    Parameters
+    ----------
+    output : path
+        Of the rendered pages.
+
+    Returns
+    -------
+    pathlib.Path
+        A folder in it, for the matrices.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written, or was not made by this program.
+    """
+    output = _absolute(output)
+    _require_ours(output)
+    folder = output / EXECUTED
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = output / MARK
+    if not mark.exists():
+        mark.touch()
+    return folder
+
+
+def reports(pages, output, *, front, jobs=None):
+    """Execute one chapter for several matrices, and render them as one book.
+
+    What was executed before, with the same sources and parameters, is not executed again.
+
+    Parameters
+    ----------
+    pages : list of Page
+    output : path
+        Folder for the pages, ``reports/NAME.html``; opened with `open_reports`.
+    front : callable
+        Is given a folder and the messages of the pages that failed, by name. Writes ``index.md``
+        to the folder and, to its folder ``assets``, what that page needs.
+    jobs : int, optional
+        Chapters executed at once; as many as there are processors if not given.
+
+    Returns
+    -------
+    pathlib.Path
+        The first page.
+
+    Raises
+    ------
+    BookError
+        If the pages cannot be rendered; those in the folder are as they were.
+    """
+    output = _absolute(output)
+    executed = open_reports(output)
+    failures = _execute_all(pages, executed, jobs, "report") if pages else {}
+    with tempfile.TemporaryDirectory(prefix="spectralgrad-") as scratch:
+        source = Path(scratch, "source")
+        (source / "reports").mkdir(parents=True)
+        _lay_out(source)
+        toc = ["format: jb-book", "root: index"]
+        for page in pages:
+            if page.name not in failures:
+                shutil.copy(executed / f"{page.name}.ipynb", source / "reports")
+                _adapt(source / "reports" / f"{page.name}.ipynb", page)
+                toc += ["chapters:"] * (toc[-1] == "root: index") + [f"- file: reports/{page.name}"]
+        (source / "_toc.yml").write_text("\n".join(toc), encoding="utf-8")
+        front(source, failures)
+        with _ended(_start_renderer(source, scratch)) as renderer:
+            html = _finish_renderer(renderer, scratch, output.with_name(f"{output.name}.log"))
+        names = {page.name for page in pages}
+        for path in executed.iterdir():
+            if path.name.split(".")[0] not in names:
+                path.unlink()
+        shutil.move(executed, html / EXECUTED)
+        _publish(html, output, _digest(*sorted(name.encode() for name in names)))
+    return output / "index.html"
+
+
+def _adapt(path, page):
+    """Make a page of an executed chapter that can stand beside others of the same chapter."""
+    _unlink_chapters(path)
+    text = path.read_text(encoding="utf-8")
+    # In one book, a label stands once.
+    for label in _labels(json.loads(text)["cells"]):
+        text = re.sub(rf"(?<![\w-]){re.escape(label)}(?![\w-])", f"{label}-{page.name}", text)
+    notebook = json.loads(text)
+    if page.head:
+        first = notebook["cells"][0]
+        first["source"] = re.sub(r"\A# .*", lambda _: page.head, "".join(first["source"]))
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+
+
+def _labels(cells):
+    """What the cells of a notebook define to be referred to: targets in text, and figures."""
+    labels = set()
+    for cell in cells:
+        labels.update(re.findall(r"^\(([\w-]+)\)=$", "".join(cell["source"]), re.MULTILINE))
+        figure = cell["metadata"].get("mystnb", {}).get("figure", {})
+        labels.update({figure["name"]} if "name" in figure else ())
+    return labels
+
+
+def report(matrix, *, chapter="your_matrix", given=(), output=None):
     """Execute one chapter with another matrix and render it as a one-page book.
 
     Parameters
     ----------
     matrix : str
-        Anything that `spectralgrad.matrices.load` takes.
+        Anything that `spectralgrad.matrices.load` takes, of at most `LARGEST_REPORT` rows and
+        columns.
     chapter : str, optional
-        ``"eigh_example"`` for a Hermitian matrix, otherwise ``"svd_example"``, if not given.
     given : sequence of (str, str), optional
         Further parameters, as typed.
     output : path, optional
@@ -472,12 +616,12 @@ def report(matrix, *, chapter=None, given=(), output=None):
         matrix.encode()
     except UnicodeEncodeError as error:
         raise InputError(f"{matrix!a}: not a name in UTF-8; rename the file") from error
-    chapter = chapter or _fitting_chapter(matrix)
     known = chapters()
     if chapter not in known:
         raise InputError(f"unknown chapter {chapter!r}; choose from {', '.join(known)}")
     notebook = json.loads(known[chapter].read_text(encoding="utf-8"))
     values = _values(parameters(notebook), [("matrix", matrix), *given], chapter)
+    _check_size(matrix)
     check_input(notebook, values)
     output = _absolute(output or f"{_stem(matrix)}-report")
     _require_ours(output)
@@ -506,15 +650,19 @@ def report(matrix, *, chapter=None, given=(), output=None):
     return output / f"{chapter}.html"
 
 
-def _fitting_chapter(matrix):
-    from spectralgrad import matrices, symmetric
+def _check_size(matrix):
+    """Refuse a matrix that would make a page too large; before it is decomposed."""
+    from spectralgrad import matrices
 
     try:
-        symmetric.require_hermitian(matrices.load(matrix))
-    except matrices.MatrixError:
-        # Whatever else is wrong with it, the chapter's own check says.
-        return "svd_example"
-    return "eigh_example"
+        rows, columns = matrices.load(matrix).shape
+    except matrices.MatrixError as error:
+        raise InputError(str(error)) from error
+    if max(rows, columns) > LARGEST_REPORT:
+        raise InputError(
+            f"{matrices.describe(matrix)}: is {rows} × {columns}, too large for a report, whose "
+            f"limit is {LARGEST_REPORT} rows or columns; use spectralgrad check"
+        )
 
 
 def _values(known, given, chapter):
@@ -538,8 +686,14 @@ def _stem(matrix):
 def _unlink_chapters(path):
     """Leave of each link to another chapter its text: a report has one page."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "markdown":
-            text = "".join(cell["source"])
-            cell["source"] = re.sub(r"\[([^]]+)\]\(\w+\.ipynb(#[^)]*)?\)", r"\1", text)
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
+    texts = ["".join(cell["source"]) for cell in cells]
+    here = set(re.findall(r"^\(([\w-]+)\)=$", "\n".join(texts), re.MULTILINE))
+
+    def unless_here(match):
+        return match[0] if match[2] in here else match[1]
+
+    for cell, text in zip(cells, texts, strict=True):
+        text = re.sub(r"\[([^]]+)\]\(\w+\.ipynb(#[^)]*)?\)", r"\1", text)
+        cell["source"] = re.sub(r"\{ref\}`([^`<]+?) *<([\w-]+)>`", unless_here, text)
     path.write_text(json.dumps(notebook), encoding="utf-8")

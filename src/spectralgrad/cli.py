@@ -1,6 +1,9 @@
 """The ``spectralgrad`` command."""
 
 import argparse
+import contextlib
+import json
+import os
 import signal
 import sys
 
@@ -15,10 +18,41 @@ class _Parser(argparse.ArgumentParser):
 def _parser():
     parser = _Parser(
         prog="spectralgrad",
-        description="Which gradient is right? Re-execute the book with your own matrix.",
+        description="Which gradient is right? A verdict on every framework, for your own matrix.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    check = commands.add_parser(
+        "check", help="ask every framework for a gradient at your matrix, and judge the answers"
+    )
+    check.add_argument("matrix", metavar="MATRIX", help=f"{_MATRIX}, or a stack of matrices")
+    _add_options(check)
+    check.add_argument("--json", action="store_true", help="print one JSON object, or a list")
+
+    survey = commands.add_parser(
+        "survey", help="check every matrix in files and folders; resumes where it was stopped"
+    )
+    survey.add_argument("paths", metavar="PATH", nargs="+", help="a file of matrices, or a folder")
+    _add_options(survey)
+    survey.add_argument(
+        "--output",
+        metavar="FILE",
+        default="results.parquet",
+        help="Parquet file for the results (default: results.parquet)",
+    )
+    survey.add_argument(
+        "--reports",
+        choices=["flagged", "all", "none"],
+        default="flagged",
+        help="which matrices get a page (default: flagged, those that need a closer look)",
+    )
+    survey.add_argument(
+        "--jobs", type=_positive, metavar="N", help="processes at once (default: processors)"
+    )
+    survey.add_argument(
+        "--scheduler", metavar="ADDRESS", help="run on this Dask cluster, as tcp://host:8786"
+    )
 
     build = commands.add_parser("build", help="execute all chapters and render the book")
     build.add_argument(
@@ -34,16 +68,9 @@ def _parser():
     report = commands.add_parser(
         "report", help="re-execute one chapter with your matrix and render it as a page"
     )
+    report.add_argument("matrix", metavar="MATRIX", help=_MATRIX)
     report.add_argument(
-        "matrix",
-        metavar="MATRIX",
-        help="a file (.csv .tsv .txt .npy .npz .json .mtx), a nested list as JSON, "
-        "or the name of a published matrix; after -- it may begin with a dash",
-    )
-    report.add_argument(
-        "--chapter",
-        metavar="NAME",
-        help="default: eigh_example for a symmetric or Hermitian matrix, otherwise svd_example",
+        "--chapter", metavar="NAME", default="your_matrix", help="default: your_matrix"
     )
     report.add_argument(
         "-p",
@@ -58,6 +85,50 @@ def _parser():
         "--output", metavar="DIR", help="folder for the page (default: NAME-report)"
     )
     return parser
+
+
+_MATRIX = (
+    "a file (.csv .tsv .txt .npy .npz .json .mtx), a nested list as JSON, or the name of a "
+    "published matrix; after -- it may begin with a dash"
+)
+
+
+def _add_options(parser):
+    """What `verdict.check` can be told."""
+    parser.add_argument(
+        "--problem",
+        choices=["eigh", "svd"],
+        default="auto",
+        help="eigenvalues or singular values (default: eigh if the matrix is Hermitian)",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="W",
+        default="auto",
+        help="sum (default for svd), first (default for eigh: the smallest eigenvalue), last, or "
+        "a JSON list with a weight per value",
+    )
+    parser.add_argument(
+        "--frameworks",
+        metavar="A,B",
+        default="all",
+        help="which to ask (default: all; autograd, torch, tensorflow, jax)",
+    )
+    parser.add_argument(
+        "--dtype",
+        metavar="D",
+        default="auto",
+        help="compute in float32 or float64, complex64 or complex128 (default: as the matrix is)",
+    )
+    parser.add_argument(
+        "--rtol",
+        metavar="R",
+        default="auto",
+        help="values this close, relative to the largest, count as equal (default: max(m, n) eps)",
+    )
+    parser.add_argument(
+        "--symmetrize", action="store_true", help="take the Hermitian part of the matrix"
+    )
 
 
 def _positive(text):
@@ -88,31 +159,148 @@ def main(arguments=None):
     for name in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(name) == signal.SIG_DFL:
             signal.signal(name, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no Greek gets it escaped.
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")
     # Imported here, so that --help answers at once.
     from spectralgrad import book
 
     try:
-        if options.command == "build":
-            page = book.build(options.output, options.jobs)
-        else:
-            page = book.report(
-                options.matrix,
-                chapter=options.chapter,
-                given=options.parameters,
-                output=options.output,
-            )
+        return _COMMANDS[options.command](options)
     except book.BookError as error:
         print(f"spectralgrad: {error}", file=sys.stderr)
         return 2 if isinstance(error, book.InputError) else 1
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing is left to be written when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         print(f"spectralgrad: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("spectralgrad: stopped; the last book is as it was", file=sys.stderr)
+        print(f"spectralgrad: {_STOPPED[options.command]}", file=sys.stderr)
         return 130
+
+
+def _build(options):
+    from spectralgrad import book
+
+    print(book.build(options.output, options.jobs))
+    return 0
+
+
+def _report(options):
+    from spectralgrad import book
+
+    page = book.report(
+        options.matrix, chapter=options.chapter, given=options.parameters, output=options.output
+    )
     print(page)
     return 0
 
+
+def _asked(options):
+    """The options that `verdict.check` takes."""
+    names = ("problem", "weights", "frameworks", "dtype", "rtol", "symmetrize")
+    return {name: getattr(options, name) for name in names}
+
+
+def _check(options):
+    from spectralgrad import book, verdict
+
+    try:
+        verdicts = verdict.check_stack(options.matrix, **_asked(options))
+    except ValueError as error:
+        raise book.InputError(" ".join(str(error).split())) from error
+    if options.json:
+        objects = [v.to_dict() for v in verdicts]
+        # A stack of one is a list of one: its matrix has a place in it.
+        is_stack = verdicts[0].place != ""
+        print(json.dumps(objects if is_stack else objects[0], allow_nan=False))
+    else:
+        print("\n\n".join(map(_as_text, verdicts)))
+    return 0
+
+
+def _as_text(verdict):
+    """What a person wants to know of a verdict."""
+    import numpy as np
+
+    from spectralgrad import prose
+
+    m, n = verdict.matrix.shape
+    where = f"{verdict.source}: {verdict.place}" if verdict.place else verdict.source
+    lines = [
+        f"{where}: {m} × {n}, {verdict.matrix.dtype}. {prose.function(verdict.valid)}",
+        verdict.valid.reason,
+        prose.trust(verdict),
+        "",
+        *_table(verdict),
+    ]
+    lines += [
+        f"{prose.TITLES[name]}: {answer.message}"
+        for name, answer in verdict.answers.items()
+        if answer.outcome in ("unsupported", "failed")
+    ]
+    lines += ["", prose.outcomes(verdict), f"What to do: {prose.advice(verdict)}"]
+    if n <= 6 and m <= 12:
+        what = "gradient" if verdict.valid.differentiable else "valid answer of smallest norm"
+        digits = np.array2string(verdict.gradient, precision=6, suppress_small=True)
+        lines += ["", f"The {what}, from theory:", digits]
+    return "\n".join(lines)
+
+
+_COLOURS = {"agrees": 32, "subgradient": 36, "undecided": 33, "not installed": 2}
+
+
+def _table(verdict):
+    """One row for each framework, in columns."""
+    from spectralgrad import prose
+
+    rows = [["", "version", "verdict", "convention", "digits", "error"]]
+    for name, answer in verdict.answers.items():
+        judgement = answer.judgement
+        convention = digits = error = "–"
+        if answer.finite:
+            convention = prose.convention(judgement) + (
+                ", conjugated" if judgement.conjugated else ""
+            )
+            digits = str(verdict.digits_of(answer))
+            error = f"{judgement.relative_error:.0e}" if judgement.relative_error else "0"
+        rows.append(
+            [prose.TITLES[name], answer.version or "–", answer.verdict, convention, digits, error]
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        if row is not rows[0] and sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+            cells[2] = f"\x1b[{_COLOURS.get(row[2], 31)}m{cells[2]}\x1b[0m"
+        yield "  ".join(cells).rstrip()
+
+
+def _survey(options):
+    from spectralgrad import survey
+
+    done = survey.survey(
+        options.paths,
+        output=options.output,
+        reports=options.reports,
+        jobs=options.jobs,
+        scheduler=options.scheduler,
+        **_asked(options),
+    )
+    print(done.summary)
+    return 1 if done.bad or done.failures else 0
+
+
+_COMMANDS = {"build": _build, "check": _check, "report": _report, "survey": _survey}
+_STOPPED = {
+    "build": "stopped; the last book is as it was",
+    "check": "stopped",
+    "report": "stopped; the last report is as it was",
+    "survey": "stopped; the same command goes on from here",
+}
 
 if __name__ == "__main__":
     sys.exit(main())

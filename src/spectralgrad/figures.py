@@ -4,11 +4,14 @@ import base64
 import html
 import io
 import itertools
+import re
 from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 # Blue to red through white: told apart with every common form of colour blindness.
 COLOUR_MAP = "RdBu_r"
@@ -55,7 +58,22 @@ def _finish(canvas, alt):
     # A fixed salt and no date, so that equal input gives equal bytes.
     with matplotlib.rc_context({"svg.hashsalt": "spectralgrad", "svg.fonttype": "path"}):
         canvas.savefig(buffer, format="svg", metadata={"Date": None}, facecolor="white")
-    return Figure(buffer.getvalue(), alt)
+    svg = re.sub(r'(data:image/png;base64,)([^"]*)', _with_palette, buffer.getvalue())
+    return Figure(svg, alt)
+
+
+def _with_palette(match):
+    """An image in an SVG, with one byte for each point: the same, in a third of the space."""
+    image = Image.open(io.BytesIO(base64.b64decode(match[2]))).convert("RGBA")
+    points = np.array(image).view(np.uint32)[..., 0]
+    colours, numbers = np.unique(points, return_inverse=True)
+    if len(colours) > 256:
+        return match[0]
+    small = Image.fromarray(numbers.reshape(points.shape).astype(np.uint8))
+    small.putpalette(colours.view(np.uint8).tobytes(), "RGBA")
+    buffer = io.BytesIO()
+    small.save(buffer, format="png")
+    return match[1] + base64.b64encode(buffer.getvalue()).decode()
 
 
 def heat_maps(matrices):
@@ -109,7 +127,15 @@ def _largest(arrays):
 
 
 def _heat_map(axis, panel, limit):
-    image = axis.imshow(panel, cmap=COLOUR_MAP, vmin=-limit, vmax=limit, aspect="auto")
+    # Where points of the picture are averages, they are so of numbers, and not of colours.
+    image = axis.imshow(
+        panel,
+        cmap=COLOUR_MAP,
+        vmin=-limit,
+        vmax=limit,
+        aspect="auto",
+        interpolation_stage="data",
+    )
     axis.set_xticks([])
     axis.set_yticks([])
     if panel.shape[1] <= MOST_NUMBERED_COLUMNS and panel.shape[0] <= 2 * MOST_NUMBERED_COLUMNS:
@@ -192,3 +218,154 @@ def _course(places, values):
         f"{here[np.argmin(known)]:.2g}, largest {known.max():.2g} at "
         f"{here[np.argmax(known)]:.2g}{gaps}"
     )
+
+
+# What a value or a distance is, with a colour and a marker of its own.
+KINDS = {
+    "on its own": STROKES[0],
+    "equal to a neighbour": STROKES[1],
+    "zero": STROKES[4],
+    "wide": STROKES[0],
+    "small": STROKES[3],
+    "none: the two count as equal": STROKES[1],
+}
+# More labels than these would cover one another.
+MOST_LABELS = 4
+# Above this many values, markers of the usual size would.
+MOST_LARGE_MARKERS = 40
+
+
+def spectrum(valid, *, near):
+    """Show eigenvalues or singular values, their clusters, and how far each is from the next.
+
+    Hollow markers are values of weight 0. The last singular value has 0 as its next.
+
+    Parameters
+    ----------
+    valid : spectralgrad.subgradient.GeneralisedGradient
+    near : float
+        Distance, relative to the largest modulus, below which values are near; as for
+        `spectralgrad.spectrum.regimes`.
+
+    Returns
+    -------
+    Figure
+    """
+    values, singular = valid.values, valid.problem == "svd"
+    size = float(np.max(np.abs(values), initial=0.0)) or 1.0
+    gaps = np.abs(np.diff(np.append(values, 0.0) if singular else values))
+    closest = [abs(a - b) for a, b in itertools.pairwise(_centres(valid))]
+    height = 5.8 if gaps.size else 3.0
+    canvas = Canvas(figsize=(7, height), layout="constrained")
+    axes = canvas.subplots(2 if gaps.size else 1, 1, sharex=True, squeeze=False)[:, 0]
+    _draw_values(axes[0], valid)
+    if gaps.size:
+        _draw_gaps(axes[1], valid, gaps, size, near)
+    for axis in axes:
+        axis.grid(alpha=0.3)
+        axis.legend(
+            loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=9, frameon=False
+        )
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes[-1].set_xlim(0.5 - 0.02 * len(values), len(values) + 0.8 + 0.02 * len(values))
+    axes[-1].set_xlabel(f"number, counted from the {'largest' if singular else 'smallest'}")
+    return _finish(canvas, _spectrum_in_words(valid, closest, size, near))
+
+
+def _centres(valid):
+    """Mean of each cluster; of singular values, 0 at the end."""
+    means = [float(np.mean(valid.values[c])) for c in valid.clusters]
+    return [*means, 0.0] if valid.problem == "svd" and valid.rank == len(valid.values) else means
+
+
+def _kinds(valid):
+    """What each value is: a key of `KINDS`."""
+    kinds = np.full(len(valid.values), "on its own", dtype=object)
+    for c in valid.clusters:
+        if c.start >= valid.rank:
+            kinds[c] = "zero"
+        elif c.stop - c.start > 1:
+            kinds[c] = "equal to a neighbour"
+    return kinds
+
+
+def _scatter(axis, places, heights, kinds, *, hollow=None):
+    """Draw points, with one entry of the legend for each kind."""
+    hollow = np.zeros(len(places), dtype=bool) if hollow is None else hollow
+    # The hollow ones first, so that they do not cover the others.
+    for is_hollow in (True, False):
+        alike = hollow == is_hollow
+        for kind in dict.fromkeys(kinds[alike]):
+            chosen, stroke = alike & (kinds == kind), KINDS[kind]
+            axis.plot(
+                places[chosen],
+                heights[chosen],
+                linestyle="none",
+                marker=stroke["marker"],
+                color=stroke["color"],
+                markerfacecolor="white" if is_hollow else stroke["color"],
+                markersize=6 if np.count_nonzero(alike) <= MOST_LARGE_MARKERS else 3,
+                label=f"{kind}, weight 0" if is_hollow else kind,
+            )
+
+
+def _draw_values(axis, valid):
+    places = np.arange(1, len(valid.values) + 1)
+    _scatter(axis, places, valid.values, _kinds(valid), hollow=valid.weights == 0)
+    groups = [c for c in valid.clusters if c.stop - c.start > 1]
+    for c in groups if len(groups) <= MOST_LABELS else ():
+        axis.annotate(
+            valid.name(c),
+            (np.mean(places[c]), np.mean(valid.values[c])),
+            xytext=(0, 7),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+        )
+    axis.margins(y=0.2)
+    axis.set_ylabel("singular value" if valid.problem == "svd" else "eigenvalue")
+
+
+def _draw_gaps(axis, valid, gaps, size, near):
+    limits = {
+        f"√eps · largest = {near * size:.1e}": (near * size, ":"),
+        f"rtol · largest = {valid.rtol * size:.1e}": (valid.rtol * size, "--"),
+    }
+    # A distance of 0 has no place on a logarithmic axis, and one far below the lines needs none.
+    floor = min(x for x in (valid.rtol * size, near**2 * size) if x > 0) / 10
+    numbers = np.repeat(np.arange(len(valid.clusters)), [c.stop - c.start for c in valid.clusters])
+    # The zero that the singular values are held against belongs to their zero cluster.
+    zero = [numbers[-1] + (valid.rank == len(numbers))] if len(gaps) == len(numbers) else []
+    equal = np.diff(np.append(numbers, zero)) == 0
+    kinds = np.where(gaps < near * size, "small", "wide").astype(object)
+    kinds[equal] = "none: the two count as equal"
+    _scatter(axis, np.arange(len(gaps)) + 1.5, np.maximum(gaps, floor), kinds)
+    for label, (height, style) in limits.items():
+        if height:
+            axis.axhline(height, color="#555555", linestyle=style, linewidth=1.2, label=label)
+    axis.set_yscale("log")
+    axis.set_ylabel(f"distance to the next{' or to 0' if valid.problem == 'svd' else ''}")
+
+
+def _spectrum_in_words(valid, closest, size, near):
+    singular = valid.problem == "svd"
+    k, kind = len(valid.values), "singular value" if singular else "eigenvalue"
+    low, high = np.min(valid.values), np.max(valid.values)
+    found = [
+        f"{valid.name(c)} {'is' if c.stop - c.start == 1 else 'are'} "
+        f"{'zero' if c.start >= valid.rank else 'equal'}"
+        for c in valid.clusters
+        if c.stop - c.start > 1 or c.start >= valid.rank
+    ]
+    if len(found) > MOST_LABELS:
+        found = [*found[:2], f"{len(found) - 2} more groups are equal or zero"]
+    alike = "; ".join(found) or "no two are equal" + (", and none is zero" if singular else "")
+    many = f"{k} {kind}s from {low:.3g} to {high:.3g}" if k > 1 else f"one {kind}, {low:.3g}"
+    text = f"Spectrum of {many}: {alike if k > 1 or singular else 'nothing to compare it with'}."
+    if closest:
+        text += (
+            f" The smallest distance between different ones{' or to zero' if singular else ''} is "
+            f"{min(closest):.2g}; what is closer than {valid.rtol * size:.1e} counts as equal, and "
+            f"what is closer than {near * size:.1e} as near."
+        )
+    return text

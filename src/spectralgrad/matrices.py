@@ -119,7 +119,7 @@ def describe(source):
         ``"a 2 × 2 matrix given inline"``.
     """
     if not _is_inline(source):
-        return _one_line(os.fsdecode(source), 200) or "''"
+        return one_line(os.fsdecode(source), 200) or "''"
     try:
         shape = load(source, stack=True).shape
     except MatrixError:
@@ -127,6 +127,75 @@ def describe(source):
     if len(shape) > 2:
         return f"{_stack_of(shape)} given inline"
     return f"a {_times(shape)} matrix given inline"
+
+
+def members(stack):
+    """Yield the matrices of a stack.
+
+    Parameters
+    ----------
+    stack : (..., m, n) numpy.ndarray
+
+    Yields
+    ------
+    place : str
+        As ``"matrix 3"``, counting from 1; empty if the stack is one matrix.
+    matrix : (m, n) numpy.ndarray
+    """
+    for index in np.ndindex(stack.shape[:-2]):
+        yield _place(index, stack.ndim) if index else "", stack[index]
+
+
+def each(path):
+    """Read the matrices of a file one after another; their entries are not checked.
+
+    So a survey goes on behind a matrix that `load` refuses. A stack in an .npy file may have any
+    number of matrices: it is not read as a whole.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        As for `load`: of a file.
+
+    Yields
+    ------
+    place : str
+        As ``"matrix 3"``, counting from 1; empty if the file holds one matrix.
+    matrix : (m, n) numpy.ndarray
+
+    Raises
+    ------
+    MatrixError
+        If the file is not one of matrices, or ends too early.
+    """
+    try:
+        found = _read_file(path, _READERS | {".npy": _each_npy})
+        if isinstance(found, np.ndarray):
+            _check_shape(found.shape, stack=True)
+            found = members(found)
+        yield from found
+    except OSError as error:
+        raise MatrixError(f"{describe(path)}: {_unreadable(error)}") from None
+    except MatrixError as fault:
+        raise MatrixError(f"{describe(path)}: {fault}") from None
+
+
+def count(path):
+    """Count the matrices of a file, at a glance.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+
+    Returns
+    -------
+    int
+        What the header of an .npy file says; 1 for any other file, and if that cannot be read.
+    """
+    try:
+        return _read_file(path, {suffix: lambda _: 1 for suffix in _READERS} | {".npy": _count_npy})
+    except MatrixError:
+        return 1
 
 
 def _is_inline(source):
@@ -155,11 +224,22 @@ def _read(source):
 
 
 def _fault(what, mend, place=""):
-    return MatrixError(_one_line(f"{place}: {what}; {mend}" if place else f"{what}; {mend}"))
+    return MatrixError(one_line(f"{place}: {what}; {mend}" if place else f"{what}; {mend}"))
 
 
-def _one_line(text, limit=None):
-    """Escape whatever could break a line or a terminal, and shorten."""
+def one_line(text, limit=None):
+    """Escape whatever could break a line or a terminal, and shorten.
+
+    Parameters
+    ----------
+    text : str
+    limit : int, optional
+        Longest result, before what is escaped makes it longer.
+
+    Returns
+    -------
+    str
+    """
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -168,7 +248,7 @@ def _one_line(text, limit=None):
 def _stood(item):
     """Show what stood where a number should have: text itself, of anything else the kind."""
     if isinstance(item, str):
-        return f"'{_one_line(item, 40)}'" if item.strip() else "an empty cell"
+        return f"'{one_line(item, 40)}'" if item.strip() else "an empty cell"
     if item is None or isinstance(item, bool):
         return str(item)
     return f"a {type(item).__name__}"
@@ -410,7 +490,8 @@ def _from_json(text):
 # Files
 
 
-def _read_file(source):
+def _read_file(source, readers=None):
+    readers = readers or _READERS
     # To pathlib the empty path is the current directory.
     if source == "":
         raise _unknown_name(source)
@@ -441,7 +522,7 @@ def _read_file(source):
             "pass a smaller matrix, or save it as .npy",
         )
     try:
-        return _READERS[suffix](path)
+        return readers[suffix](path)
     except OSError as error:
         raise _unreadable(error) from None
 
@@ -573,6 +654,22 @@ def _npy(file):
     """
     # A header is at most 10000 bytes, whatever length it states.
     head = io.BytesIO(file.read(2**14))
+    shape, is_fortran, dtype = _npy_header(head)
+    _check_size(shape)
+    try:
+        start = head.read()
+        size = math.prod(shape) * dtype.itemsize
+        data = start + file.read(max(0, size - len(start)))
+        if len(data) < size:
+            raise ValueError(f"{len(data)} bytes of data, where the header promises {size}")
+        array = np.frombuffer(data, dtype=dtype, count=math.prod(shape))
+        return array.reshape(shape, order="F" if is_fortran else "C")
+    except ValueError as error:
+        raise _damaged(".npy", error, "numpy.save") from None
+
+
+def _npy_header(head):
+    """Read shape, order and dtype; the file stands where the data begin."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -582,21 +679,45 @@ def _npy(file):
             else:
                 # Version 3 differs from 2 in the names of fields only, which are refused anyway.
                 header = np.lib.format.read_array_header_2_0(head)
-        shape, is_fortran, dtype = header
-        _check_kind(dtype)
-        _check_size(shape)
-        start = head.read()
-        size = math.prod(shape) * dtype.itemsize
-        data = start + file.read(max(0, size - len(start)))
-        if len(data) < size:
-            raise ValueError(f"{len(data)} bytes of data, where the header promises {size}")
-        array = np.frombuffer(data, dtype=dtype, count=math.prod(shape))
-        return array.reshape(shape, order="F" if is_fortran else "C")
+        if min(header[0], default=0) < 0:
+            raise ValueError("a negative size")
+        _check_kind(header[2])
+        return header
     except (MatrixError, OSError):
         raise
     # The header is Python source: parsing garbage raises SyntaxError, TypeError and others.
     except Exception as error:
         raise _damaged(".npy", error, "numpy.save") from None
+
+
+def _count_npy(path):
+    with path.open("rb") as file:
+        return math.prod(_npy_header(file)[0][:-2])
+
+
+def _each_npy(path):
+    """Read one matrix of a stack after another, and no more of the file than that."""
+    with path.open("rb") as file:
+        shape, is_fortran, dtype = _npy_header(file)
+        if is_fortran or len(shape) <= 2:
+            file.seek(0)
+            array = _npy(file)
+            _check_shape(array.shape, stack=True)
+            yield from members(array)
+            return
+        *lead, m, n = shape
+        # For the whole stack, emptiness is a fault and size is none.
+        _check_size((*(min(k, 1) for k in lead), m, n))
+        size = m * n * dtype.itemsize
+        missing = math.prod(lead) * size - (os.fstat(file.fileno()).st_size - file.tell())
+        if missing > 0:
+            reason = f"{missing} bytes fewer than the header promises"
+            raise _damaged(".npy", reason, "numpy.save")
+        for index in np.ndindex(*lead):
+            data = file.read(size)
+            if len(data) < size:
+                raise _damaged(".npy", "it became shorter while it was read", "numpy.save")
+            yield _place(index, len(shape)), np.frombuffer(data, dtype=dtype).reshape(m, n)
 
 
 # Entries given twice add up, and may overflow; that is checked at the end.
@@ -688,7 +809,7 @@ def _whole(text):
 
 
 def _damaged(suffix, error, writer, place=""):
-    reason = _one_line(str(error) or type(error).__name__, 200)
+    reason = one_line(str(error) or type(error).__name__, 200)
     return _fault(f"a damaged {suffix} file ({reason})", f"write it again with {writer}", place)
 
 
@@ -701,3 +822,6 @@ _READERS = {
     ".json": _read_json,
     ".mtx": _read_mtx,
 }
+
+#: Of the files that `load` reads.
+SUFFIXES = tuple(_READERS)

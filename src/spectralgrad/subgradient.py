@@ -81,8 +81,10 @@ class GeneralisedGradient:
         however good the condition: ``8 max(m, n) · eps · max|w|``.
     tolerance : float
         Frobenius distance up to which rounding errors may take a correct answer: `rounding`, plus
-        ``8 max(m, n) · eps · ‖A‖`` times the largest divided difference of the weights or, for
-        singular values, the largest |wᵢ|/σᵢ if that is more.
+        ``8 max(m, n) · eps · ‖A‖`` times the largest divided difference of the weights. For
+        singular values the largest |wᵢ|/σᵢ counts if that is more, and the factor has twice the
+        precision added at which LAPACK's iteration stops, which is 49 eps in double precision
+        (5 eps in single): see TOLMUL in the documentation of DBDSQR.
     """
 
     problem: str
@@ -330,23 +332,36 @@ def _majorised(values, weights, weakly):
     return values - (np.maximum(moved, 0) if weakly else moved)
 
 
-def _errors(values, weights, groups, unit, *, singular):
-    """The attributes `rounding` and `tolerance` of a generalised gradient.
+def _errors(values, weights, groups, eps, size, *, singular):
+    """The attributes `rounding` and `tolerance` of a generalised gradient of a matrix of a size.
 
-    A backward stable decomposition is exact for a matrix within ``p · eps · ‖A‖`` of A,
-    p = max(m, n). That turns the vectors of two different clusters into one another, which moves
-    the gradient by the divided difference (wᵢ − wⱼ)/(λᵢ − λⱼ) per unit of ‖dA‖. Singular vectors
-    bring (wᵢ + wⱼ)/(σᵢ + σⱼ) as well, and wᵢ/σᵢ against null vectors: at most max |wᵢ|/σᵢ.
+    A backward stable decomposition is exact for a matrix within ``p · eps · ‖A‖`` of A, where p is
+    the size. That turns the vectors of two different clusters into one another, which moves the
+    gradient by the divided difference (wᵢ − wⱼ)/(λᵢ − λⱼ) per unit of ‖dA‖. Singular vectors bring
+    (wᵢ + wⱼ)/(σᵢ + σⱼ) as well, and wᵢ/σᵢ against null vectors: at most max |wᵢ|/σᵢ.
     """
     labels = np.repeat(np.arange(len(groups)), [c.stop - c.start for c in groups])
     apart = labels[:, None] != labels[None, :]
     differences = [np.abs(np.subtract.outer(x, x))[apart] for x in (weights, values)]
-    largest = np.max(np.divide(*differences), initial=0.0)
+    slope = np.max(np.divide(*differences), initial=0.0)
+    # The factor leaves room for what the libraries lose beyond the first rounding.
+    unit = backward = 8 * size * eps
     if singular:
         positive = values > 0
-        largest = np.max(np.abs(weights[positive]) / values[positive], initial=largest)
+        slope = np.max(np.abs(weights[positive]) / values[positive], initial=slope)
+        # Twice, because ours and the one under test may both stop there.
+        backward += 2 * _qr_precision(eps)
     rounding = float(unit * np.max(np.abs(weights), initial=0.0))
-    return rounding, rounding + float(unit * np.max(np.abs(values), initial=0.0) * largest)
+    return rounding, rounding + float(backward * np.max(np.abs(values), initial=0.0) * slope)
+
+
+def _qr_precision(eps):
+    """Relative precision of singular values at which LAPACK's iteration (xBDSQR) stops.
+
+    In double precision 49 eps, so that for small matrices it outweighs all rounding errors.
+    """
+    roundoff = eps / 2
+    return max(10.0, min(100.0, roundoff**-0.125)) * roundoff
 
 
 def _prepare(matrix, weights, rtol):
@@ -360,9 +375,8 @@ def _prepare(matrix, weights, rtol):
     if not np.all(np.isfinite(weights)):
         raise ValueError("weights that are not finite; give finite numbers")
     rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
-    # The factor leaves room for what the libraries lose beyond the first rounding.
-    unit = 8 * max(matrix.shape) * float(np.finfo(matrix.dtype).eps)
-    return matrix.astype(np.result_type(matrix, float)), weights, rtol, unit
+    eps = float(np.finfo(matrix.dtype).eps)
+    return matrix.astype(np.result_type(matrix, float)), weights, rtol, eps
 
 
 def eigvalsh(matrix, weights, *, rtol=None):
@@ -387,10 +401,10 @@ def eigvalsh(matrix, weights, *, rtol=None):
     ValueError
         If there are not as many weights as eigenvalues, or one is not finite.
     """
-    matrix, weights, rtol, unit = _prepare(matrix, weights, rtol)
+    matrix, weights, rtol, eps = _prepare(matrix, weights, rtol)
     values, vectors = np.linalg.eigh(matrix)
     groups = spectrum.clusters(values, rtol)
-    rounding, tolerance = _errors(values, weights, groups, unit, singular=False)
+    rounding, tolerance = _errors(values, weights, groups, eps, len(matrix), singular=False)
     return GeneralisedGradient(
         "eigh", values, weights, vectors, vectors, groups, len(values), rtol, rounding, tolerance
     )
@@ -418,12 +432,12 @@ def svdvals(matrix, weights, *, rtol=None):
     ValueError
         If there are not as many weights as singular values, or one is not finite.
     """
-    matrix, weights, rtol, unit = _prepare(matrix, weights, rtol)
+    matrix, weights, rtol, eps = _prepare(matrix, weights, rtol)
     left, values, vh = np.linalg.svd(matrix)
     rank = spectrum.rank(values, rtol)
     values = np.where(np.arange(len(values)) < rank, values, 0.0)
     groups = spectrum.clusters(values, rtol)
-    rounding, tolerance = _errors(values, weights, groups, unit, singular=True)
+    rounding, tolerance = _errors(values, weights, groups, eps, max(matrix.shape), singular=True)
     return GeneralisedGradient(
         "svd", values, weights, left, vh.conj().T, groups, rank, rtol, rounding, tolerance
     )

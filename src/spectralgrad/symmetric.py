@@ -119,7 +119,7 @@ def recognise(gradient, *, tolerance):
     )
 
 
-def require_hermitian(matrix, label="the matrix"):
+def require_hermitian(matrix, label="the matrix", *, mend=None):
     """Return the Hermitian part of a matrix that is Hermitian up to rounding.
 
     Parameters
@@ -127,6 +127,8 @@ def require_hermitian(matrix, label="the matrix"):
     matrix : (n, n) array_like
     label : str, optional
         What the message calls it.
+    mend : str, optional
+        What the message advises, if not to make the matrix Hermitian.
 
     Returns
     -------
@@ -137,7 +139,8 @@ def require_hermitian(matrix, label="the matrix"):
     ------
     MatrixError
         If the matrix is not square, or differs from its conjugate transpose by more than
-        ``n · eps · max|A|``; the message names the entry that differs most.
+        ``n · eps · max|A|``; the message names the entry that differs most, and says how far the
+        whole matrix is from its conjugate transpose.
     """
     matrix = as_inexact(matrix)
     rows, columns = matrix.shape
@@ -155,8 +158,11 @@ def require_hermitian(matrix, label="the matrix"):
             fault += ", not the conjugate"
         if i == j:
             fault = f"holds {here}, but the diagonal of a Hermitian matrix is real"
+        far = np.linalg.norm(difference) / np.linalg.norm(matrix)
+        kind, adjoint_sign = ("Hermitian", "ᴴ") if is_complex else ("symmetric", "ᵀ")
+        mend = mend or f"make the matrix {kind}, or ask for its singular values"
         raise MatrixError(
-            f"{label}: row {i + 1}, column {j + 1}: {fault}; make the matrix "
-            f"{'Hermitian' if is_complex else 'symmetric'}, or ask for its singular values"
+            f"{label}: row {i + 1}, column {j + 1}: {fault} (‖A − A{adjoint_sign}‖ is {far:.1e} "
+            f"times ‖A‖); {mend}"
         )
     return hermitian_part(matrix)

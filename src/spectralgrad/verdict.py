@@ -1,10 +1,29 @@
-"""Judge a gradient: right, one of several right ones, or wrong."""
+"""Judge a gradient: right, one of several right ones, or wrong; and ask every framework for one."""
 
+import math
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spectralgrad import symmetric
+from spectralgrad import frameworks as libraries
+from spectralgrad import gauge, matrices, spectrum, subgradient, symmetric
+from spectralgrad.matrices import MatrixError
+
+#: Every verdict with what it means; the last four are about the framework, not about a gradient.
+VERDICTS = {
+    "agrees": "equals the gradient, in the convention stated, up to rounding errors",
+    "subgradient": "the function is not differentiable here, and this is one of the valid answers",
+    "wrong": "finite, and neither",
+    "undecided": "rounding errors alone may change the answer by half of its norm or more",
+    "not finite": "holds NaN or infinity",
+    "unsupported": "the framework refuses to compute it",
+    "failed": "the framework raised another exception",
+    "not installed": "there is no such framework in this environment",
+}
+
+#: Those that ask for a closer look: neither right nor absent.
+FLAGGED = ("wrong", "undecided", "not finite", "unsupported", "failed")
 
 
 @dataclass(frozen=True)
@@ -114,3 +133,393 @@ def _judge(gradient, valid, tolerance):
         allowed / scale,
         conventions[1:],
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What one framework returned, and what it is worth.
+
+    Attributes
+    ----------
+    version : str
+        Of the framework; empty if it is not installed.
+    gradient : (m, n) numpy.ndarray or None
+        As the framework returned it; None if it returned none.
+    judgement : Judgement or None
+        Of the gradient.
+    outcome : str
+        Why there is no gradient: ``"unsupported"``, ``"failed"``, ``"not installed"``; else empty.
+    message : str
+        What the framework said if there is no gradient, in one line.
+    """
+
+    version: str
+    gradient: np.ndarray | None = None
+    judgement: Judgement | None = None
+    outcome: str = ""
+    message: str = ""
+
+    @property
+    def verdict(self):
+        """One of `VERDICTS`."""
+        if self.judgement is None:
+            return self.outcome
+        return self.judgement.verdict if self.judgement.decided else "undecided"
+
+    @property
+    def finite(self):
+        """Whether there is a gradient, and all of it finite."""
+        return self.judgement is not None and self.judgement.verdict != "not finite"
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What theory and each framework say of a weighted spectral sum at one matrix.
+
+    Made by `check`.
+
+    Attributes
+    ----------
+    source : str
+        Where the matrix comes from, for a person.
+    place : str
+        Of the matrix in a stack, as ``"matrix 3"``; else empty.
+    matrix : (m, n) numpy.ndarray
+        As it was given to the frameworks: of one dtype and, for ``"eigh"``, Hermitian.
+    valid : spectralgrad.subgradient.GeneralisedGradient
+        All valid answers; also problem, weights, spectrum and clusters.
+    answers : dict of str to Answer
+        By framework.
+    """
+
+    source: str
+    place: str
+    matrix: np.ndarray
+    valid: subgradient.GeneralisedGradient
+    answers: dict
+
+    @property
+    def gradient(self):
+        """The gradient from theory or, where there is none, the valid answer of smallest norm."""
+        return self.valid.minimum_norm
+
+    @property
+    def allowed(self):
+        """The relative error up to which an answer counts as right."""
+        return self.valid.tolerance / _scale(self.valid)
+
+    @property
+    def digits(self):
+        """How many decimal digits of an answer can be trusted, whoever computes it."""
+        return digits(self.allowed, self.matrix.dtype)
+
+    @property
+    def regimes(self):
+        """What makes the matrix difficult; see `spectralgrad.spectrum.regimes`."""
+        near = gauge.default_tol(self.matrix.dtype)
+        valid = self.valid
+        singular = valid.problem == "svd"
+        return spectrum.regimes(valid.values, valid.rtol, near=near, singular=singular)
+
+    @property
+    def flagged(self):
+        """Whether some answer asks for a closer look: neither right nor absent."""
+        return any(answer.verdict in FLAGGED for answer in self.answers.values())
+
+    def digits_of(self, answer):
+        """How many of the digits that can be trusted an answer has.
+
+        Parameters
+        ----------
+        answer : Answer
+
+        Returns
+        -------
+        int or None
+            None if there is no answer.
+        """
+        if answer.judgement is None:
+            return None
+        error = max(answer.judgement.relative_error, self.allowed)
+        return digits(error, self.matrix.dtype)
+
+    def to_dict(self):
+        """Everything as objects that JSON has: no NaN, complex numbers as ``[re, im]``.
+
+        Returns
+        -------
+        dict
+            A number that is not finite is None.
+        """
+        valid = self.valid
+        return {
+            "source": self.source,
+            "place": self.place,
+            "shape": list(self.matrix.shape),
+            "dtype": str(self.matrix.dtype),
+            "problem": valid.problem,
+            "weights": _plain(valid.weights),
+            "spectrum": _plain(valid.values),
+            "rtol": valid.rtol,
+            "clusters": [
+                {"value": float(np.mean(valid.values[c])), "indices": [*range(c.start, c.stop)]}
+                for c in valid.clusters
+            ],
+            "rank": valid.rank,
+            "regimes": list(self.regimes),
+            "differentiable": valid.differentiable,
+            "reason": valid.reason,
+            "allowed": _plain(self.allowed),
+            "digits": self.digits,
+            "gradient": _plain(self.gradient),
+            "frameworks": {name: self._answer(a) for name, a in self.answers.items()},
+        }
+
+    def _answer(self, answer):
+        judgement = answer.judgement
+        return {
+            "version": answer.version,
+            "gradient": None if answer.gradient is None else _plain(answer.gradient),
+            "verdict": answer.verdict,
+            "convention": judgement.convention if judgement else "",
+            "also": list(judgement.also) if judgement else [],
+            "conjugated": bool(judgement and judgement.conjugated),
+            "relative_error": _plain(judgement.relative_error) if judgement else None,
+            "digits": self.digits_of(answer),
+            "message": answer.message,
+        }
+
+
+def digits(error, dtype):
+    """How many decimal digits a relative error leaves.
+
+    Parameters
+    ----------
+    error : float
+    dtype : dtype
+        Of the answer, which has no more digits than it holds.
+
+    Returns
+    -------
+    int
+    """
+    most = int(np.finfo(dtype).precision)
+    return (
+        int(np.clip(-math.log10(error), 0, most)) if 0 < error < math.inf else most * (error == 0)
+    )
+
+
+def _plain(values):
+    values = np.asarray(values)
+    if np.iscomplexobj(values):
+        values = np.stack([values.real, values.imag], axis=-1)
+    return np.where(np.isfinite(values), values.astype(object), None).tolist()
+
+
+def prepare(
+    matrix,
+    *,
+    problem="auto",
+    weights="auto",
+    dtype="auto",
+    rtol="auto",
+    symmetrize=False,
+    label=None,
+):
+    """Read what is to be checked, and find all valid answers; no framework is asked.
+
+    Parameters
+    ----------
+    matrix : str, os.PathLike, list or array_like
+        As for `spectralgrad.matrices.load`.
+    problem : {"auto", "eigh", "svd"}, optional
+        Eigenvalues or singular values; by default eigenvalues if the matrix is Hermitian.
+    weights : str or sequence of float, optional
+        As for `spectralgrad.spectrum.weights`; by default ``"first"``, the smallest eigenvalue, or
+        ``"sum"`` of the singular values.
+    dtype : str, optional
+        As for `spectralgrad.matrices.load`; by default that of the matrix.
+    rtol : float or str, optional
+        Values this close, relative to the largest, count as equal, and singular values this close
+        to zero as zero; by default `spectralgrad.spectrum.default_rtol`.
+    symmetrize : bool, optional
+        Take the Hermitian part of the matrix, and its eigenvalues.
+    label : str, optional
+        What a message calls the matrix; `spectralgrad.matrices.describe` by default.
+
+    Returns
+    -------
+    matrix : (m, n) numpy.ndarray
+        For eigenvalues Hermitian.
+    valid : spectralgrad.subgradient.GeneralisedGradient
+
+    Raises
+    ------
+    MatrixError
+        If the matrix cannot be read, or has no eigenvalues of this kind.
+    ValueError
+        If another argument is none of these. The message is one line, as for MatrixError.
+    """
+    if problem not in ("auto", "eigh", "svd"):
+        raise ValueError(f"problem: unknown {_shown(problem)}; choose from auto, eigh, svd")
+    if symmetrize and problem == "svd":
+        raise ValueError("symmetrize: is for eigenvalues, not for singular values; leave it out")
+    rtol = _read_rtol(rtol)
+    label = label or matrices.describe(matrix)
+    matrix = _load(matrix, dtype)
+    if symmetrize and matrix.shape[0] == matrix.shape[1]:
+        matrix = symmetric.hermitian_part(matrix)
+    if problem != "svd":
+        try:
+            matrix = symmetric.require_hermitian(matrix, label, mend=_MEND)
+        except MatrixError:
+            if problem == "eigh" or symmetrize:
+                raise
+            problem = "svd"
+        else:
+            problem = "eigh"
+    if isinstance(weights, str) and weights == "auto":
+        weights = "first" if problem == "eigh" else "sum"
+    try:
+        weights = spectrum.weights(weights, min(matrix.shape))
+    except ValueError as error:
+        raise ValueError(f"{label}: {error}") from None
+    find = subgradient.eigvalsh if problem == "eigh" else subgradient.svdvals
+    return matrix, find(matrix, weights, rtol=rtol)
+
+
+_MEND = "take its Hermitian part (symmetrize), or ask for its singular values (problem svd)"
+
+
+def _shown(value):
+    return matrices.one_line(repr(value), 60)
+
+
+def _load(matrix, dtype, **options):
+    return matrices.load(matrix, dtype=None if dtype == "auto" else dtype, **options)
+
+
+def _read_rtol(rtol):
+    if isinstance(rtol, str) and rtol == "auto":
+        return None
+    try:
+        number = float(rtol)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number < 1:
+        raise ValueError(f"rtol: {_shown(rtol)} will not do; give a number from 0 to below 1")
+    return number
+
+
+def check(
+    matrix,
+    *,
+    problem="auto",
+    weights="auto",
+    frameworks="all",
+    dtype="auto",
+    rtol="auto",
+    symmetrize=False,
+    label=None,
+):
+    """Ask every framework for a gradient at one matrix, and judge what it returns.
+
+    The function is a weighted spectral sum, Σ wᵢ λᵢ(A) or Σ wᵢ σᵢ(A).
+
+    **What counts as right.** A backward stable decomposition is exact for a matrix within ``c ·
+    ‖A‖`` of A, with c = ``8 max(m, n) · eps`` for eigenvalues. For singular values c has twice
+    the precision added at which LAPACK's iteration stops, 49 eps in double and 5 eps in single
+    precision. Such a change of A moves the gradient by at most ``c · ‖A‖`` times the largest
+    divided difference ``|wᵢ − wⱼ| / |λᵢ − λⱼ|`` between clusters (for singular values,
+    ``|wᵢ|/σᵢ`` too). So an answer within that distance of the gradient (of the set of valid
+    answers, where there is no gradient), plus ``8 max(m, n) · eps · max|w|`` for writing it down,
+    is right, and any other is wrong. Where the sum is half of the norm of the gradient or more,
+    nothing can be told, and the verdict is ``"undecided"``. The precision, eps, is that of the
+    dtype in which the framework computes.
+
+    Parameters
+    ----------
+    matrix, problem, weights, dtype, rtol, symmetrize, label
+        As for `prepare`.
+    frameworks : str or iterable of str, optional
+        As for `spectralgrad.frameworks.select`.
+
+    Returns
+    -------
+    Verdict
+        Whatever a framework raises is in its answer, and the others go on.
+
+    Raises
+    ------
+    ValueError
+        As `prepare` does, and for an unknown framework.
+    """
+    names = libraries.select(frameworks)
+    label = label or matrices.describe(matrix)
+    matrix, valid = prepare(
+        matrix,
+        problem=problem,
+        weights=weights,
+        dtype=dtype,
+        rtol=rtol,
+        symmetrize=symmetrize,
+        label=label,
+    )
+    return Verdict(label, "", matrix, valid, {name: _ask(name, matrix, valid) for name in names})
+
+
+def check_stack(stack, *, label=None, **options):
+    """Check every matrix of a stack; see `check`.
+
+    Parameters
+    ----------
+    stack : str, os.PathLike, list or array_like
+        As for `spectralgrad.matrices.load`: of shape (..., m, n), or one matrix.
+    label : str, optional
+        What a message calls the stack.
+    **options
+        As for `check`.
+
+    Returns
+    -------
+    list of Verdict
+        In the order of the stack.
+
+    Raises
+    ------
+    ValueError
+        As `check` does.
+    """
+    label = label or matrices.describe(stack)
+    array = _load(stack, options.get("dtype", "auto"), stack=True)
+    verdicts = []
+    for place, member in matrices.members(array):
+        name = f"{label}: {place}" if place else label
+        verdicts.append(replace(check(member, label=name, **options), source=label, place=place))
+    return verdicts
+
+
+def _ask(name, matrix, valid):
+    """Have one framework differentiate, and judge the answer."""
+    version = ""
+    try:
+        library = libraries.get(name)
+        version = library.VERSION
+        differentiate = library.eigvalsh if valid.problem == "eigh" else library.svdvals
+        # At ties some divide by zero, and NumPy would warn of it.
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            _, gradient = differentiate(matrix, valid.weights)
+        return Answer(version, gradient, judge(gradient, valid))
+    # Anything at all may come out of a framework.
+    except Exception as error:
+        message = " ".join(str(error).split()) or type(error).__name__
+        return Answer(version, outcome=_outcome(error), message=matrices.one_line(message, 300))
+
+
+def _outcome(error):
+    if isinstance(error, ModuleNotFoundError):
+        return "not installed"
+    # TensorFlow looks for a missing gradient in a dictionary, and has an error class of its own.
+    refused = isinstance(error, NotImplementedError | LookupError)
+    return "unsupported" if refused or "Unimplemented" in type(error).__name__ else "failed"

@@ -167,7 +167,7 @@ def test_a_stopped_report_leaves_nothing(stage, by, tmp_path):
         process.send_signal(by)
         _, error = process.communicate()
     assert process.returncode == 130
-    assert error == "spectralgrad: stopped; the last book is as it was\n"
+    assert error == "spectralgrad: stopped; the last report is as it was\n"
     assert not os.listdir(here)
     # Jupyter's own connection file may stay, if the kernel had no time to start.
     assert not list(scratch.glob("spectralgrad-*"))

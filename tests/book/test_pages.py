@@ -8,7 +8,7 @@ from urllib.parse import unquote, urldefrag
 import numpy as np
 import pytest
 
-from spectralgrad import book
+from spectralgrad import book, matrices, subgradient
 
 
 def rendered(html):
@@ -23,6 +23,15 @@ def large_report(tmp_path_factory):
     a = np.random.default_rng(0).standard_normal((2, 50, 50))
     np.save(folder / "large.npy", a[0] + 1j * a[1])
     return book.report(str(folder / "large.npy"), chapter="svd_example", output=folder / "page")
+
+
+@pytest.fixture(scope="session")
+def your_report(tmp_path_factory):
+    """The default report on a matrix of the largest size, in a file with an odd name."""
+    folder = tmp_path_factory.mktemp("yours")
+    path = folder / "<img src=x onerror=alert(1)> *a* `b`.npy"
+    np.save(path, np.random.default_rng(0).standard_normal((book.LARGEST_REPORT,) * 2))
+    return book.report(str(path), output=folder / "page")
 
 
 class Watched:
@@ -109,6 +118,32 @@ def test_the_report_on_a_large_matrix_stays_in_its_column(browser, large_report,
         check(watched)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_report_on_the_largest_matrix(browser, your_report, width, scheme):
+    assert your_report.stat().st_size < 5e6
+    with Watched(browser, your_report.as_uri(), width, scheme) as watched:
+        check(watched)
+        text = watched.page.locator("article").inner_text()
+    assert "<img src=x onerror=alert(1)> *a* `b`.npy: 300 × 300, float64" in text
+    assert "There is one gradient at this matrix, and every framework returns it." in text
+    # Of 300 numbers in a line, the first and the last few are printed.
+    assert max(map(len, text.splitlines())) < 1500
+
+
+def test_the_answer_can_be_saved(browser, your_report, tmp_path):
+    matrix = np.load(next(your_report.parents[1].glob("*.npy")))
+    answer = subgradient.svdvals(matrix, np.ones(len(matrix))).minimum_norm
+    with Watched(browser, your_report.as_uri()) as watched:
+        for name in ("gradient.npy", "gradient.csv"):
+            with watched.page.expect_download() as download:
+                watched.page.get_by_role("link", name=name).click()
+            assert download.value.suggested_filename == name
+            download.value.save_as(tmp_path / name)
+            assert np.array_equal(matrices.load(tmp_path / name), answer)
+        assert watched.problems == []
+
+
 def test_search_finds_what_people_look_for(browser, html):
     for words in ("rank deficient", "doubled", "nuclear norm", "GaugeError", "polar factor"):
         url = (html / "search.html").as_uri() + "?q=" + words.replace(" ", "+")
@@ -189,9 +224,10 @@ class Links(HTMLParser):
             self.hrefs.append(attributes["href"])
 
 
-@pytest.mark.parametrize("kind", ["book", "report"])
-def test_every_link_and_anchor_resolves(kind, html, odd_report):
-    folder = html if kind == "book" else odd_report.parent
+@pytest.mark.parametrize("kind", ["html", "odd_report", "your_report"])
+def test_every_link_and_anchor_resolves(kind, request):
+    made = request.getfixturevalue(kind)
+    folder = made if kind == "html" else made.parent
     pages = {path: Links(path.read_text(encoding="utf-8")) for path in rendered(folder)}
     for path, links in pages.items():
         for href in links.hrefs:
@@ -213,7 +249,7 @@ def test_no_page_is_heavy(html):
 def test_figures_are_numbered_and_described(html):
     pages = {name: Path(html, "chapters", f"{name}.html") for name in book.chapters()}
     texts = {name: page.read_text(encoding="utf-8") for name, page in pages.items()}
-    described = r'alt="(Heat maps of \d+ × \d+ matrices on one colour scale|Curves over )'
+    described = r'alt="(Heat maps of \d+ × \d+ matrices on one colour scale|Curves over |Spectrum )'
     figures = {name: len(re.findall(r'class="sg-figure"', text)) for name, text in texts.items()}
     for name, text in texts.items():
         assert len(re.findall(described, text)) == figures[name]

@@ -22,6 +22,7 @@ imported before `get` asks for it.
 import contextlib
 import importlib
 import os
+import reprlib
 import sys
 import tempfile
 
@@ -30,6 +31,36 @@ NAMES = ("autograd", "torch", "tensorflow", "jax")
 
 #: As their makers write them.
 TITLES = {"autograd": "autograd", "torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
+
+
+def select(choice):
+    """Read which frameworks a person names.
+
+    Parameters
+    ----------
+    choice : str or iterable of str
+        ``"all"``, names of `NAMES` with commas between them, or several names.
+
+    Returns
+    -------
+    tuple of str
+        In the order of `NAMES`, each once.
+
+    Raises
+    ------
+    ValueError
+        If a name is none of `NAMES`, or there is none.
+    """
+    if choice == "all":
+        return NAMES
+    given = choice.split(",") if isinstance(choice, str) else choice
+    given = [str(name).strip() for name in given]
+    for name in given or [""]:
+        if name not in NAMES:
+            raise ValueError(
+                f"unknown framework {reprlib.repr(name)}; choose from {', '.join(NAMES)}"
+            )
+    return tuple(name for name in NAMES if name in given)
 
 
 def get(name):
@@ -52,8 +83,7 @@ def get(name):
     ImportError
         If the framework is not installed.
     """
-    if name not in NAMES:
-        raise ValueError(f"unknown framework {name!r}; choose from {', '.join(NAMES)}")
+    (name,) = select([name])
     with quiet():
         return importlib.import_module(f"{__name__}.{name}")
 

@@ -1,0 +1,311 @@
+"""Check every matrix in files and folders, and keep the results.
+
+What is done is saved every few seconds, and not done again: a survey that is stopped, by whatever,
+goes on from there.
+"""
+
+import dataclasses
+import importlib
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+from spectralgrad import book, matrices, spectrum, verdict
+from spectralgrad import frameworks as libraries
+from spectralgrad.matrices import MatrixError
+from spectralgrad.survey import crew, walk
+
+# How many of the bad ones a summary names.
+_NAMED = 10
+
+
+@dataclasses.dataclass
+class Survey:
+    """What came of a survey.
+
+    Attributes
+    ----------
+    output : pathlib.Path
+        The results, a Parquet file.
+    index : pathlib.Path or None
+        The first page, if pages were asked for.
+    matrices : int
+        How many there are in the files; a file that cannot be read counts as one.
+    before : int
+        How many of them an earlier run had checked.
+    flagged : int
+        How many have an answer that asks for a closer look.
+    bad : int
+        How many, files included, could not be checked.
+    messages : list of str
+        About the first of these, one line each.
+    failures : list of str
+        About reports that failed, one line each.
+    """
+
+    output: Path
+    index: Path | None = None
+    matrices: int = 0
+    before: int = 0
+    flagged: int = 0
+    bad: int = 0
+    messages: list = dataclasses.field(default_factory=list)
+    failures: list = dataclasses.field(default_factory=list)
+
+    @property
+    def summary(self):
+        """The same as a text, which ends with the path of a file to be opened."""
+        number = f"{self.matrices} {'matrix' if self.matrices == 1 else 'matrices'}"
+        before = f", {self.before} of them checked before" if self.before else ""
+        lines = [f"{number}{before}: {self.flagged} to be looked at, {self.bad} not checked"]
+        lines += _listed("not checked", self.messages, self.bad)
+        lines += _listed("no report", self.failures, len(self.failures))
+        lines.append(f"results: {self.output}")
+        if self.index:
+            lines.append(f"pages: {self.index}")
+        return "\n".join(lines)
+
+    def note_bad(self, source, place, message):
+        """Count what could not be checked, and keep the first messages.
+
+        Parameters
+        ----------
+        source, place, message : str
+        """
+        self.bad += 1
+        if len(self.messages) < _NAMED:
+            self.messages.append(": ".join(filter(None, (source, place, message))))
+
+
+def _listed(what, lines, number):
+    more = number - len(lines[:_NAMED])
+    return [
+        *(f"{what}: {line}" for line in lines[:_NAMED]),
+        *([f"{what}: {more} more"] if more else []),
+    ]
+
+
+def survey(
+    paths,
+    *,
+    output="results.parquet",
+    reports="flagged",
+    jobs=None,
+    scheduler=None,
+    problem="auto",
+    weights="auto",
+    frameworks="all",
+    dtype="auto",
+    rtol="auto",
+    symmetrize=False,
+):
+    """Check every matrix in files and folders.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        Files, as for `spectralgrad.matrices.load`, and folders, which are walked through.
+    output : path, optional
+        Parquet file for the results; see `spectralgrad.survey.results.SCHEMA`. What it has already
+        is not done again, unless the content of the matrix has changed or it could not be checked.
+    reports : {"flagged", "all", "none"}, optional
+        Which matrices get a page, in a folder beside the results.
+    jobs : int, optional
+        Processes on this machine; as many as there are processors if not given.
+    scheduler : str, optional
+        Address of a Dask scheduler, whose workers check the matrices instead.
+    problem, weights, frameworks, dtype, rtol, symmetrize
+        As for `spectralgrad.verdict.check`.
+
+    Returns
+    -------
+    Survey
+
+    Raises
+    ------
+    book.InputError
+        If an argument is at fault.
+    book.BookError
+        If the workers cannot do their part or the pages cannot be rendered; the results so far are
+        saved.
+    """
+    options = _options(problem, weights, frameworks, dtype, rtol, symmetrize)
+    if reports not in ("flagged", "all", "none"):
+        raise book.InputError(f"reports: unknown {reports!r}; choose from flagged, all, none")
+    roots = walk.roots(paths)
+    output = _output(output)
+    _require_extra()
+    # Imported here: workers do without, and without pyarrow there has been one clear line.
+    from spectralgrad.survey import pages, results
+
+    done = Survey(output)
+    asked = options | {"frameworks": tuple(options["frameworks"])}
+    jobs = jobs or len(os.sched_getaffinity(0))
+    workers = crew.Cluster(scheduler) if scheduler else crew.Processes(jobs, asked["frameworks"])
+    with results.locked(output):
+        with results.Results(output, options) as store, workers:
+            kept = None if reports == "none" else pages.Reports(output, reports, options)
+            with _Progress(roots) as progress:
+                run = _Run(done, store, kept, progress)
+
+                def idle():
+                    store.save()
+                    progress.say(workers.trouble)
+
+                for task, rows in crew.run(run.tasks(roots), workers, asked, idle):
+                    run.note(task, rows)
+        if kept:
+            try:
+                done.index, done.failures = kept.write(jobs)
+            except book.BookError as error:
+                raise book.BookError(f"{error}; the results are in {output}") from error
+    return done
+
+
+def _options(problem, weights, frameworks, dtype, rtol, symmetrize):
+    """Check all options on a small matrix, and write equal ones equally."""
+    try:
+        names = list(libraries.select(frameworks))
+        if not isinstance(weights, str) or weights not in ("auto", "sum", "first", "last"):
+            weights = json.dumps(_weights(weights))
+        options = {"problem": problem, "dtype": dtype, "rtol": rtol, "symmetrize": symmetrize}
+        verdict.prepare([[1.0]], **options)
+    except ValueError as error:
+        text = " ".join(str(error).split())
+        raise book.InputError(text.removeprefix("the matrix given inline: ")) from error
+    rtol = rtol if rtol == "auto" else repr(float(rtol))
+    return options | {"rtol": rtol, "weights": weights, "frameworks": names}
+
+
+def _weights(weights):
+    try:
+        number = len(json.loads(weights) if isinstance(weights, str) else weights)
+    except (TypeError, ValueError, RecursionError):
+        number = 0
+    return spectrum.weights(weights, number or 1).tolist()
+
+
+def _output(output):
+    # Of a link, the file that it points to is replaced.
+    path = Path(os.path.realpath(output))
+    shown = matrices.one_line(str(path))
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise book.InputError(f"{shown}: not a name in UTF-8; choose another") from error
+    if path.is_dir():
+        raise book.InputError(f"{shown}: is a folder; name a file in it with --output")
+    if path.suffix.lower() in matrices.SUFFIXES:
+        raise book.InputError(f"{shown}: is named like a matrix; name it .parquet")
+    return path
+
+
+def _require_extra():
+    try:
+        for module in ("pyarrow.parquet", "tqdm"):
+            importlib.import_module(module)
+    except ImportError as error:
+        raise book.InputError(
+            f"a survey needs more ({error}); pip install 'spectralgrad[survey]'"
+        ) from error
+
+
+class _Run:
+    """What is met, and what comes back."""
+
+    def __init__(self, done, store, kept, progress):
+        self._done, self._store, self._kept, self._progress = done, store, kept, progress
+
+    def tasks(self, roots):
+        """Read the files, and yield what has to be checked."""
+        for path in walk.paths(roots):
+            source, met = walk.name(path), 0
+            try:
+                for task in walk.read(path):
+                    met += 1
+                    if self._is_new(task):
+                        yield task
+            except MatrixError as error:
+                met += 1
+                self._fail(source, crew.fault("unreadable", str(error)))
+            self._store.earlier.leave(source)
+            self._progress.correct(met - walk.count(path))
+
+    def _is_new(self, task):
+        flagged = self._store.earlier.visit(task)
+        if flagged is None:
+            return True
+        self._done.matrices += 1
+        self._done.before += 1
+        self._progress.correct(-1)
+        self._judge(task, flagged)
+        return False
+
+    def _fail(self, source, row):
+        self._done.matrices += 1
+        self._done.note_bad(source, "", row["message"])
+        self._store.add([row | {"source": source, "place": ""}])
+        self._progress.advance()
+
+    def note(self, task, rows):
+        """Keep what came back for a matrix."""
+        names = {"source": task.source, "place": task.place, "digest": task.digest}
+        self._store.add([names | row for row in rows])
+        self._done.matrices += 1
+        if "framework" in rows[0]:
+            self._judge(task, any(row["verdict"] in verdict.FLAGGED for row in rows))
+        else:
+            self._done.note_bad(task.source, task.place, rows[0]["message"])
+        self._progress.advance()
+
+    def _judge(self, task, flagged):
+        self._done.flagged += flagged
+        if self._kept:
+            self._kept.keep(task, flagged)
+
+
+class _Progress:
+    """A bar of what is left to be done; how much that is, is counted meanwhile."""
+
+    def __init__(self, roots):
+        from tqdm import tqdm
+
+        # Into a file it writes now and then, on a terminal ten times a second.
+        interval = 0.1 if sys.stderr.isatty() else 60
+        self._bar = tqdm(unit=" matrices", mininterval=interval, maxinterval=interval)
+        self._roots, self._counted, self._correction = roots, None, 0
+        self._said, self._is_over = "", False
+
+    def __enter__(self):
+        threading.Thread(target=self._count, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._is_over = True
+        self._bar.close()
+
+    def _count(self):
+        number = 0
+        for path in walk.paths(self._roots):
+            if self._is_over:
+                return
+            number += walk.count(path)
+        self._counted = number
+
+    def correct(self, difference):
+        """Note that there are more to be done than was counted, or fewer."""
+        self._correction += difference
+
+    def say(self, text):
+        """Show a few words beside the bar."""
+        if text != self._said:
+            self._said = text
+            self._bar.set_postfix_str(text)
+
+    def advance(self):
+        """Note that one is done."""
+        if self._counted is not None:
+            self._bar.total = self._counted + self._correction
+        self._bar.update()

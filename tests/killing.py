@@ -1,0 +1,28 @@
+"""What a worker may do wrong: it imports this module by name, wherever it runs."""
+
+import os
+import signal
+
+from spectralgrad.survey import crew
+
+#: An entry that kills whoever checks its matrix.
+DEADLY = 666.0
+
+_check_all = crew.check_all
+
+
+def check_all(stack, options):
+    """Check some matrices, unless one is deadly."""
+    if any((matrix == DEADLY).any() for matrix in stack):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return _check_all(stack, options)
+
+
+def die(*_):
+    """Kill the process, as a framework that was built for another processor does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail(*_):
+    """Raise what no matrix is to blame for."""
+    raise RuntimeError("no\nsuch thing")

@@ -1,0 +1,32 @@
+"""A page in a browser, with everything on it that went wrong."""
+
+
+class Watched:
+    """Open a page; `problems` lists warnings, exceptions, and requests to other machines."""
+
+    def __init__(self, browser, url, width=1280, scheme="light", **options):
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, **options
+        )
+        self.page = self.context.new_page()
+        self.problems = []
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda e: self.problems.append(f"exception: {e}"))
+        self.page.on("requestfailed", lambda r: self.problems.append(f"failed: {r.url}"))
+        self.page.on("request", self._request)
+        self.page.on("dialog", lambda d: self.problems.append(f"dialog: {d.message}"))
+        self.page.goto(url)
+
+    def _console(self, message):
+        if message.type in ("error", "warning"):
+            self.problems.append(f"console: {message.text}")
+
+    def _request(self, request):
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            self.problems.append(f"request: {request.url}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.context.close()
