@@ -30,7 +30,12 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"]
-        command += ["--quiet", "--report", str(report), f"{ROOT}[frameworks,survey,cluster,book,test]"]
+        command += [
+            "--quiet",
+            "--report",
+            str(report),
+            f"{ROOT}[frameworks,survey,cluster,book,test]",
+        ]
         subprocess.run(command, check=True)
         lines = pins(json.loads(report.read_text(encoding="utf-8")))
     new = ROOT / "requirements.lock.new"
