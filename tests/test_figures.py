@@ -217,3 +217,8 @@ def test_kinds_differ_in_more_than_colour():
     ):
         strokes = [figures.KINDS[kind] for kind in kinds]
         assert len({s["marker"] for s in strokes}) == len({s["color"] for s in strokes}) == 3
+
+
+def test_a_figure_prints_what_it_shows_and_not_its_source():
+    """A notebook keeps the printed form beside the picture."""
+    assert repr(figures.Figure("<svg/>", "A curve.")) == "Figure(alt='A curve.')"

@@ -5,7 +5,7 @@ import html
 import io
 import itertools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import matplotlib
 import numpy as np
@@ -43,7 +43,7 @@ class Figure:
         What the picture shows, for those who do not see it.
     """
 
-    svg: str
+    svg: str = field(repr=False)
     alt: str
 
     def _repr_html_(self):
