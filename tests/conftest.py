@@ -14,6 +14,7 @@ ONE_WORKER = {
     "test_build.py": "small books",
     "test_pages.py": "the book",
     "test_scholarship.py": "the book",
+    "test_survey_pages.py": "the pages of a survey",
 }
 
 
