@@ -551,7 +551,6 @@ def test_only_what_kills_when_it_is_alone_is_blamed(monkeypatch):
 
 def test_a_matrix_that_kills_its_process_is_recorded(rng, monkeypatch):
     monkeypatch.setattr(crew, "check_all", killing.check_all)
-    environment = dict(os.environ)
     a = stack(rng, 60)
     a[33] = killing.DEADLY
     save("a.npy", a)
@@ -561,7 +560,16 @@ def test_a_matrix_that_kills_its_process_is_recorded(rng, monkeypatch):
     (row,) = (row for row in rows() if row["framework"] is None)
     assert (row["place"], row["verdict"]) == ("matrix 34", "failed")
     assert "died, and so did the next one" in row["message"]
-    assert os.environ == environment
+
+
+def test_a_process_has_one_thread_and_the_parent_its_own_settings(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    with crew.Processes(1, ()) as workers:
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+        assert [workers.submit(os.getenv, name).result() for name in names] == ["1", "1"]
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
 
 
 def children(**options):

@@ -227,23 +227,23 @@ def _as_text(verdict):
     """What a person wants to know of a verdict."""
     import numpy as np
 
-    from spectralgrad import prose
+    from spectralgrad import explain, frameworks
 
     m, n = verdict.matrix.shape
     where = f"{verdict.source}: {verdict.place}" if verdict.place else verdict.source
     lines = [
-        f"{where}: {m} × {n}, {verdict.matrix.dtype}. {prose.function(verdict.valid)}",
+        f"{where}: {m} × {n}, {verdict.matrix.dtype}. {explain.function(verdict.valid)}",
         verdict.valid.reason,
-        prose.trust(verdict),
+        explain.trust(verdict),
         "",
         *_table(verdict),
     ]
     lines += [
-        f"{prose.TITLES[name]}: {answer.message}"
+        f"{frameworks.TITLES[name]}: {answer.message}"
         for name, answer in verdict.answers.items()
         if answer.outcome in ("unsupported", "failed")
     ]
-    lines += ["", prose.outcomes(verdict), f"What to do: {prose.advice(verdict)}"]
+    lines += ["", explain.outcomes(verdict), f"What to do: {explain.advice(verdict)}"]
     if n <= 6 and m <= 12:
         what = "gradient" if verdict.valid.differentiable else "valid answer of smallest norm"
         digits = np.array2string(verdict.gradient, precision=6, suppress_small=True)
@@ -256,7 +256,7 @@ _COLOURS = {"agrees": 32, "subgradient": 36, "undecided": 33, "not installed": 2
 
 def _table(verdict):
     """One row for each framework, in columns."""
-    from spectralgrad import prose
+    from spectralgrad import frameworks, prose
 
     rows = [["", "version", "verdict", "convention", "digits", "error"]]
     for name, answer in verdict.answers.items():
@@ -269,7 +269,14 @@ def _table(verdict):
             digits = str(verdict.digits_of(answer))
             error = f"{judgement.relative_error:.0e}" if judgement.relative_error else "0"
         rows.append(
-            [prose.TITLES[name], answer.version or "–", answer.verdict, convention, digits, error]
+            [
+                frameworks.TITLES[name],
+                answer.version or "–",
+                answer.verdict,
+                convention,
+                digits,
+                error,
+            ]
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

@@ -99,7 +99,7 @@ class GeneralisedGradient:
     tolerance: float
 
     @property
-    def _undecided(self):
+    def undecided(self):
         """The clusters whose block is not fixed by the weights alone."""
         return [
             c
@@ -113,7 +113,7 @@ class GeneralisedGradient:
     @property
     def differentiable(self):
         """Whether the set is one matrix only: the gradient."""
-        return not self._undecided
+        return not self.undecided
 
     @property
     def convex(self):
@@ -302,7 +302,7 @@ class GeneralisedGradient:
             + ("it" if c.stop - c.start == 1 else "them")
             if self._is_zero(c)
             else f"{self.name(c)} are equal, and f treats them differently"
-            for c in self._undecided
+            for c in self.undecided
         ]
         if len(causes) > 3:
             causes = [*causes[:2], f"the same holds for {len(causes) - 2} further clusters"]

@@ -1,5 +1,6 @@
 """The pages of a survey, in Chromium: an index to sort and filter, and reports on matrices."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -286,6 +287,12 @@ def test_two_reports_of_the_real_chapter_stand_in_one_book(browser, tmp_path, mo
             assert watched.problems == []
 
 
+def is_kernel(process):
+    with contextlib.suppress(psutil.Error):
+        return "ipykernel_launcher" in " ".join(process.cmdline())
+    return False
+
+
 def test_reports_that_are_stopped_leave_the_results(tmp_path):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     np.save(tmp_path / "a.npy", FLAGGED)
@@ -293,7 +300,7 @@ def test_reports_that_are_stopped_leave_the_results(tmp_path):
     command += ["--frameworks", "autograd"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         started = []
-        while not any("ipykernel_launcher" in " ".join(p.cmdline()) for p in started):
+        while not any(map(is_kernel, started)):
             assert process.poll() is None
             time.sleep(0.05)
             started = psutil.Process(process.pid).children(recursive=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from spectralgrad import book, matrices, prose, symmetric
+from spectralgrad.frameworks import TITLES
 from spectralgrad.survey import results
 from spectralgrad.verdict import FLAGGED, VERDICTS
 
@@ -254,7 +255,7 @@ def _write_index(folder, name, entries, counts, links):
         shutil.copy(book.root() / path, assets)
     frameworks = list(dict.fromkeys(name for entry in entries for name in entry.verdicts))
     data = {
-        "frameworks": [[name, prose.TITLES[name]] for name in frameworks],
+        "frameworks": [[name, TITLES[name]] for name in frameworks],
         "rows": [_row(entry, links.get(entry.name, "")) for entry in entries],
     }
     text = f"window.SURVEY = {json.dumps(data)};\n"
