@@ -21,6 +21,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from spectralgrad import theme
+
 #: File in every rendered folder, with a hash of its sources: the folder is ours to replace.
 MARK = ".spectralgrad"
 MATHJAX = Path("node_modules/mathjax/es5/tex-svg-full.js")
@@ -254,9 +256,7 @@ def _finish_renderer(process, scratch, log):
         problems = [line for line in output.splitlines() if "WARNING" in line or "ERROR" in line]
         first = problems[0].strip() if problems else "no message"
         raise BookError(f"Jupyter Book refused the pages: {first} (all of it: {log})")
-    # For debuggers of the theme's scripts: a fifth of the book, which no reader opens.
-    for path in pages.rglob("*.map"):
-        path.unlink()
+    theme.mend(pages)
     return pages
 
 
@@ -370,7 +370,8 @@ def build(output=None, jobs=None):
     executed.mkdir(parents=True, exist_ok=True)
     _execute_all(chapters().values(), executed, jobs or len(os.sched_getaffinity(0)))
 
-    sources = [book / "_config.yml", book / "_toc.yml", book / "references.bib", Path(__file__)]
+    sources = [book / "_config.yml", book / "_toc.yml", book / "references.bib"]
+    sources += [Path(__file__), Path(theme.__file__)]
     sources += [*sorted(book.glob("*.md")), *sorted((book / "assets").iterdir())]
     sources += sorted(executed.glob("*.key"))
     mark = _digest(*(path.name.encode() + path.read_bytes() for path in sources))
