@@ -1,14 +1,19 @@
 """Open every rendered page in Chromium."""
 
+import itertools
 import re
+import threading
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
+import auditing
 import numpy as np
 import pytest
 
-from spectralgrad import book
+from spectralgrad import book, theme
 
 
 @pytest.fixture(scope="session")
@@ -16,9 +21,19 @@ def html():
     return book.build().parent
 
 
-def rendered(html):
-    """Return the pages; the folders that start with an underscore hold the theme's own files."""
-    return [p for p in sorted(html.rglob("*.html")) if p.relative_to(html).parts[0][0] != "_"]
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def served(html):
+    """Address of the pages on a static server, in a folder of its own as on most."""
+    handler = partial(Quiet, directory=html.parent)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{html.name}"
+        server.shutdown()
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +67,7 @@ class Watched:
         self.page.on("pageerror", lambda e: self.problems.append(f"exception: {e}"))
         self.page.on("requestfailed", lambda r: self.problems.append(f"failed: {r.url}"))
         self.page.on("request", self._request)
+        self.page.on("response", self._response)
         self.page.on("dialog", lambda d: self.problems.append(f"dialog: {d.message}"))
         self.page.goto(url)
         self.page.wait_for_function("!window.MathJax?.startup || window.MathJax.startup.promise")
@@ -62,8 +78,12 @@ class Watched:
             self.problems.append(f"console: {message.text}")
 
     def _request(self, request):
-        if not request.url.startswith(("file:", "data:", "blob:")):
+        if not request.url.startswith(("file:", "data:", "blob:", "http://127.0.0.1:")):
             self.problems.append(f"request: {request.url}")
+
+    def _response(self, response):
+        if response.status >= 400:
+            self.problems.append(f"status {response.status}: {response.url}")
 
     def __enter__(self):
         return self
@@ -72,8 +92,21 @@ class Watched:
         self.context.close()
 
 
+# Whatever scrolls sideways must do so without a mouse: it, or something in it, takes the focus.
+OUT_OF_REACH = """() => [...document.querySelectorAll("article :is(div, pre, span.math)")].filter(
+  e => e.scrollWidth > e.clientWidth + 2 && e.clientWidth
+    && ["auto", "scroll"].includes(getComputedStyle(e).overflowX)
+    && e.tabIndex < 0 && !e.querySelector("a, button, [tabindex='0']")
+).length"""
+
+
 def check(watched):
     page = watched.page
+    assert page.locator("html").get_attribute("lang") == "en"
+    headings = page.locator("main :is(h1, h2, h3, h4, h5, h6):visible")
+    levels = headings.evaluate_all("all => all.map(e => Number(e.tagName[1]))")
+    assert (levels[0], levels.count(1)) == (1, 1)
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     formulas = page.locator("span.math, div.math").count()
     assert page.locator("mjx-container").count() >= formulas
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
@@ -83,25 +116,46 @@ def check(watched):
         e => e.scrollWidth > e.clientWidth + 2 && getComputedStyle(e).overflowX === "hidden"
     ).length"""
     assert page.evaluate(cut_off) == 0
-    without_alt = page.locator("article img:not([alt]), article img[alt='']").count()
-    assert without_alt == 0
+    # The theme's script sees to it a moment after the page has changed.
+    page.wait_for_function(f"({OUT_OF_REACH})() === 0")
+    described = page.locator("article img").evaluate_all("all => all.map(e => e.alt)")
+    assert all(len(text.split()) > 3 for text in described)
     assert watched.problems == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-def test_pages(browser, html, width, scheme):
-    pages = rendered(html)
+def test_pages(browser, html, served, width, scheme):
+    pages = theme.pages(html)
     assert len(pages) > len(book.chapters())
     for path in pages:
-        with Watched(browser, path.as_uri(), width, scheme) as watched:
+        # Three times from disk, and once from a server.
+        url = path.as_uri()
+        if (width, scheme) == (360, "dark"):
+            url = f"{served}/{path.relative_to(html).as_posix()}"
+        with Watched(browser, url, width, scheme) as watched:
             check(watched)
+            if width == 1280:
+                found = auditing.findings(watched.page, only_colours=scheme == "dark")
+                assert found == [], path.name
+
+
+def test_the_audit_finds_what_is_wrong(browser):
+    page = browser.new_page()
+    page.set_content(
+        "<html><title>A</title><main><h1 style='color: #999'>One</h1><h3>B</h3><img src='data:,'>"
+    )
+    found = " ".join(auditing.findings(page))
+    for rule in ("color-contrast", "heading-order", "html-has-lang", "image-alt"):
+        assert rule in found
+    page.close()
 
 
 def test_the_report_opens_offline_and_shows_odd_names_as_text(browser, odd_report):
     with Watched(browser, odd_report.as_uri()) as watched:
         check(watched)
         text = watched.page.locator("article").inner_text()
+        assert auditing.findings(watched.page) == []
     assert "<img src=x onerror=alert(1)> *a* `b`.csv" in text
     assert "eigenvalue 1 of 2" in text
 
@@ -134,21 +188,29 @@ def test_theme_switch(browser, html):
 class Links(HTMLParser):
     def __init__(self, text):
         super().__init__()
-        self.hrefs, self.ids = [], set()
+        self.hrefs, self.ids, self.loaded = [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
-        self.ids.add(attributes.get("id"))
+        if attributes.get("id"):
+            self.ids.append(attributes["id"])
         if tag == "a" and attributes.get("href"):
             self.hrefs.append(attributes["href"])
+        self.loaded += [
+            attributes[name] for name in ("src", "srcset", "data") if name in attributes
+        ]
+        if tag == "link":
+            self.loaded.append(attributes["href"])
 
 
 @pytest.mark.parametrize("kind", ["book", "report"])
 def test_every_link_and_anchor_resolves(kind, html, odd_report):
     folder = html if kind == "book" else odd_report.parent
-    pages = {path: Links(path.read_text(encoding="utf-8")) for path in rendered(folder)}
+    pages = {path: Links(path.read_text(encoding="utf-8")) for path in theme.pages(folder)}
     for path, links in pages.items():
+        assert len(links.ids) == len(set(links.ids)), path.name
+        assert not [place for place in links.loaded if re.match(r"(https?:)?//", place)]
         for href in links.hrefs:
             if re.match(r"[a-z]+:", href):
                 continue
@@ -162,7 +224,7 @@ def test_every_link_and_anchor_resolves(kind, html, odd_report):
 def test_no_page_is_heavy(html):
     files = [path for path in html.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 15e6
-    assert not [path for path in files if path.suffix == ".map"]
+    assert not [path for path in files if path.suffix in (".map", ".ttf")]
 
 
 def test_figures_are_numbered_and_described(html):
