@@ -3,10 +3,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: book test report lock clean
+.PHONY: book pdf test report lock clean
 
 book: $(READY)
 	$(BIN)/spectralgrad build
+
+pdf: $(READY)
+	@$(BIN)/spectralgrad pdf
 
 test: $(READY)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -31,6 +31,9 @@ def _parser():
         help="chapters executed at once (default: processors)",
     )
 
+    pdf = commands.add_parser("pdf", help="print the book as one PDF, through Chromium")
+    pdf.add_argument("--output", metavar="FILE", help="the PDF (default: _build/spectralgrad.pdf)")
+
     report = commands.add_parser(
         "report", help="re-execute one chapter with your matrix and render it as a page"
     )
@@ -94,6 +97,8 @@ def main(arguments=None):
     try:
         if options.command == "build":
             page = book.build(options.output, options.jobs)
+        elif options.command == "pdf":
+            return _pdf(options)
         else:
             page = book.report(
                 options.matrix,
@@ -111,6 +116,13 @@ def main(arguments=None):
         print("spectralgrad: stopped; the last book is as it was", file=sys.stderr)
         return 130
     print(page)
+    return 0
+
+
+def _pdf(options):
+    from spectralgrad import pdf
+
+    print(pdf.write(options.output))
     return 0
 
 

@@ -13,7 +13,7 @@ import auditing
 import numpy as np
 import pytest
 
-from spectralgrad import book, theme
+from spectralgrad import book, pdf, theme
 
 
 @pytest.fixture(scope="session")
@@ -148,6 +148,37 @@ def test_the_audit_finds_what_is_wrong(browser):
     found = " ".join(auditing.findings(page))
     for rule in ("color-contrast", "heading-order", "html-has-lang", "image-alt"):
         assert rule in found
+    page.close()
+
+
+CUT_OFF = """() => {
+  const {left, right} = document.querySelector("main").getBoundingClientRect();
+  const found = [];
+  for (const e of document.querySelectorAll("main *:not(mjx-container *)")) {
+    const box = e.getBoundingClientRect();
+    const hidden = !e.closest(".math") && e.clientWidth && e.scrollWidth > e.clientWidth + 1;
+    if (box.width && (hidden || box.left < left - 1 || box.right > right + 1)) found.push(e);
+  }
+  for (const e of document.querySelectorAll("main div.math > mjx-container > svg")) {
+    if (e.getBoundingClientRect().width > e.parentElement.clientWidth + 1) found.push(e);
+  }
+  return found.map(e => `${e.closest(".sg-chapter").id} ${e.tagName}: ${e.textContent}`);
+}"""
+
+
+def test_on_paper_nothing_is_cut_off_and_every_link_leads_to_its_page(browser, html, tmp_path):
+    page = pdf.open_to_print(browser, pdf.join(html, tmp_path))
+    assert page.evaluate(CUT_OFF) == []
+    titles = page.locator(".sg-chapter-title").all_inner_texts()
+    assert len(titles) > len(book.chapters())
+    assert page.locator("main mjx-container").count() >= page.locator("main .math").count() > 0
+    assert page.locator("main details, main .above-input").count() == 0
+    # Formulas have names of their own for their parts.
+    ids = page.locator("[id]:not(svg *)").evaluate_all("all => all.map(e => e.id)")
+    assert len(ids) == len(set(ids))
+    links = page.locator("a[href]").evaluate_all("all => all.map(e => e.getAttribute('href'))")
+    assert {link[1:] for link in links if link[0] == "#"} <= set(ids)
+    assert all(link.startswith(("#", "http", "mailto:")) for link in links)
     page.close()
 
 
