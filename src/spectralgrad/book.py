@@ -271,6 +271,26 @@ def _lay_out(source):
     shutil.copy(book / MATHJAX, source / "assets")
 
 
+def lay_out_book(source, executed):
+    """Copy the sources of the book into a folder, with its chapters as they were executed.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        Folder to make.
+    executed : pathlib.Path
+        Folder of the executed notebooks.
+    """
+    book = root()
+    (source / "chapters").mkdir(parents=True)
+    _lay_out(source)
+    shutil.copy(book / "_toc.yml", source)
+    for page in book.glob("*.md"):
+        shutil.copy(page, source)
+    for name in chapters():
+        shutil.copy(executed / f"{name}.ipynb", source / "chapters")
+
+
 def _publish(pages, output, mark):
     """Move a folder of pages into place; the old one stays until the new one is whole."""
     (pages / MARK).write_text(mark, encoding="utf-8")
@@ -379,13 +399,7 @@ def build(output=None, jobs=None):
     if not (last.is_file() and last.read_text(encoding="utf-8") == mark):
         with tempfile.TemporaryDirectory(prefix="spectralgrad-") as scratch:
             source = Path(scratch, "source")
-            (source / "chapters").mkdir(parents=True)
-            _lay_out(source)
-            shutil.copy(book / "_toc.yml", source)
-            for page in book.glob("*.md"):
-                shutil.copy(page, source)
-            for name in chapters():
-                shutil.copy(executed / f"{name}.ipynb", source / "chapters")
+            lay_out_book(source, executed)
             with _ended(_start_renderer(source, scratch)) as renderer:
                 pages = _finish_renderer(renderer, scratch, book / "_build" / "render.log")
             _publish(pages, output, mark)
