@@ -3,14 +3,20 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: book test report lock clean
+.PHONY: book pdf test linkcheck report lock clean
 
 book: $(READY)
 	$(BIN)/spectralgrad build
 
+pdf: $(READY)
+	@$(BIN)/spectralgrad pdf
+
 test: $(READY)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+linkcheck: $(READY)
+	@$(BIN)/python tools/linkcheck.py
 
 # make report MATRIX=my.csv [CHAPTER=svd_example]: the shell reads them from the environment, so that
 # no character of a file name means anything to it.

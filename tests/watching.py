@@ -14,16 +14,23 @@ class Watched:
         self.page.on("pageerror", lambda e: self.problems.append(f"exception: {e}"))
         self.page.on("requestfailed", lambda r: self.problems.append(f"failed: {r.url}"))
         self.page.on("request", self._request)
+        self.page.on("response", self._response)
         self.page.on("dialog", lambda d: self.problems.append(f"dialog: {d.message}"))
         self.page.goto(url)
+        self.page.wait_for_function("!window.MathJax?.startup || window.MathJax.startup.promise")
+        self.page.evaluate("window.MathJax?.startup?.promise")
 
     def _console(self, message):
         if message.type in ("error", "warning"):
             self.problems.append(f"console: {message.text}")
 
     def _request(self, request):
-        if not request.url.startswith(("file:", "data:", "blob:")):
+        if not request.url.startswith(("file:", "data:", "blob:", "http://127.0.0.1:")):
             self.problems.append(f"request: {request.url}")
+
+    def _response(self, response):
+        if response.status >= 400:
+            self.problems.append(f"status {response.status}: {response.url}")
 
     def __enter__(self):
         return self

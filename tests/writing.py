@@ -24,3 +24,33 @@ def write_chapter(root, name, *sources):
     )
     path = root / "chapters" / f"{name}.ipynb"
     path.write_text(v4.writes(notebook), encoding="utf-8")
+
+
+_SIDEBAR = """
+<p class="title logo__title">A small book</p>
+<nav class="bd-docs-nav">
+<p class="caption"><span class="caption-text">The part</span></p>
+<ul><li><a class="reference internal" href="{up}chapters/one.html">One</a></li>
+<li><a class="reference internal" href="{up}chapters/two.html">Two</a></li></ul>
+</nav>
+"""
+
+
+def write_pages(folder, **articles):
+    """Write pages as the theme does: a first page, and chapters "one" and "two" in a part.
+
+    The articles are those of ``intro``, ``one`` and ``two``, without the title.
+    """
+    (folder / "_static").mkdir(parents=True)
+    (folder / "chapters").mkdir()
+    redirect = '<meta http-equiv="Refresh" content="0; url=intro.html" />'
+    (folder / "index.html").write_text(redirect, encoding="utf-8")
+    for name in ("intro", "one", "two"):
+        up, place = ("", name) if name == "intro" else ("../", f"chapters/{name}")
+        text = (
+            f"<html><head><title>{name}</title></head><body>{_SIDEBAR.format(up=up)}"
+            f'<article><section id="the-title"><h1>Title of {name}<a class="headerlink" '
+            f'href="#the-title">#</a></h1>{articles.get(name, "")}</section></article>'
+            '<p class="component-author">By A. Writer</p></body></html>'
+        )
+        (folder / f"{place}.html").write_text(text, encoding="utf-8")

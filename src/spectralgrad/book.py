@@ -22,7 +22,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from spectralgrad import environment, reference
+from spectralgrad import environment, reference, theme
 
 # What `build` renders from, besides the pages, the chapters and the package.
 _SOURCES = (
@@ -277,11 +277,7 @@ def _finish_renderer(process, scratch, log):
         problems = [line for line in output.splitlines() if "WARNING" in line or "ERROR" in line]
         first = problems[0].strip() if problems else "no message"
         raise BookError(f"Jupyter Book refused the pages: {first} (all of it: {log})")
-    # What no reader opens, a fifth of the book: sources of the theme's scripts, fonts in a second
-    # format, the theme in other languages.
-    for path in [*pages.rglob("*.map"), *pages.rglob("*.ttf")]:
-        path.unlink()
-    shutil.rmtree(pages / "_static" / "locales", ignore_errors=True)
+    theme.mend(pages)
     return pages
 
 
@@ -308,6 +304,23 @@ def _lay_out_pages(source):
     found = re.compile(r"^( *)- glob: api/\*$", re.MULTILINE)
     toc = found.sub(lambda m: "\n".join(f"{m[1]}- file: api/{name}" for name in names), toc)
     (source / "_toc.yml").write_text(toc, encoding="utf-8")
+
+
+def lay_out_book(source, executed):
+    """Copy the sources of the book into a folder, with its chapters as they were executed.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        Folder to make.
+    executed : pathlib.Path
+        Folder of the executed notebooks.
+    """
+    (source / "chapters").mkdir(parents=True)
+    _lay_out(source)
+    _lay_out_pages(source)
+    for name in chapters():
+        shutil.copy(executed / f"{name}.ipynb", source / "chapters")
 
 
 def _publish(pages, output, mark):
@@ -449,11 +462,7 @@ def build(output=None, jobs=None):
     if not (last.is_file() and last.read_text(encoding="utf-8") == mark):
         with tempfile.TemporaryDirectory(prefix="spectralgrad-") as scratch:
             source = Path(scratch, "source")
-            (source / "chapters").mkdir(parents=True)
-            _lay_out(source)
-            _lay_out_pages(source)
-            for name in chapters():
-                shutil.copy(executed / f"{name}.ipynb", source / "chapters")
+            lay_out_book(source, executed)
             with _ended(_start_renderer(source, scratch)) as renderer:
                 pages = _finish_renderer(renderer, scratch, book / "_build" / "render.log")
             _publish(pages, output, mark)

@@ -65,6 +65,9 @@ def _parser():
         help="chapters executed at once (default: processors)",
     )
 
+    pdf = commands.add_parser("pdf", help="print the book as one PDF, through Chromium")
+    pdf.add_argument("--output", metavar="FILE", help="the PDF (default: _build/spectralgrad.pdf)")
+
     report = commands.add_parser(
         "report", help="re-execute one chapter with your matrix and render it as a page"
     )
@@ -301,10 +304,24 @@ def _survey(options):
     return 1 if done.bad or done.failures else 0
 
 
-_COMMANDS = {"build": _build, "check": _check, "report": _report, "survey": _survey}
+def _pdf(options):
+    from spectralgrad import pdf
+
+    print(pdf.write(options.output))
+    return 0
+
+
+_COMMANDS = {
+    "build": _build,
+    "check": _check,
+    "pdf": _pdf,
+    "report": _report,
+    "survey": _survey,
+}
 _STOPPED = {
     "build": "stopped; the last book is as it was",
     "check": "stopped",
+    "pdf": "stopped; the last file is as it was",
     "report": "stopped; the last report is as it was",
     "survey": "stopped; the same command goes on from here",
 }

@@ -1,19 +1,35 @@
 """Open every rendered page in Chromium."""
 
+import itertools
 import re
+import threading
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
+import auditing
 import numpy as np
 import pytest
+from watching import Watched
 
-from spectralgrad import book, matrices, subgradient
+from spectralgrad import book, matrices, pdf, subgradient, theme
 
 
-def rendered(html):
-    """Return the pages; the folders that start with an underscore hold the theme's own files."""
-    return [p for p in sorted(html.rglob("*.html")) if p.relative_to(html).parts[0][0] != "_"]
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def served(html):
+    """Address of the pages on a static server, in a folder of its own as on most."""
+    handler = partial(Quiet, directory=html.parent)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{html.name}"
+        server.shutdown()
 
 
 @pytest.fixture(scope="session")
@@ -34,39 +50,6 @@ def your_report(tmp_path_factory):
     return book.report(str(path), output=folder / "page")
 
 
-class Watched:
-    """A page, with everything on it that went wrong."""
-
-    def __init__(self, browser, url, width=1280, scheme="light"):
-        self.context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme
-        )
-        self.page = self.context.new_page()
-        self.problems = []
-        self.page.on("console", self._console)
-        self.page.on("pageerror", lambda e: self.problems.append(f"exception: {e}"))
-        self.page.on("requestfailed", lambda r: self.problems.append(f"failed: {r.url}"))
-        self.page.on("request", self._request)
-        self.page.on("dialog", lambda d: self.problems.append(f"dialog: {d.message}"))
-        self.page.goto(url)
-        self.page.wait_for_function("!window.MathJax?.startup || window.MathJax.startup.promise")
-        self.page.evaluate("window.MathJax?.startup?.promise")
-
-    def _console(self, message):
-        if message.type in ("error", "warning"):
-            self.problems.append(f"console: {message.text}")
-
-    def _request(self, request):
-        if not request.url.startswith(("file:", "data:", "blob:")):
-            self.problems.append(f"request: {request.url}")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.context.close()
-
-
 # Tables wider than the box around them that cannot be scrolled.
 TABLES_CUT_OFF = """() => [...document.querySelectorAll("article table")].filter(table => {
     let box = table.parentElement;
@@ -77,8 +60,21 @@ TABLES_CUT_OFF = """() => [...document.querySelectorAll("article table")].filter
 }).length"""
 
 
+# Whatever scrolls sideways must do so without a mouse: it, or something in it, takes the focus.
+OUT_OF_REACH = """() => [...document.querySelectorAll("article :is(div, pre, span.math)")].filter(
+  e => e.scrollWidth > e.clientWidth + 2 && e.clientWidth
+    && ["auto", "scroll"].includes(getComputedStyle(e).overflowX)
+    && e.tabIndex < 0 && !e.querySelector("a, button, [tabindex='0']")
+).length"""
+
+
 def check(watched):
     page = watched.page
+    assert page.locator("html").get_attribute("lang") == "en"
+    headings = page.locator("main :is(h1, h2, h3, h4, h5, h6):visible")
+    levels = headings.evaluate_all("all => all.map(e => Number(e.tagName[1]))")
+    assert (levels[0], levels.count(1)) == (1, 1)
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     formulas = page.locator("span.math, div.math").count()
     assert page.locator("mjx-container").count() >= formulas
     assert page.locator("mjx-merror, [data-mjx-error]").count() == 0
@@ -89,25 +85,77 @@ def check(watched):
     ).length"""
     assert page.evaluate(cut_off) == 0
     assert page.evaluate(TABLES_CUT_OFF) == 0
-    without_alt = page.locator("article img:not([alt]), article img[alt='']").count()
-    assert without_alt == 0
+    # The theme's script sees to it a moment after the page has changed.
+    page.wait_for_function(f"({OUT_OF_REACH})() === 0")
+    described = page.locator("article img").evaluate_all("all => all.map(e => e.alt)")
+    assert all(len(text.split()) > 3 for text in described)
     assert watched.problems == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-def test_pages(browser, html, width, scheme):
-    pages = rendered(html)
+def test_pages(browser, html, served, width, scheme):
+    pages = theme.pages(html)
     assert len(pages) > len(book.chapters())
     for path in pages:
-        with Watched(browser, path.as_uri(), width, scheme) as watched:
+        # Three times from disk, and once from a server.
+        url = path.as_uri()
+        if (width, scheme) == (360, "dark"):
+            url = f"{served}/{path.relative_to(html).as_posix()}"
+        with Watched(browser, url, width, scheme) as watched:
             check(watched)
+            if width == 1280:
+                found = auditing.findings(watched.page, only_colours=scheme == "dark")
+                assert found == [], path.name
+
+
+def test_the_audit_finds_what_is_wrong(browser):
+    page = browser.new_page()
+    page.set_content(
+        "<html><title>A</title><main><h1 style='color: #999'>One</h1><h3>B</h3><img src='data:,'>"
+    )
+    found = " ".join(auditing.findings(page))
+    for rule in ("color-contrast", "heading-order", "html-has-lang", "image-alt"):
+        assert rule in found
+    page.close()
+
+
+CUT_OFF = """() => {
+  const {left, right} = document.querySelector("main").getBoundingClientRect();
+  const found = [];
+  for (const e of document.querySelectorAll("main *:not(mjx-container *)")) {
+    const box = e.getBoundingClientRect();
+    const hidden = !e.closest(".math") && e.clientWidth && e.scrollWidth > e.clientWidth + 1;
+    if (box.width && (hidden || box.left < left - 1 || box.right > right + 1)) found.push(e);
+  }
+  for (const e of document.querySelectorAll("main div.math > mjx-container > svg")) {
+    if (e.getBoundingClientRect().width > e.parentElement.clientWidth + 1) found.push(e);
+  }
+  return found.map(e => `${e.closest(".sg-chapter").id} ${e.tagName}: ${e.textContent}`);
+}"""
+
+
+def test_on_paper_nothing_is_cut_off_and_every_link_leads_to_its_page(browser, html, tmp_path):
+    page = pdf.open_to_print(browser, pdf.join(html, tmp_path))
+    assert page.evaluate(CUT_OFF) == []
+    titles = page.locator(".sg-chapter-title").all_inner_texts()
+    assert len(titles) > len(book.chapters())
+    assert page.locator("main mjx-container").count() >= page.locator("main .math").count() > 0
+    assert page.locator("main details, main .above-input").count() == 0
+    # Formulas have names of their own for their parts.
+    ids = page.locator("[id]:not(svg *)").evaluate_all("all => all.map(e => e.id)")
+    assert len(ids) == len(set(ids))
+    links = page.locator("a[href]").evaluate_all("all => all.map(e => e.getAttribute('href'))")
+    assert {link[1:] for link in links if link[0] == "#"} <= set(ids)
+    assert all(link.startswith(("#", "http", "mailto:")) for link in links)
+    page.close()
 
 
 def test_the_report_opens_offline_and_shows_odd_names_as_text(browser, odd_report):
     with Watched(browser, odd_report.as_uri()) as watched:
         check(watched)
         text = watched.page.locator("article").inner_text()
+        assert auditing.findings(watched.page) == []
     assert "<img src=x onerror=alert(1)> *a* `b`.csv" in text
     assert "eigenvalue 1 of 2" in text
 
@@ -214,22 +262,30 @@ def test_wide_tables_scroll_in_their_box(browser, html):
 class Links(HTMLParser):
     def __init__(self, text):
         super().__init__()
-        self.hrefs, self.ids = [], set()
+        self.hrefs, self.ids, self.loaded = [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
-        self.ids.add(attributes.get("id"))
+        if attributes.get("id"):
+            self.ids.append(attributes["id"])
         if tag == "a" and attributes.get("href"):
             self.hrefs.append(attributes["href"])
+        self.loaded += [
+            attributes[name] for name in ("src", "srcset", "data") if name in attributes
+        ]
+        if tag == "link":
+            self.loaded.append(attributes["href"])
 
 
 @pytest.mark.parametrize("kind", ["html", "odd_report", "your_report"])
 def test_every_link_and_anchor_resolves(kind, request):
     made = request.getfixturevalue(kind)
     folder = made if kind == "html" else made.parent
-    pages = {path: Links(path.read_text(encoding="utf-8")) for path in rendered(folder)}
+    pages = {path: Links(path.read_text(encoding="utf-8")) for path in theme.pages(folder)}
     for path, links in pages.items():
+        assert len(links.ids) == len(set(links.ids)), path.name
+        assert not [place for place in links.loaded if re.match(r"(https?:)?//", place)]
         for href in links.hrefs:
             if re.match(r"[a-z]+:", href):
                 continue
@@ -243,7 +299,7 @@ def test_every_link_and_anchor_resolves(kind, request):
 def test_no_page_is_heavy(html):
     files = [path for path in html.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 15e6
-    assert not [path for path in files if path.suffix == ".map"]
+    assert not [path for path in files if path.suffix in (".map", ".ttf")]
 
 
 def test_figures_are_numbered_and_described(html):

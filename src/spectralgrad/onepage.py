@@ -1,0 +1,214 @@
+"""Join the rendered pages of a book, in reading order, into one page to be printed."""
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote, urldefrag, urlsplit
+
+from bs4 import BeautifulSoup
+
+from spectralgrad import __version__
+
+# What the screen needs and paper does not: code that is folded, for it sets up, or lays out what
+# stands below it, and listings that are; links to the place where one is; what runs.
+_LEFT_OUT = (
+    "details.above-input, details.below-input, a.headerlink, script, .noprint, .d-print-none"
+)
+# Attributes that name other elements.
+_REFERENCES = ("for", "aria-labelledby", "aria-describedby")
+# Half of all elements, each of which would have a place in the structure of the PDF.
+_UNCOLOURED = "pre :is(.n, .p, .w)"
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en" data-theme="light" data-mode="light">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+{head}
+<link rel="stylesheet" href="_static/print.css">
+<style>
+{running}
+</style>
+</head>
+<body>
+<section class="sg-front">
+<p class="sg-title">{title}</p>
+<p class="sg-subtitle">The gradients of eigenvalues and singular values in autograd, PyTorch,
+TensorFlow and JAX: derived, executed and checked</p>
+<img src="_static/gradients.svg" alt="Heat maps of three gradients of one matrix, which differ.">
+<p>{author}</p>
+<p>spectralgrad {version}, printed on {today}</p>
+<p class="sg-note">Every number was computed when the book was built, except those quoted as printed
+elsewhere. What is folded on the screen is left out here, except solutions: code that sets up or
+lays out what is shown, and long listings. The notebooks hold it.</p>
+</section>
+<nav class="sg-contents" aria-labelledby="contents">
+<h1 id="contents">Contents</h1>
+{contents}
+</nav>
+<main class="bd-content">
+{chapters}
+</main>
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True)
+class _Chapter:
+    """A page of the book: where it will stand, whether in a part, and the part that it begins."""
+
+    path: Path
+    anchor: str
+    in_part: bool
+    part: str
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A line of the table of contents: of a part (0), a chapter (1) or a section (2)."""
+
+    level: int
+    title: str
+    anchor: str
+
+
+def join(folder):
+    """Join the pages of a rendered book.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Of the rendered book. The page must be opened beside its folders ``_static`` and so on.
+
+    Returns
+    -------
+    str
+        HTML: a title page, a table of contents whose lines end in an empty ``.sg-number``, and the
+        chapters. The names in a chapter begin with that of the chapter, and links between chapters
+        are links inside the page.
+    """
+    folder = folder.resolve()
+    first = _front(folder)
+    soup = _read(first)
+    chapters = _reading_order(first, soup)
+    places = {chapter.path: chapter.anchor for chapter in chapters}
+    entries, articles = [], []
+    for chapter in chapters:
+        article = _read(chapter.path).select_one("article")
+        _strip(article)
+        _rename(article, chapter.path, places, folder)
+        entries += _entries(article, chapter)
+        articles.append(_lay_out(article, chapter))
+    scripts = soup.select("head script")
+    mathjax = [s for s in scripts if "MathJax" in s.text or "/tex-" in s.get("src", "")]
+    return _PAGE.format(
+        title=soup.select_one(".logo__title").decode_contents(),
+        author=soup.select_one(".component-author").text.strip(),
+        version=__version__,
+        today=datetime.date.today().isoformat(),
+        head="\n".join(map(str, [*soup.select("link[rel=stylesheet]"), *mathjax])),
+        running="\n".join(_running(entry) for entry in entries if entry.level == 1),
+        contents="\n".join(map(_line, entries)),
+        chapters="\n".join(articles),
+    )
+
+
+def _read(path):
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def _front(folder):
+    """First page, to which the index may lead."""
+    index = folder / "index.html"
+    redirect = _read(index).select_one("meta[http-equiv=Refresh]")
+    return folder / redirect["content"].partition("url=")[2] if redirect else index
+
+
+def _reading_order(first, soup):
+    """Chapters in the order of the sidebar, which lists all but the first."""
+    chapters, in_part, part = [_Chapter(first, "c0", False, "")], False, ""
+    for e in soup.select("nav.bd-docs-nav :is(p.caption, a.internal)"):
+        if e.name == "p":
+            in_part, part = True, e.decode_contents()
+        else:
+            path = (first.parent / unquote(e["href"])).resolve()
+            chapters.append(_Chapter(path, f"c{len(chapters)}", in_part, part))
+            part = ""
+    return chapters
+
+
+def _strip(article):
+    """Leave out what paper has no use for, and unfold what is left."""
+    for e in article.select(_LEFT_OUT):
+        e.decompose()
+    for e in article.select(_UNCOLOURED):
+        e.unwrap()
+    for e in article.select("details"):
+        e.name, e["class"] = "div", "sg-unfolded"
+    for e in article.select("summary"):
+        e.name, e["class"], e.string = "p", "sg-unfolded-title", e.text.strip()
+    for e in article.select("div.cell"):
+        if not e.text.strip() and not e.select("img, svg"):
+            e.decompose()
+
+
+def _rename(article, path, places, folder):
+    """Make names unique, and let links and pictures be found from the joined page."""
+    here = places[path]
+    for e in article.select("[id]"):
+        e["id"] = f"{here}-{e['id']}"
+    for attribute in _REFERENCES:
+        for e in article.select(f"[{attribute}]"):
+            e[attribute] = " ".join(f"{here}-{name}" for name in e[attribute].split())
+    for e in article.select("a[href]"):
+        target, anchor = urldefrag(e["href"])
+        if urlsplit(target).scheme:
+            continue
+        page = (path.parent / unquote(target)).resolve() if target else path
+        if page in places:
+            e["href"] = f"#{places[page]}-{anchor}" if anchor else f"#{places[page]}"
+        else:
+            e.unwrap()
+    for e in article.select("[src]"):
+        if not urlsplit(e["src"]).scheme:
+            file = (path.parent / unquote(e["src"])).resolve()
+            e["src"] = quote(file.relative_to(folder).as_posix())
+
+
+def _entries(article, chapter):
+    """Lines of the table of contents: the part that a chapter begins, the chapter, its sections."""
+    if chapter.part:
+        yield _Entry(0, chapter.part, f"part-{chapter.anchor}")
+    yield _Entry(1, article.select_one("h1").decode_contents(), chapter.anchor)
+    for heading in article.select("section > h2"):
+        yield _Entry(2, heading.decode_contents(), heading.parent["id"])
+
+
+def _lay_out(article, chapter):
+    """A chapter in its section; in a part, its headings are a level further down."""
+    article.select_one("h1")["class"] = "sg-chapter-title"
+    if chapter.in_part:
+        for level in range(5, 0, -1):
+            for e in article.select(f"h{level}"):
+                e.name = f"h{level + 1}"
+    part = f'<h1 class="sg-part" id="part-{chapter.anchor}">{chapter.part}</h1>'
+    return (
+        f'<section class="sg-chapter" id="{chapter.anchor}" style="page: {chapter.anchor}">\n'
+        f"{part if chapter.part else ''}\n{article}\n</section>"
+    )
+
+
+def _running(entry):
+    """Title at the head of each page of a chapter."""
+    title = BeautifulSoup(entry.title, "html.parser").text.replace("\\", "\\\\")
+    text = title.replace('"', '\\"')
+    return f'@page {entry.anchor} {{ @top-right {{ content: "{text}" }} }}'
+
+
+def _line(entry):
+    """Line of the table of contents; on which page its place is, is known once it is printed."""
+    return (
+        f'<p class="sg-level-{entry.level}"><a href="#{entry.anchor}"><span>{entry.title}</span>'
+        '<span class="sg-dots"></span><span class="sg-number"></span></a></p>'
+    )
