@@ -17,6 +17,11 @@ class Watched:
         self.page.on("response", self._response)
         self.page.on("dialog", lambda d: self.problems.append(f"dialog: {d.message}"))
         self.page.goto(url)
+        # The first page only leads to another.
+        self.page.wait_for_function(
+            """document.readyState === "complete"
+            && !document.querySelector("meta[http-equiv='Refresh' i]")"""
+        )
         self.page.wait_for_function("!window.MathJax?.startup || window.MathJax.startup.promise")
         self.page.evaluate("window.MathJax?.startup?.promise")
 

@@ -718,7 +718,7 @@ def downloads(array):
         rows.append(("gradient.csv", f"{size}: <code>{html.escape(line)}</code>"))
     body = "".join(f"<tr><th>{name}</th><td>{what}</td></tr>" for name, what in rows)
     # The theme gives any other HTML a light ground in dark mode too.
-    return f'<table class="dataframe"><tbody>{body}</tbody></table>'
+    return f'<table class="dataframe noprint"><tbody>{body}</tbody></table>'
 
 
 def _link(name, data):

@@ -12,6 +12,7 @@ _MENDS = [
     # What is read aloud must hold the words that are seen; "Show code cell source", for one.
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
     (r'(<button class="btn search-button-field [^>]*) aria-label="Search"', r"\1"),
+    (r'<summary>(<span class="toctree-toggle")', r'<summary aria-label="The pages below">\1'),
     (
         r'aria-label="Color mode" data-bs-title',
         'aria-label="Color mode: Light, Dark or System Settings" data-bs-title',
