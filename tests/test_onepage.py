@@ -24,18 +24,19 @@ SECTIONS = (
 )
 
 
-def test_chapters_stand_in_the_order_of_the_sidebar_and_below_their_part(joined):
-    page = joined(intro=SECTIONS, one=SECTIONS)
-    headings = page.select("main :is(h1, h2, h3, h4)")
+def test_chapters_stand_in_the_order_of_the_pages_and_below_their_part(joined):
+    page = joined(intro=SECTIONS, one=SECTIONS, below=SECTIONS)
+    headings = page.select("main :is(h1, h2, h3, h4, h5)")
     assert [(e.name, e.text) for e in headings] == [
         *(("h1", "Title of intro"), ("h2", "The matrix"), ("h3", "Deeper")),
         *(("h1", "The part"), ("h2", "Title of one"), ("h3", "The matrix"), ("h4", "Deeper")),
-        ("h2", "Title of two"),
+        *(("h2", "Title of two"),),
+        *(("h3", "Title of below"), ("h4", "The matrix"), ("h5", "Deeper")),
     ]
 
 
-def test_the_table_of_contents_lists_parts_chapters_and_sections(joined):
-    page = joined(one=SECTIONS)
+def test_the_table_of_contents_lists_parts_chapters_and_what_is_below_them(joined):
+    page = joined(one=SECTIONS, below=SECTIONS)
     lines = page.select(".sg-contents p")
     assert [(line["class"], line.text) for line in lines] == [
         (["sg-level-1"], "Title of intro"),
@@ -43,6 +44,7 @@ def test_the_table_of_contents_lists_parts_chapters_and_sections(joined):
         (["sg-level-1"], "Title of one"),
         (["sg-level-2"], "The matrix"),
         (["sg-level-1"], "Title of two"),
+        (["sg-level-2"], "Title of below"),
     ]
     places = {e["id"] for e in page.select("main [id]")}
     assert {line.a["href"][1:] for line in lines} <= places
@@ -95,6 +97,8 @@ def test_the_head_of_a_page_is_the_title_of_its_chapter(joined, tmp_path):
     path = tmp_path / "html" / "chapters" / "one.html"
     path.write_text(path.read_text("utf-8").replace("Title of one", '"1" \\ <em>2</em>'), "utf-8")
     page = onepage.join(tmp_path / "html")
+    # The page below the last chapter has that chapter's head.
+    assert 'id="c3" style="page: c2"' in page
     rules = re.findall(r"@page (c\d) { @top-right { content: (.*) } }", page)
     assert rules[1] == ("c1", r'"\"1\" \\ 2"')
     assert len(rules) == 3

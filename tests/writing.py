@@ -1,5 +1,7 @@
 """Write chapters that need no framework and are quick to execute."""
 
+import itertools
+
 import nbformat.v4 as v4
 
 LOAD = "from spectralgrad import matrices\nA = matrices.load(matrix)"
@@ -34,23 +36,25 @@ _SIDEBAR = """
 <li><a class="reference internal" href="{up}chapters/two.html">Two</a></li></ul>
 </nav>
 """
+_PAGES = ("intro", "chapters/one", "chapters/two", "below")
 
 
 def write_pages(folder, **articles):
-    """Write pages as the theme does: a first page, and chapters "one" and "two" in a part.
+    """Write pages as the theme does: a first one, "one" and "two" in a part, one "below" the last.
 
-    The articles are those of ``intro``, ``one`` and ``two``, without the title.
+    The articles are given by name and without the title.
     """
     (folder / "_static").mkdir(parents=True)
     (folder / "chapters").mkdir()
     redirect = '<meta http-equiv="Refresh" content="0; url=intro.html" />'
     (folder / "index.html").write_text(redirect, encoding="utf-8")
-    for name in ("intro", "one", "two"):
-        up, place = ("", name) if name == "intro" else ("../", f"chapters/{name}")
+    for place, following in itertools.zip_longest(_PAGES, _PAGES[1:]):
+        name, up = place.rpartition("/")[2], "../" * place.count("/")
+        link = f'<a class="right-next" href="{up}{following}.html">next</a>' if following else ""
         text = (
             f"<html><head><title>{name}</title></head><body>{_SIDEBAR.format(up=up)}"
             f'<article><section id="the-title"><h1>Title of {name}<a class="headerlink" '
-            f'href="#the-title">#</a></h1>{articles.get(name, "")}</section></article>'
+            f'href="#the-title">#</a></h1>{articles.get(name, "")}</section></article>{link}'
             '<p class="component-author">By A. Writer</p></body></html>'
         )
         (folder / f"{place}.html").write_text(text, encoding="utf-8")

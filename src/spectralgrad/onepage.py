@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urldefrag, urlsplit
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 
 from spectralgrad import __version__
 
@@ -39,8 +39,8 @@ TensorFlow and JAX: derived, executed and checked</p>
 <p>{author}</p>
 <p>spectralgrad {version}, printed on {today}</p>
 <p class="sg-note">Every number was computed when the book was built, except those quoted as printed
-elsewhere. What is folded on the screen is left out here, except solutions: code that sets up or
-lays out what is shown, and long listings. The notebooks hold it.</p>
+elsewhere. Code that is folded on the screen, which sets up or lays out what is shown, is left out
+here, and so is what it prints if that is folded too. The notebooks hold both.</p>
 </section>
 <nav class="sg-contents" aria-labelledby="contents">
 <h1 id="contents">Contents</h1>
@@ -56,17 +56,32 @@ lays out what is shown, and long listings. The notebooks hold it.</p>
 
 @dataclass(frozen=True)
 class _Chapter:
-    """A page of the book: where it will stand, whether in a part, and the part that it begins."""
+    """A page of the book, and where it will stand.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    article : bs4.Tag
+    anchor : str
+    home : str
+        Anchor of the chapter whose page it belongs to; its own, if it is not below another one.
+    depth : int
+        How many levels its headings are further down than on the page.
+    part : str
+        That it begins, or nothing.
+    """
 
     path: Path
+    article: Tag
     anchor: str
-    in_part: bool
+    home: str
+    depth: int
     part: str
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """A line of the table of contents: of a part (0), a chapter (1) or a section (2)."""
+    """A line of the table of contents: a part (0), a chapter (1), a section or a page below (2)."""
 
     level: int
     title: str
@@ -95,11 +110,10 @@ def join(folder):
     places = {chapter.path: chapter.anchor for chapter in chapters}
     entries, articles = [], []
     for chapter in chapters:
-        article = _read(chapter.path).select_one("article")
-        _strip(article)
-        _rename(article, chapter.path, places, folder)
-        entries += _entries(article, chapter)
-        articles.append(_lay_out(article, chapter))
+        _strip(chapter.article)
+        _rename(chapter.article, chapter.path, places, folder)
+        entries += _entries(chapter)
+        articles.append(_lay_out(chapter))
     scripts = soup.select("head script")
     mathjax = [s for s in scripts if "MathJax" in s.text or "/tex-" in s.get("src", "")]
     return _PAGE.format(
@@ -126,16 +140,37 @@ def _front(folder):
 
 
 def _reading_order(first, soup):
-    """Chapters in the order of the sidebar, which lists all but the first."""
-    chapters, in_part, part = [_Chapter(first, "c0", False, "")], False, ""
+    """Chapters in the order in which each page leads to the next."""
+    listed, chapters, path = _sidebar(first, soup), [], first
+    while path:
+        article, anchor = soup.select_one("article"), f"c{len(chapters)}"
+        if path in listed:
+            part, depth = listed[path]
+            above = _Chapter(path, article, anchor, anchor, depth, part)
+            chapters.append(above)
+        else:
+            # The first page's sidebar has no pages that are below a chapter.
+            chapters.append(_Chapter(path, article, anchor, above.anchor, above.depth + 1, ""))
+        following = soup.select_one("a.right-next")
+        path = _target(path, following) if following else None
+        soup = _read(path) if path else None
+    return chapters
+
+
+def _sidebar(first, soup):
+    """For each chapter the part that it begins, if it begins one, and whether it is in any."""
+    listed, part, depth = {first: ("", 0)}, "", 0
     for e in soup.select("nav.bd-docs-nav :is(p.caption, a.internal)"):
         if e.name == "p":
-            in_part, part = True, e.decode_contents()
+            part, depth = e.decode_contents(), 1
         else:
-            path = (first.parent / unquote(e["href"])).resolve()
-            chapters.append(_Chapter(path, f"c{len(chapters)}", in_part, part))
+            listed[_target(first, e)] = part, depth
             part = ""
-    return chapters
+    return listed
+
+
+def _target(path, link):
+    return (path.parent / unquote(link["href"])).resolve()
 
 
 def _strip(article):
@@ -176,25 +211,28 @@ def _rename(article, path, places, folder):
             e["src"] = quote(file.relative_to(folder).as_posix())
 
 
-def _entries(article, chapter):
+def _entries(chapter):
     """Lines of the table of contents: the part that a chapter begins, the chapter, its sections."""
     if chapter.part:
         yield _Entry(0, chapter.part, f"part-{chapter.anchor}")
-    yield _Entry(1, article.select_one("h1").decode_contents(), chapter.anchor)
-    for heading in article.select("section > h2"):
+    nested = chapter.home != chapter.anchor
+    title = chapter.article.select_one("h1").decode_contents()
+    yield _Entry(2 if nested else 1, title, chapter.anchor)
+    for heading in () if nested else chapter.article.select("section > h2"):
         yield _Entry(2, heading.decode_contents(), heading.parent["id"])
 
 
-def _lay_out(article, chapter):
+def _lay_out(chapter):
     """A chapter in its section; in a part, its headings are a level further down."""
-    article.select_one("h1")["class"] = "sg-chapter-title"
-    if chapter.in_part:
-        for level in range(5, 0, -1):
-            for e in article.select(f"h{level}"):
-                e.name = f"h{level + 1}"
+    article, kind = chapter.article, "sg-chapter sg-below"
+    if chapter.home == chapter.anchor:
+        article.select_one("h1")["class"], kind = "sg-chapter-title", "sg-chapter"
+    for level in range(6, 0, -1):
+        for e in article.select(f"h{level}"):
+            e.name = f"h{min(level + chapter.depth, 6)}"
     part = f'<h1 class="sg-part" id="part-{chapter.anchor}">{chapter.part}</h1>'
     return (
-        f'<section class="sg-chapter" id="{chapter.anchor}" style="page: {chapter.anchor}">\n'
+        f'<section class="{kind}" id="{chapter.anchor}" style="page: {chapter.home}">\n'
         f"{part if chapter.part else ''}\n{article}\n</section>"
     )
 

@@ -71,13 +71,13 @@ def test_the_pdf_has_an_outline_tags_and_the_numbers_of_its_pages(small, aside):
     titles = [title.decode() for title in re.findall(rb"<</Title \((.*?)\)\n/Dest", data)]
     assert titles == [
         *("Contents", "Title of intro"),
-        *("A section", "Title of one", "Title of two", "The part"),
+        *("A section", "Title of one", "Title of below", "Title of two", "The part"),
     ]
     assert b"/StructTreeRoot" in data
     assert b"/Lang (en)" in data
     numbers = pdf.page_numbers(data)
     # A title page, the contents, the chapters, of which the second takes two pages.
-    assert numbers == {"c0": 3, "part-c1": 4, "c1": 4, "c1-s": 4, "c2": 6}
+    assert numbers == {"c0": 3, "part-c1": 4, "c1": 4, "c1-s": 4, "c2": 6, "c3": 6}
     pages = re.findall(rb"(\d+) 0 obj\n<</Type /Page\n", data)
     assert pages == in_order(data)
     assert len(pages) == 6
