@@ -10,7 +10,7 @@ from spectralgrad import frameworks as libraries
 from spectralgrad import gauge, matrices, spectrum, subgradient, symmetric
 from spectralgrad.matrices import MatrixError
 
-#: Every verdict with what it means; the last four are about the framework, not about a gradient.
+#: Every verdict with what it means; the last three are about the framework, not about a gradient.
 VERDICTS = {
     "agrees": "equals the gradient, in the convention stated, up to rounding errors",
     "subgradient": "the function is not differentiable here, and this is one of the valid answers",
