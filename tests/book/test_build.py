@@ -118,10 +118,12 @@ def with_mark(mark):
 
 @pytest.fixture
 def interruptible():
-    """Let Ctrl-C reach what a test starts: a background job ignores it, and passes that on."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let signals reach what a test starts: a background job ignores some, and passes that on."""
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def ended(mark):
