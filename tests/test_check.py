@@ -584,7 +584,10 @@ def test_a_large_gradient_is_not_printed(capsys, tmp_path):
         (["[[1, 2], [3]]"], "row 2: 1 number, where 2 were expected"),
         (["[[[1, 2]], [[3, NaN]]]"], "matrix 2, row 1, column 2: NaN"),
         (["[[1, 2], [3, 4]]", "--problem", "eigh"], "its mirror image is 3.0 (‖A − Aᵀ‖ is 2.6e-01"),
-        (["[[1, 2], [3, 4]]", "--problem", "eigh"], "take its Hermitian part (symmetrize)"),
+        (
+            ["[[1, 2], [3, 4]]", "--problem", "eigh"],
+            "take its Hermitian part (check and survey: --symmetrize)",
+        ),
         (["[[1, 2]]", "--symmetrize"], "is 1 × 2"),
         (["[[1, 2]]", "--weights", "[1, 2]"], "will not do for 1 values"),
         (["[[1, 2]]", "--weights", "[NaN]"], "a list of 1 finite numbers"),

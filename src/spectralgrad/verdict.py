@@ -388,7 +388,10 @@ def prepare(
     return matrix, find(matrix, weights, rtol=rtol)
 
 
-_MEND = "take its Hermitian part (symmetrize), or ask for its singular values (problem svd)"
+_MEND = (
+    "take its Hermitian part (check and survey: --symmetrize), or ask for its singular values "
+    "(problem svd)"
+)
 
 
 def _shown(value):

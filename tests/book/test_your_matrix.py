@@ -335,7 +335,9 @@ def test_parameters_may_come_as_numbers_and_lists():
 BAD = {
     "weights: '[1, 2]' will not do for 5 values": {"weights": "[1, 2]"},
     "problem: unknown 'qr'; choose from auto, eigh, svd": {"problem": "qr"},
-    "take its Hermitian part (symmetrize), or ask for its singular values": {"problem": "eigh"},
+    "take its Hermitian part (check and survey: --symmetrize), or ask for its singular values": {
+        "problem": "eigh"
+    },
     "unknown framework 'pytorch'; choose from autograd, torch": {"frameworks": "pytorch"},
     "rtol: '2' will not do; give a number from 0 to below 1": {"rtol": "2"},
     "use float32, float64": {"dtype": "half"},
