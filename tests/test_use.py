@@ -6,8 +6,8 @@ import shlex
 
 import pytest
 
-from spectralgrad import book, cli, frameworks, verdict
-from spectralgrad.survey import results
+from spectralgrad import book, cli, frameworks, subgradient, verdict
+from spectralgrad.survey import pages, results
 
 PAGE = (book.root() / "use.md").read_text(encoding="utf-8")
 
@@ -61,6 +61,16 @@ def test_every_option_is_explained(label, command):
 
 def test_every_column_of_the_parquet_file_is_explained():
     assert [name for row in table("sec-use-parquet") for name in row] == results.SCHEMA.names
+
+
+def test_the_limits_are_those_of_the_package():
+    assert f"matrices of up to {book.LARGEST_REPORT} rows and columns" in PAGE
+    assert f"at most {pages.MOST_REPORTS} pages, and {pages.MOST_ROWS:,} rows" in PAGE
+    in_double, in_single = (
+        round(subgradient._qr_precision(eps) / eps) for eps in (2.0**-52, 2.0**-23)
+    )
+    stops = rf"about ${in_double}\,\varepsilon$ in double and ${in_single}\,\varepsilon$ in single"
+    assert stops in PAGE
 
 
 def test_the_frameworks_are_named():

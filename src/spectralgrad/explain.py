@@ -110,8 +110,8 @@ def advice(verdict):
     theirs = f"{prose.listing(bad)} {'returns' if len(bad) == 1 else 'return'}" if bad else ""
     if verdict.allowed >= 0.5:
         return (
-            "Count what is so close as equal, with a larger rtol, or change the function: no "
-            "program can tell what the gradient is."
+            "Count what is so close as equal, with a larger rtol, or change the function: in "
+            f"{verdict.matrix.dtype}, no program can tell what the gradient is."
         )
     if not verdict.valid.differentiable:
         use = "Use the valid answer of smallest norm, which does not depend on a library"
