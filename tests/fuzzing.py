@@ -430,21 +430,24 @@ def judge_each(path, loaded):
 
 PUBLISHED = ("blog-rank-2", "blog-full-rank", "stack-overflow", "article-2x2")
 
-_REAL = r"[+-]?\s*(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_PLAIN = re.compile(_REAL)
-_COMPLEX = re.compile(rf"\(?(?:({_REAL})\s*)?\s*([+-]{{0,2}})\s*((?:{_REAL})?)[ijIJ]\)?")
+_SIZE = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_REAL = re.compile(rf"[+-]?{_SIZE}")
+_IMAGINARY = re.compile(rf"(\+\s*-|[+-]|)\s*({_SIZE}|)[ijIJ]")
+_COMPLEX = re.compile(rf"([+-]?\s*{_SIZE})\s*(\+\s*-|[+-])\s*({_SIZE}|)[ijIJ]")
 
 
 def plain(cell):
     """The number that a text denotes, read by another rule than the package's; or None."""
     cell = cell.strip()
-    if _PLAIN.fullmatch(cell):
-        return float(re.sub(r"\s", "", cell))
-    found = _COMPLEX.fullmatch(cell)
-    if not found or (found[1] and not found[2] and found[3][:1] not in ("+", "-")):
-        return None
-    real, sign, size = float(re.sub(r"\s", "", found[1] or "0")), found[2], found[3]
-    return complex(real, float(f"{sign[-1:]}{re.sub(chr(92) + 's', '', size) or '1'}"))
+    if _REAL.fullmatch(cell):
+        return float(cell)
+    cell = re.sub(r"^\((.*)\)$", r"\1", cell)
+    if found := _IMAGINARY.fullmatch(cell):
+        return complex(0, float(f"{found[1][-1:]}{found[2] or 1}"))
+    if found := _COMPLEX.fullmatch(cell):
+        real = float(re.sub(r"\s", "", found[1]))
+        return complex(real, float(f"{found[2][-1]}{found[3] or 1}"))
+    return None
 
 
 def same(kind, content, loaded):
