@@ -88,6 +88,7 @@ class Reports:
         self._output, self._which, self._options = output, which, options
         self._kept = {True: 0, False: 0}
         _require_book()
+        _require_no_links(self.folder)
         self._executed = book.open_reports(self.folder)
 
     def keep(self, task, flagged):
@@ -180,6 +181,18 @@ def _require_book():
             raise book.BookError(
                 f"Tabulator is missing ({path}); run `make book` once, or `npm ci`, in the book's "
                 f"folder, {mend}"
+            )
+
+
+def _require_no_links(folder):
+    """Refuse what would lead out of the folder whatever is written, or removed, in it."""
+    executed = folder / book.EXECUTED
+    inner = executed.iterdir() if executed.is_dir() and not executed.is_symlink() else ()
+    for path in (folder / book.MARK, executed, *inner):
+        if path.is_symlink():
+            raise book.InputError(
+                f"{matrices.one_line(str(path))}: is a link; remove it, or name another file with "
+                "--output"
             )
 
 
