@@ -142,10 +142,12 @@ class Reports:
             failed.update(failures)
             names = {entry.name for entry in reported}
             links = {e.name: _link(e, names, failures) for e in wanted}
-            _write_index(folder, self._output.name, entries, counts, links)
+            name = matrices.one_line(self._output.name)
+            _write_index(folder, name, entries, counts, links)
 
         index = book.reports(pages, self.folder, front=front, jobs=jobs)
-        return index, [f"{e.title}: {failed[e.name]}" for e in reported if e.name in failed]
+        failures = [f"{e.title}: {failed[e.name]}" for e in reported if e.name in failed]
+        return index, list(map(matrices.one_line, failures))
 
     def _matrix(self, name):
         return self._executed / f"{name}.npy"
