@@ -194,6 +194,27 @@ def test_a_text_of_too_much_is_refused_before_it_is_taken_apart(
     assert peak(matrices.load, path) < 8 * 2**20
 
 
+def test_an_archive_of_very_many_members_is_refused_before_they_are_listed(tmp_path, monkeypatch):
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(1000):
+            archive.writestr(f"{number}.npy", b"")
+    with pytest.raises(MatrixError, match="holds 1000 arrays"):
+        matrices.load(path)
+    monkeypatch.setattr(matrices, "_LONGEST_LIST", 50_000)
+    monkeypatch.setattr(zipfile, "ZipFile", lambda _: pytest.fail("was listed"))
+    with pytest.raises(MatrixError, match="holds too many members; save one matrix alone"):
+        matrices.load(path)
+
+
+def test_objects_in_json_take_no_memory(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("[" + '{"a":0},' * 2**16 + "0]", encoding="utf-8")
+    with pytest.raises(MatrixError, match="entry 1: an object is not a number"):
+        matrices.load(path)
+    assert peak(matrices.load, path) < 4 * path.stat().st_size
+
+
 def test_lines_are_not_copied(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("# a comment\n" * 2**18 + "1,2\n", encoding="utf-8")

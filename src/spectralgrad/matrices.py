@@ -48,6 +48,10 @@ def load(source, *, dtype=None, stack=False):
         start with ``#`` or ``%`` are skipped. ``.npy``, ``.npz`` (of one array), ``.json`` (a
         nested list) and ``.mtx`` (Matrix Market, dense or sparse) are the others.
 
+        A text or an ``.npz`` file has at most ``32 * MAX_ENTRIES`` bytes, and an ``.npy`` file one
+        array with nothing behind it. Nothing is unpickled. In a text, a number below the smallest
+        float64 is 0.
+
         In text a complex number is written ``1+2j`` or ``1+2i``, in JSON and nested lists as a
         string, ``"1+2j"``: a pair ``[re, im]`` would turn the matrix into a stack.
     dtype : {"float32", "float64", "complex64", "complex128"}, optional
@@ -479,6 +483,9 @@ def _too_deep():
     return _fault("nested too deeply", "pass a list of rows, such as [[1, 2], [3, 4]]")
 
 
+_OBJECT = {}
+
+
 def _from_json(text):
     import json
 
@@ -486,8 +493,9 @@ def _from_json(text):
     if sum(map(text.count, ",[{")) > 2 * MAX_ENTRIES + 1:
         raise _too_many()
     try:
-        # As floats, because Python refuses to read an integer of thousands of digits.
-        value = json.loads(text, parse_int=float)
+        # As floats, because Python refuses to read an integer of thousands of digits. Of an object
+        # it is enough that it is one.
+        value = json.loads(text, parse_int=float, object_pairs_hook=lambda _: _OBJECT)
     except json.JSONDecodeError as error:
         raise _fault(
             f"not valid JSON ({error.msg})",
@@ -653,11 +661,18 @@ def _read_npy(path):
         return _npy(file)
 
 
+_LONGEST_LIST = 2**20
+
+
 def _read_npz(path):
     import zipfile
 
     with path.open("rb") as file:
         try:
+            # The list of members is read as a whole, at ten times its size; that of one is short.
+            end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+            if end and end[zipfile._ECD_SIZE] > _LONGEST_LIST:  # type: ignore[attr-defined]
+                raise _fault("holds too many members", "save one matrix alone, with numpy.save")
             archive = zipfile.ZipFile(file)
             members = [m for m in archive.infolist() if m.filename.endswith(".npy")]
             if len(members) != 1:
