@@ -25,6 +25,10 @@ _INLINE = "the matrix given inline"
 _COMPLEX_HINT = 'complex ones as "1+2j"'
 # NumPy's own limit; it also ends the walk into a list that contains itself.
 _MAX_DEPTH = 64
+# Bytes of the list of members of an archive, which takes ten times that in memory.
+_LONGEST_LIST = 2**20
+# Of an object in JSON it is enough that it is one.
+_OBJECT: dict[str, object] = {}
 
 
 class MatrixError(ValueError):
@@ -483,9 +487,6 @@ def _too_deep():
     return _fault("nested too deeply", "pass a list of rows, such as [[1, 2], [3, 4]]")
 
 
-_OBJECT = {}
-
-
 def _from_json(text):
     import json
 
@@ -493,8 +494,7 @@ def _from_json(text):
     if sum(map(text.count, ",[{")) > 2 * MAX_ENTRIES + 1:
         raise _too_many()
     try:
-        # As floats, because Python refuses to read an integer of thousands of digits. Of an object
-        # it is enough that it is one.
+        # As floats, because Python refuses to read an integer of thousands of digits.
         value = json.loads(text, parse_int=float, object_pairs_hook=lambda _: _OBJECT)
     except json.JSONDecodeError as error:
         raise _fault(
@@ -661,15 +661,12 @@ def _read_npy(path):
         return _npy(file)
 
 
-_LONGEST_LIST = 2**20
-
-
 def _read_npz(path):
     import zipfile
 
     with path.open("rb") as file:
         try:
-            # The list of members is read as a whole, at ten times its size; that of one is short.
+            # The list is read as a whole; that of one member is short.
             end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
             if end and end[zipfile._ECD_SIZE] > _LONGEST_LIST:  # type: ignore[attr-defined]
                 raise _fault("holds too many members", "save one matrix alone, with numpy.save")
