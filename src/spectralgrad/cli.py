@@ -8,6 +8,7 @@ import signal
 import sys
 
 from spectralgrad import __version__
+from spectralgrad.execution import TIMEOUT
 
 
 class _Parser(argparse.ArgumentParser):
@@ -63,6 +64,13 @@ def _parser():
         type=_positive,
         metavar="N",
         help="chapters executed at once (default: processors)",
+    )
+    build.add_argument(
+        "--timeout",
+        type=_positive,
+        metavar="SECONDS",
+        default=TIMEOUT,
+        help=f"time that a cell of a chapter may take (default: {TIMEOUT})",
     )
 
     pdf = commands.add_parser("pdf", help="print the book as one PDF, through Chromium")
@@ -189,7 +197,7 @@ def main(arguments=None):
 def _build(options):
     from spectralgrad import book
 
-    print(book.build(options.output, options.jobs))
+    print(book.build(options.output, options.jobs, options.timeout))
     return 0
 
 
@@ -319,10 +327,10 @@ _COMMANDS = {
     "survey": _survey,
 }
 _STOPPED = {
-    "build": "stopped; the last book is as it was",
+    "build": "stopped; the book that is there is whole",
     "check": "stopped",
-    "pdf": "stopped; the last file is as it was",
-    "report": "stopped; the last report is as it was",
+    "pdf": "stopped; a file that is there is whole",
+    "report": "stopped; a report that is there is whole",
     "survey": "stopped; the same command goes on from here",
 }
 

@@ -4,7 +4,6 @@ import contextlib
 import datetime
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import re
@@ -46,24 +45,47 @@ def now():
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def commit(folder):
-    """The commit that a folder holds, and whether its files differ from it.
+def date(folder):
+    """The date of ``SOURCE_DATE_EPOCH``, or else of the commit that a folder holds, or today's.
 
     Returns
     -------
     str
-        As ``"0123abc"`` or ``"0123abc with changes"``; empty if git does not say.
+        In the form of ISO 8601, UTC.
     """
+    seconds = "SOURCE_DATE_EPOCH" not in os.environ and _git(folder, "log", "-1", "--format=%ct")
+    if not seconds:
+        return now()[:10]
+    return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).date().isoformat()
+
+
+def commit(folder):
+    """The commit that a folder holds, its date, and whether the files differ from it.
+
+    Returns
+    -------
+    str
+        As ``"0123abc of 2026-01-31"`` or ``"0123abc of 2026-01-31 with changes"``; empty if git
+        does not say.
+    """
+    name = _git(folder, "log", "-1", "--abbrev=7", "--format=%h")
+    if not name:
+        return ""
+    seconds = int(_git(folder, "log", "-1", "--format=%ct"))
+    day = datetime.datetime.fromtimestamp(seconds, datetime.UTC).date()
+    changes = " with changes" if _git(folder, "diff-index", "--name-only", "HEAD", "--") else ""
+    return f"{name} of {day}{changes}"
+
+
+def _git(folder, *arguments):
+    """What git says of a folder; an empty string if it does not."""
     # A copy without history may lie in another project's repository.
     if not Path(folder, ".git").exists():
         return ""
-    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=7", "--exclude=*"]
-    # Several chapters may ask at once, and to ask needs no lock.
-    environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
     with contextlib.suppress(OSError):
+        # Several chapters may ask at once, and to ask needs no lock.
         done = subprocess.run(
-            [*command, "--dirty= with changes"],
-            env=environment,
+            ["git", "--no-optional-locks", "-C", str(folder), *arguments],
             capture_output=True,
             text=True,
             check=False,
@@ -73,7 +95,7 @@ def commit(folder):
 
 
 def describe(folder):
-    """Describe the environment of this process.
+    """Describe what a chapter is executed with.
 
     Parameters
     ----------
@@ -83,36 +105,37 @@ def describe(folder):
     Returns
     -------
     dict
-        ``time``, ``python``, ``versions`` (of what is installed of `NAMED`), ``platform``,
-        ``lock`` (the first digits of the file's SHA-256) and ``commit``: strings, as JSON holds
-        them.
+        ``python``, ``versions`` (of what is installed of `NAMED`), ``platform`` and ``lock`` (the
+        first digits of the file's SHA-256): strings, as JSON holds them.
     """
     lock = Path(folder, "requirements.lock").read_bytes()
     versions = {name: version(*distributions) for name, distributions in NAMED.items()}
     return {
-        "time": now(),
         "python": platform.python_version(),
         "versions": {name: number for name, number in versions.items() if number},
         "platform": f"{platform.system()} {platform.machine()}",
         "lock": hashlib.sha256(lock).hexdigest()[:12],
-        "commit": commit(folder),
     }
 
 
-def record(notebook, folder):
-    """Write into the metadata of an executed notebook what it was executed with.
+def describe_build(folder):
+    """Describe what the book is built from and with.
+
+    Two builds of one commit do not differ: there is no time in it, unless ``SOURCE_DATE_EPOCH``
+    gives one.
 
     Parameters
     ----------
-    notebook : path
     folder : path
         Of the book.
+
+    Returns
+    -------
+    dict
+        `describe`, with ``commit``, and ``time``, which may be empty.
     """
-    path = Path(notebook)
-    content = json.loads(path.read_text(encoding="utf-8"))
-    content["metadata"]["spectralgrad"] = describe(folder)
-    # As papermill writes it.
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    time = now() if "SOURCE_DATE_EPOCH" in os.environ else ""
+    return describe(folder) | {"commit": commit(folder), "time": time}
 
 
 def sentence(facts, verb):
@@ -121,6 +144,7 @@ def sentence(facts, verb):
     Parameters
     ----------
     facts : dict
+        As of `describe_build`.
     verb : str
         What was done to the page: ``"Executed"`` or ``"Built"``.
 
@@ -133,8 +157,8 @@ def sentence(facts, verb):
     sources = f"lock {facts['lock']}"
     if facts["commit"]:
         sources += f", commit {facts['commit']}"
-    day = facts["time"].split("T")[0]
-    return f"{verb} on {day} (UTC) with {with_what}, on {facts['platform']}; {sources}."
+    when = f" on {facts['time'][:10]} (UTC)" if facts["time"] else ""
+    return f"{verb}{when} with {with_what}, on {facts['platform']}; {sources}."
 
 
 def direct(folder):
@@ -202,9 +226,9 @@ def machine(folder):
     -------
     dict of str to str
     """
-    facts = describe(folder)
-    return {
-        "Built": facts["time"].replace("T", " ").replace("Z", " UTC"),
+    facts = describe_build(folder)
+    time = facts["time"].replace("T", " ").replace("Z", " UTC")
+    return ({"Built": time} if time else {}) | {
         "Commit": facts["commit"] or "unknown",
         "Python": f"{platform.python_implementation()} {facts['python']}",
         "Platform": platform.platform(),

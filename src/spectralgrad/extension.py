@@ -19,7 +19,7 @@ NOTEBOOKS = "notebooks"
 
 @functools.cache
 def _built_with():
-    return environment.describe(book.root())
+    return environment.describe_build(book.root())
 
 
 @functools.cache
@@ -35,8 +35,8 @@ def _notebook(app, page):
 
 def _chapter(app, page):
     """The committed notebook of which a page shows the execution, or None."""
-    executed = _notebook(app, page).get("papermill")
-    return executed and book.chapters().get(Path(executed["input_path"]).stem)
+    executed = _notebook(app, page).get("spectralgrad", {})
+    return book.chapters().get(executed.get("chapter"))
 
 
 def _executed_name(page):
@@ -48,9 +48,9 @@ def add_stamp(app, pagename, templatename, context, doctree):
 
     Not into its text: there, a search for the name of a framework would find every page.
     """
-    executed = _notebook(app, pagename).get("spectralgrad")
-    facts, verb = (executed, "Executed") if executed else (_built_with(), "Built")
-    stamp = html.escape(environment.sentence(facts, verb))
+    executed = _notebook(app, pagename).get("spectralgrad", {})
+    verb = "Executed" if executed else "Built"
+    stamp = html.escape(environment.sentence(_built_with() | executed, verb))
     if "environment" in app.env.all_docs:
         stamp += f' <a href="{context["pathto"]("environment")}">Environment</a>'
     context["theme_extra_footer"] = f'<p class="sg-stamp">{stamp}</p>'
@@ -156,7 +156,7 @@ class Citation(_Computed):
         """A sentence, and an entry for BibTeX."""
         cff = yaml.safe_load((book.root() / "CITATION.cff").read_text(encoding="utf-8"))
         (author,) = (entity["name"] for entity in cff["authors"])
-        year = environment.now()[:4]
+        year = environment.date(book.root())[:4]
         title, version = cff["title"], cff["version"]
         yield f"> {author}. *{title}* Version {version}, {year}."
         yield from ("", "```bibtex", "@software{spectralgrad,")
