@@ -9,7 +9,11 @@ import platform
 import re
 import subprocess
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+StrPath = str | os.PathLike[str]
 
 #: Distributions whose versions stand on every page, by the name that their makers write.
 NAMED = {
@@ -23,7 +27,7 @@ NAMED = {
 }
 
 
-def version(*distributions):
+def version(*distributions: str) -> str:
     """Version of the first of these distributions that is installed, or an empty string."""
     for distribution in distributions:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -31,7 +35,7 @@ def version(*distributions):
     return ""
 
 
-def now():
+def now() -> str:
     """The time, UTC, or that of ``SOURCE_DATE_EPOCH``, so that builds can be reproduced.
 
     Returns
@@ -45,7 +49,7 @@ def now():
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def date(folder):
+def date(folder: StrPath) -> str:
     """The date of ``SOURCE_DATE_EPOCH``, or else of the commit that a folder holds, or today's.
 
     Returns
@@ -59,7 +63,7 @@ def date(folder):
     return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).date().isoformat()
 
 
-def commit(folder):
+def commit(folder: StrPath) -> str:
     """The commit that a folder holds, its date, and whether the files differ from it.
 
     Returns
@@ -77,7 +81,7 @@ def commit(folder):
     return f"{name} of {day}{changes}"
 
 
-def _git(folder, *arguments):
+def _git(folder: StrPath, *arguments: str) -> str:
     """What git says of a folder; an empty string if it does not."""
     # A copy without history may lie in another project's repository.
     if not Path(folder, ".git").exists():
@@ -94,7 +98,7 @@ def _git(folder, *arguments):
     return ""
 
 
-def describe(folder):
+def describe(folder: StrPath) -> dict[str, Any]:
     """Describe what a chapter is executed with.
 
     Parameters
@@ -118,7 +122,7 @@ def describe(folder):
     }
 
 
-def describe_build(folder):
+def describe_build(folder: StrPath) -> dict[str, Any]:
     """Describe what the book is built from and with.
 
     Two builds of one commit do not differ: there is no time in it, unless ``SOURCE_DATE_EPOCH``
@@ -138,7 +142,7 @@ def describe_build(folder):
     return describe(folder) | {"commit": commit(folder), "time": time}
 
 
-def sentence(facts, verb):
+def sentence(facts: Mapping[str, Any], verb: str) -> str:
     """Say in one line what `describe` found.
 
     Parameters
@@ -161,7 +165,7 @@ def sentence(facts, verb):
     return f"{verb}{when} with {with_what}, on {facts['platform']}; {sources}."
 
 
-def direct(folder):
+def direct(folder: StrPath) -> list[tuple[str, str, str]]:
     """Direct dependencies of the project, and the versions that are installed.
 
     Parameters
@@ -177,15 +181,15 @@ def direct(folder):
     text = Path(folder, "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
     groups = {"package": project["dependencies"], **project["optional-dependencies"]}
-    needed = {}
+    needed: dict[str, list[str]] = {}
     for group, requirements in groups.items():
         for requirement in requirements:
-            name = re.match(r"[\w.-]+", requirement)[0]
+            name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
             needed.setdefault(name, []).append(group)
     return [(name, version(name), ", ".join(needed[name])) for name in sorted(needed)]
 
 
-def libraries():
+def libraries() -> dict[str, str]:
     """The BLAS and LAPACK that NumPy and SciPy were built with.
 
     Returns
@@ -205,16 +209,16 @@ def libraries():
     return found
 
 
-def processor():
+def processor() -> str:
     """Name of the processor: with it the code that LAPACK runs changes, and its null vectors."""
     with contextlib.suppress(OSError):
         names = re.findall(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text("utf-8"))
         if names:
-            return names[0]
+            return str(names[0])
     return platform.processor() or platform.machine()
 
 
-def machine(folder):
+def machine(folder: StrPath) -> dict[str, str]:
     """What the whole book was built on.
 
     Parameters
