@@ -13,6 +13,7 @@ settings.load_profile("spectralgrad")
 ONE_WORKER = {
     "test_build.py": "small books",
     "test_pages.py": "the book",
+    "test_reproducible.py": "a second book",
     "test_scholarship.py": "the book",
     "test_survey_pages.py": "the pages of a survey",
 }

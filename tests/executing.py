@@ -16,7 +16,7 @@ from pathlib import Path
 
 import nbformat
 
-from spectralgrad import book
+from spectralgrad import book, execution
 
 
 def execute(chapter, folder, **parameters):
@@ -25,9 +25,10 @@ def execute(chapter, folder, **parameters):
     if parameters:
         return _read(KERNEL.execute(path, folder, parameters))
     built = book.root() / "_build" / "executed" / path.name
-    stamp = built.with_suffix(".key")
+    record = execution.Record.read(built)
+    lock = book.root() / "requirements.lock"
     # What `make book` executed from the same sources need not be executed again.
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == book._chapter_key(path):
+    if record and record.key == execution.key(execution.Page(path, chapter), lock):
         return _read(json.loads(built.read_text(encoding="utf-8"))["cells"])
     return execute_afresh(chapter, folder)
 

@@ -21,6 +21,7 @@ def test_versions_are_those_that_are_installed():
     assert list(facts["versions"]) == list(environment.NAMED)
     assert facts["lock"] == hashlib.sha256(book_lock()).hexdigest()[:12]
     assert json.loads(json.dumps(facts)) == facts
+    assert environment.describe_build(ROOT).items() >= facts.items()
 
 
 def book_lock():
@@ -42,6 +43,7 @@ def test_the_time_can_be_set(monkeypatch):
 def git(folder, *arguments):
     names = {"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@b", "GIT_CONFIG_GLOBAL": os.devnull}
     names |= {"GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@b"}
+    names |= {"GIT_COMMITTER_DATE": "2001-02-03T12:00:00Z"}
     command = ["git", "-C", str(folder), *arguments]
     return subprocess.run(
         command, env=os.environ | names, check=True, capture_output=True, text=True
@@ -57,9 +59,9 @@ def test_the_commit_and_whether_it_was_changed(tmp_path):
     git(tmp_path, "commit", "-m", "first")
     git(tmp_path, "tag", "v1")
     head = git(tmp_path, "rev-parse", "HEAD")[:7]
-    assert environment.commit(tmp_path) == head
+    assert environment.commit(tmp_path) == f"{head} of 2001-02-03"
     file.write_text("2", encoding="utf-8")
-    assert environment.commit(tmp_path) == f"{head} with changes"
+    assert environment.commit(tmp_path) == f"{head} of 2001-02-03 with changes"
     # A copy without history, in another repository.
     (tmp_path / "copy").mkdir()
     assert environment.commit(tmp_path / "copy") == ""
@@ -80,14 +82,30 @@ def test_a_sentence_says_it_all():
     assert environment.sentence(facts, "Executed").endswith("lock 0123456789ab, commit abcdef0.")
 
 
-def test_a_notebook_remembers_what_it_was_executed_with(tmp_path):
-    path = tmp_path / "executed.ipynb"
-    notebook = {"cells": [{"source": "“λ”"}], "metadata": {"kernelspec": {}}}
-    path.write_text(json.dumps(notebook), encoding="utf-8")
-    environment.record(path, ROOT)
-    recorded = json.loads(path.read_text(encoding="utf-8"))
-    assert set(recorded["metadata"].pop("spectralgrad")) == set(environment.describe(ROOT))
-    assert recorded == notebook
+def test_a_build_bears_no_time_unless_one_is_set(tmp_path, monkeypatch):
+    """Two builds of one commit, at different times, are the same."""
+    (tmp_path / "requirements.lock").touch()
+    (tmp_path / "CITATION.cff").touch()
+    git(tmp_path, "init")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "old")
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    facts = environment.describe_build(tmp_path)
+    assert facts["time"] == ""
+    assert " of 2001-02-03" in facts["commit"]
+    assert environment.date(tmp_path) == "2001-02-03"
+    assert "Built with Python" in environment.sentence(facts, "Built")
+    assert "Built" not in environment.machine(tmp_path)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    facts = environment.describe_build(tmp_path)
+    assert environment.date(tmp_path) == "1970-01-02"
+    assert "Built on 1970-01-02 (UTC) with Python" in environment.sentence(facts, "Built")
+    assert environment.machine(tmp_path)["Built"] == "1970-01-02 00:00:00 UTC"
+
+
+def test_without_history_the_date_is_today(tmp_path, monkeypatch):
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    assert environment.date(tmp_path) == environment.now()[:10]
 
 
 def test_direct_dependencies():

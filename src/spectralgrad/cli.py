@@ -1,21 +1,28 @@
 """The ``spectralgrad`` command."""
 
 import argparse
-import contextlib
+import io
 import json
 import os
 import signal
 import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from spectralgrad import __version__
+from spectralgrad.errors import BookError, InputError
+from spectralgrad.execution import TIMEOUT
+
+if TYPE_CHECKING:
+    from spectralgrad.verdict import Verdict
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def _parser():
+def _parser() -> _Parser:
     parser = _Parser(
         prog="spectralgrad",
         description="Which gradient is right? A verdict on every framework, for your own matrix.",
@@ -64,6 +71,13 @@ def _parser():
         metavar="N",
         help="chapters executed at once (default: processors)",
     )
+    build.add_argument(
+        "--timeout",
+        type=_positive,
+        metavar="SECONDS",
+        default=TIMEOUT,
+        help=f"time that a cell of a chapter may take (default: {TIMEOUT})",
+    )
 
     pdf = commands.add_parser("pdf", help="print the book as one PDF, through Chromium")
     pdf.add_argument("--output", metavar="FILE", help="the PDF (default: _build/spectralgrad.pdf)")
@@ -96,7 +110,7 @@ _MATRIX = (
 )
 
 
-def _add_options(parser):
+def _add_options(parser: argparse.ArgumentParser) -> None:
     """What `verdict.check` can be told."""
     parser.add_argument(
         "--problem",
@@ -134,17 +148,17 @@ def _add_options(parser):
     )
 
 
-def _positive(text):
+def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("must be a whole number of at least 1")
     return int(text)
 
 
-def _interrupt(*_):
+def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Parameters
@@ -164,16 +178,15 @@ def main(arguments=None):
             signal.signal(name, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         # A terminal that knows no Greek gets it escaped.
-        with contextlib.suppress(AttributeError):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     # Imported here, so that --help answers at once.
-    from spectralgrad import book
 
     try:
         return _COMMANDS[options.command](options)
-    except book.BookError as error:
+    except BookError as error:
         print(f"spectralgrad: {error}", file=sys.stderr)
-        return 2 if isinstance(error, book.InputError) else 1
+        return 2 if isinstance(error, InputError) else 1
     except BrokenPipeError:
         # Whoever read the output has seen enough; nothing is left to be written when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -186,14 +199,14 @@ def main(arguments=None):
         return 130
 
 
-def _build(options):
+def _build(options: argparse.Namespace) -> int:
     from spectralgrad import book
 
-    print(book.build(options.output, options.jobs))
+    print(book.build(options.output, options.jobs, options.timeout))
     return 0
 
 
-def _report(options):
+def _report(options: argparse.Namespace) -> int:
     from spectralgrad import book
 
     page = book.report(
@@ -203,19 +216,19 @@ def _report(options):
     return 0
 
 
-def _asked(options):
+def _asked(options: argparse.Namespace) -> dict[str, Any]:
     """The options that `verdict.check` takes."""
     names = ("problem", "weights", "frameworks", "dtype", "rtol", "symmetrize")
     return {name: getattr(options, name) for name in names}
 
 
-def _check(options):
-    from spectralgrad import book, verdict
+def _check(options: argparse.Namespace) -> int:
+    from spectralgrad import verdict
 
     try:
         verdicts = verdict.check_stack(options.matrix, **_asked(options))
     except ValueError as error:
-        raise book.InputError(" ".join(str(error).split())) from error
+        raise InputError(" ".join(str(error).split())) from error
     if options.json:
         objects = [v.to_dict() for v in verdicts]
         # A stack of one is a list of one: its matrix has a place in it.
@@ -226,7 +239,7 @@ def _check(options):
     return 0
 
 
-def _as_text(verdict):
+def _as_text(verdict: "Verdict") -> str:
     """What a person wants to know of a verdict."""
     import numpy as np
 
@@ -257,7 +270,7 @@ def _as_text(verdict):
 _COLOURS = {"agrees": 32, "subgradient": 36, "undecided": 33, "not installed": 2}
 
 
-def _table(verdict):
+def _table(verdict: "Verdict") -> Iterator[str]:
     """One row for each framework, in columns."""
     from spectralgrad import frameworks, prose
 
@@ -289,7 +302,7 @@ def _table(verdict):
         yield "  ".join(cells).rstrip()
 
 
-def _survey(options):
+def _survey(options: argparse.Namespace) -> int:
     from spectralgrad import survey
 
     done = survey.survey(
@@ -304,7 +317,7 @@ def _survey(options):
     return 1 if done.bad or done.failures else 0
 
 
-def _pdf(options):
+def _pdf(options: argparse.Namespace) -> int:
     from spectralgrad import pdf
 
     print(pdf.write(options.output))
@@ -319,10 +332,10 @@ _COMMANDS = {
     "survey": _survey,
 }
 _STOPPED = {
-    "build": "stopped; the last book is as it was",
+    "build": "stopped; the book that is there is whole",
     "check": "stopped",
-    "pdf": "stopped; the last file is as it was",
-    "report": "stopped; the last report is as it was",
+    "pdf": "stopped; a file that is there is whole",
+    "report": "stopped; a report that is there is whole",
     "survey": "stopped; the same command goes on from here",
 }
 

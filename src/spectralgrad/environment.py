@@ -4,13 +4,16 @@ import contextlib
 import datetime
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import re
 import subprocess
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+StrPath = str | os.PathLike[str]
 
 #: Distributions whose versions stand on every page, by the name that their makers write.
 NAMED = {
@@ -24,7 +27,7 @@ NAMED = {
 }
 
 
-def version(*distributions):
+def version(*distributions: str) -> str:
     """Version of the first of these distributions that is installed, or an empty string."""
     for distribution in distributions:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -32,7 +35,7 @@ def version(*distributions):
     return ""
 
 
-def now():
+def now() -> str:
     """The time, UTC, or that of ``SOURCE_DATE_EPOCH``, so that builds can be reproduced.
 
     Returns
@@ -46,24 +49,47 @@ def now():
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def commit(folder):
-    """The commit that a folder holds, and whether its files differ from it.
+def date(folder: StrPath) -> str:
+    """The date of ``SOURCE_DATE_EPOCH``, or else of the commit that a folder holds, or today's.
 
     Returns
     -------
     str
-        As ``"0123abc"`` or ``"0123abc with changes"``; empty if git does not say.
+        In the form of ISO 8601, UTC.
     """
+    seconds = "SOURCE_DATE_EPOCH" not in os.environ and _git(folder, "log", "-1", "--format=%ct")
+    if not seconds:
+        return now()[:10]
+    return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).date().isoformat()
+
+
+def commit(folder: StrPath) -> str:
+    """The commit that a folder holds, its date, and whether the files differ from it.
+
+    Returns
+    -------
+    str
+        As ``"0123abc of 2026-01-31"`` or ``"0123abc of 2026-01-31 with changes"``; empty if git
+        does not say.
+    """
+    name = _git(folder, "log", "-1", "--abbrev=7", "--format=%h")
+    if not name:
+        return ""
+    seconds = int(_git(folder, "log", "-1", "--format=%ct"))
+    day = datetime.datetime.fromtimestamp(seconds, datetime.UTC).date()
+    changes = " with changes" if _git(folder, "diff-index", "--name-only", "HEAD", "--") else ""
+    return f"{name} of {day}{changes}"
+
+
+def _git(folder: StrPath, *arguments: str) -> str:
+    """What git says of a folder; an empty string if it does not."""
     # A copy without history may lie in another project's repository.
     if not Path(folder, ".git").exists():
         return ""
-    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=7", "--exclude=*"]
-    # Several chapters may ask at once, and to ask needs no lock.
-    environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
     with contextlib.suppress(OSError):
+        # Several chapters may ask at once, and to ask needs no lock.
         done = subprocess.run(
-            [*command, "--dirty= with changes"],
-            env=environment,
+            ["git", "--no-optional-locks", "-C", str(folder), *arguments],
             capture_output=True,
             text=True,
             check=False,
@@ -72,8 +98,8 @@ def commit(folder):
     return ""
 
 
-def describe(folder):
-    """Describe the environment of this process.
+def describe(folder: StrPath) -> dict[str, Any]:
+    """Describe what a chapter is executed with.
 
     Parameters
     ----------
@@ -83,44 +109,46 @@ def describe(folder):
     Returns
     -------
     dict
-        ``time``, ``python``, ``versions`` (of what is installed of `NAMED`), ``platform``,
-        ``lock`` (the first digits of the file's SHA-256) and ``commit``: strings, as JSON holds
-        them.
+        ``python``, ``versions`` (of what is installed of `NAMED`), ``platform`` and ``lock`` (the
+        first digits of the file's SHA-256): strings, as JSON holds them.
     """
     lock = Path(folder, "requirements.lock").read_bytes()
     versions = {name: version(*distributions) for name, distributions in NAMED.items()}
     return {
-        "time": now(),
         "python": platform.python_version(),
         "versions": {name: number for name, number in versions.items() if number},
         "platform": f"{platform.system()} {platform.machine()}",
         "lock": hashlib.sha256(lock).hexdigest()[:12],
-        "commit": commit(folder),
     }
 
 
-def record(notebook, folder):
-    """Write into the metadata of an executed notebook what it was executed with.
+def describe_build(folder: StrPath) -> dict[str, Any]:
+    """Describe what the book is built from and with.
+
+    Two builds of one commit do not differ: there is no time in it, unless ``SOURCE_DATE_EPOCH``
+    gives one.
 
     Parameters
     ----------
-    notebook : path
     folder : path
         Of the book.
+
+    Returns
+    -------
+    dict
+        `describe`, with ``commit``, and ``time``, which may be empty.
     """
-    path = Path(notebook)
-    content = json.loads(path.read_text(encoding="utf-8"))
-    content["metadata"]["spectralgrad"] = describe(folder)
-    # As papermill writes it.
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    time = now() if "SOURCE_DATE_EPOCH" in os.environ else ""
+    return describe(folder) | {"commit": commit(folder), "time": time}
 
 
-def sentence(facts, verb):
+def sentence(facts: Mapping[str, Any], verb: str) -> str:
     """Say in one line what `describe` found.
 
     Parameters
     ----------
     facts : dict
+        As of `describe_build`.
     verb : str
         What was done to the page: ``"Executed"`` or ``"Built"``.
 
@@ -133,11 +161,11 @@ def sentence(facts, verb):
     sources = f"lock {facts['lock']}"
     if facts["commit"]:
         sources += f", commit {facts['commit']}"
-    day = facts["time"].split("T")[0]
-    return f"{verb} on {day} (UTC) with {with_what}, on {facts['platform']}; {sources}."
+    when = f" on {facts['time'][:10]} (UTC)" if facts["time"] else ""
+    return f"{verb}{when} with {with_what}, on {facts['platform']}; {sources}."
 
 
-def direct(folder):
+def direct(folder: StrPath) -> list[tuple[str, str, str]]:
     """Direct dependencies of the project, and the versions that are installed.
 
     Parameters
@@ -153,15 +181,15 @@ def direct(folder):
     text = Path(folder, "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
     groups = {"package": project["dependencies"], **project["optional-dependencies"]}
-    needed = {}
+    needed: dict[str, list[str]] = {}
     for group, requirements in groups.items():
         for requirement in requirements:
-            name = re.match(r"[\w.-]+", requirement)[0]
+            name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
             needed.setdefault(name, []).append(group)
     return [(name, version(name), ", ".join(needed[name])) for name in sorted(needed)]
 
 
-def libraries():
+def libraries() -> dict[str, str]:
     """The BLAS and LAPACK that NumPy and SciPy were built with.
 
     Returns
@@ -181,16 +209,16 @@ def libraries():
     return found
 
 
-def processor():
+def processor() -> str:
     """Name of the processor: with it the code that LAPACK runs changes, and its null vectors."""
     with contextlib.suppress(OSError):
         names = re.findall(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text("utf-8"))
         if names:
-            return names[0]
+            return str(names[0])
     return platform.processor() or platform.machine()
 
 
-def machine(folder):
+def machine(folder: StrPath) -> dict[str, str]:
     """What the whole book was built on.
 
     Parameters
@@ -202,9 +230,9 @@ def machine(folder):
     -------
     dict of str to str
     """
-    facts = describe(folder)
-    return {
-        "Built": facts["time"].replace("T", " ").replace("Z", " UTC"),
+    facts = describe_build(folder)
+    time = facts["time"].replace("T", " ").replace("Z", " UTC")
+    return ({"Built": time} if time else {}) | {
         "Commit": facts["commit"] or "unknown",
         "Python": f"{platform.python_implementation()} {facts['python']}",
         "Platform": platform.platform(),

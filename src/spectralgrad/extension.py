@@ -5,10 +5,14 @@ import html
 import json
 import re
 import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 from spectralgrad import book, environment, reference
@@ -18,45 +22,50 @@ NOTEBOOKS = "notebooks"
 
 
 @functools.cache
-def _built_with():
-    return environment.describe(book.root())
+def _built_with() -> dict[str, Any]:
+    return environment.describe_build(book.root())
 
 
 @functools.cache
-def _metadata(source):
-    return json.loads(source.read_text(encoding="utf-8"))["metadata"]
+def _metadata(source: Path) -> dict[str, Any]:
+    metadata: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))["metadata"]
+    return metadata
 
 
-def _notebook(app, page):
+def _notebook(app: Sphinx, page: str) -> dict[str, Any]:
     """The metadata of the notebook that a page shows; empty if it shows none."""
     source = Path(app.env.doc2path(page)) if page in app.env.all_docs else Path()
     return _metadata(source) if source.suffix == ".ipynb" else {}
 
 
-def _chapter(app, page):
+def _chapter(app: Sphinx, page: str) -> Path | None:
     """The committed notebook of which a page shows the execution, or None."""
-    executed = _notebook(app, page).get("papermill")
-    return executed and book.chapters().get(Path(executed["input_path"]).stem)
+    executed = _notebook(app, page).get("spectralgrad", {})
+    return book.chapters().get(executed.get("chapter"))
 
 
-def _executed_name(page):
+def _executed_name(page: str) -> str:
     return f"{page.rpartition('/')[2]}.executed.ipynb"
 
 
-def add_stamp(app, pagename, templatename, context, doctree):
+def add_stamp(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
+) -> None:
     """Put the stamp into the foot of a page; called by Sphinx.
 
     Not into its text: there, a search for the name of a framework would find every page.
     """
-    executed = _notebook(app, pagename).get("spectralgrad")
-    facts, verb = (executed, "Executed") if executed else (_built_with(), "Built")
-    stamp = html.escape(environment.sentence(facts, verb))
+    executed = _notebook(app, pagename).get("spectralgrad", {})
+    verb = "Executed" if executed else "Built"
+    stamp = html.escape(environment.sentence(_built_with() | executed, verb))
     if "environment" in app.env.all_docs:
         stamp += f' <a href="{context["pathto"]("environment")}">Environment</a>'
     context["theme_extra_footer"] = f'<p class="sg-stamp">{stamp}</p>'
 
 
-def add_downloads(app, pagename, templatename, context, doctree):
+def add_downloads(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
+) -> None:
     """Offer the notebook as it is committed beside the executed one; called by Sphinx."""
     chapter = _chapter(app, pagename)
     if not chapter:
@@ -77,7 +86,7 @@ def add_downloads(app, pagename, templatename, context, doctree):
     menu.insert(menu.index(executed) + 1, committed)
 
 
-def place_notebooks(app, exception):
+def place_notebooks(app: Sphinx, exception: Exception | None) -> None:
     """Put what `add_downloads` offers into one folder; called by Sphinx."""
     pages = {} if exception else {page: _chapter(app, page) for page in app.env.all_docs}
     for page, chapter in pages.items():
@@ -89,14 +98,18 @@ def place_notebooks(app, exception):
             executed.replace(folder / _executed_name(page))
 
 
-def keep_term(app, env, node, contnode):
+def keep_term(
+    app: Sphinx, env: BuildEnvironment, node: nodes.Element, contnode: nodes.Node
+) -> nodes.Node | None:
     """Leave of a term its words where there is no glossary, as in a report; called by Sphinx."""
     if node["reftype"] == "term" and "glossary" not in env.found_docs:
         return nodes.Text(node.astext())
     return None
 
 
-def read_docstring(app, what, name, obj, options, lines):
+def read_docstring(
+    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
     """Keep Sphinx from reading more into a docstring than is meant; called by Sphinx."""
     # Bars are absolute values, and no substitutions.
     lines[:] = [re.sub(r"(``.*?``)|\|", lambda found: found[1] or r"\|", line) for line in lines]
@@ -109,21 +122,21 @@ def read_docstring(app, what, name, obj, options, lines):
 class _Computed(SphinxDirective):
     """A directive that takes nothing, and stands for text in MyST."""
 
-    def lines(self):
+    def lines(self) -> Iterator[str]:
         raise NotImplementedError
 
-    def run(self):
+    def run(self) -> list[nodes.Node]:
         return self.parse_text_to_nodes("\n".join(self.lines()))
 
 
-def _table(head, rows):
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
 class Environment(_Computed):
     """``{environment}``: what the book was built on and with."""
 
-    def lines(self):
+    def lines(self) -> Iterator[str]:
         """Two tables, and the lock."""
         root = book.root()
         lock = (root / "requirements.lock").read_text(encoding="utf-8")
@@ -139,7 +152,7 @@ class Environment(_Computed):
 class Modules(_Computed):
     """``{modules}``: the modules of the package, and what each is for."""
 
-    def lines(self):
+    def lines(self) -> Iterator[str]:
         """One item of a definition list for each module."""
         for module in reference.modules():
             page = f"api/{module.page}"
@@ -152,11 +165,11 @@ class Modules(_Computed):
 class Citation(_Computed):
     """``{citation}``: how to cite the book, from ``CITATION.cff``."""
 
-    def lines(self):
+    def lines(self) -> Iterator[str]:
         """A sentence, and an entry for BibTeX."""
         cff = yaml.safe_load((book.root() / "CITATION.cff").read_text(encoding="utf-8"))
         (author,) = (entity["name"] for entity in cff["authors"])
-        year = environment.now()[:4]
+        year = environment.date(book.root())[:4]
         title, version = cff["title"], cff["version"]
         yield f"> {author}. *{title}* Version {version}, {year}."
         yield from ("", "```bibtex", "@software{spectralgrad,")
@@ -165,7 +178,7 @@ class Citation(_Computed):
         yield from ("}", "```")
 
 
-def setup(app):
+def setup(app: Sphinx) -> dict[str, bool]:
     """Register everything; called by Sphinx."""
     app.add_directive("environment", Environment)
     app.add_directive("modules", Modules)

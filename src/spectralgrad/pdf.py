@@ -45,7 +45,7 @@ def write(output=None):
 
     Raises
     ------
-    spectralgrad.book.BookError
+    spectralgrad.errors.BookError
         If the book cannot be built or printed; a file that was there is as it was.
     """
     browser = chromium()
@@ -68,7 +68,7 @@ def chromium():
 
     Raises
     ------
-    spectralgrad.book.InputError
+    spectralgrad.errors.InputError
         If there is none.
     """
     named = os.environ.get("SPECTRALGRAD_CHROMIUM")
@@ -111,7 +111,7 @@ def print_pages(pages, folder, browser):
 
     Raises
     ------
-    spectralgrad.book.BookError
+    spectralgrad.errors.BookError
         If the browser fails.
     """
     from playwright.sync_api import Error, sync_playwright

@@ -11,7 +11,8 @@ import spectralgrad
 ORDER = (
     *("matrices", "published", "spectrum", "symmetric", "gauge", "eigen", "singular"),
     *("subgradient", "exact", "frameworks", "recipes", "verdict", "explain", "figures", "prose"),
-    *("survey", "book", "cli", "environment", "reference", "extension"),
+    *("survey", "book", "execution", "rendering", "publishing", "processes", "errors", "cli"),
+    *("environment", "reference", "extension"),
 )
 
 

@@ -2,6 +2,9 @@
 
 import contextlib
 import os
+import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -169,30 +172,176 @@ def test_a_stopped_report_leaves_nothing(stage, by, tmp_path):
         process.send_signal(by)
         _, error = process.communicate()
     assert process.returncode == 130
-    assert error == "spectralgrad: stopped; the last report is as it was\n"
+    assert error == "spectralgrad: stopped; a report that is there is whole\n"
     assert not os.listdir(here)
     # Jupyter's own connection file may stay, if the kernel had no time to start.
     assert not list(scratch.glob("spectralgrad-*"))
     assert ended(str(tmp_path))
 
 
-@pytest.mark.usefixtures("interruptible")
-def test_a_stopped_build_stops_its_chapters(small_book, monkeypatch, tmp_path):
-    """The chapters would take a minute each; nothing waits for that."""
-    monkeypatch.setenv("SPECTRALGRAD_TEST", str(tmp_path))
+_BUILD = """
+import sys
+from pathlib import Path
+from spectralgrad import book, cli
+root = Path(sys.argv.pop(1))
+book.root = lambda: root
+sys.exit(cli.main(["build", *sys.argv[1:]]))
+"""
+
+
+@contextlib.contextmanager
+def started(root, mark, *arguments, **options):
+    """A build of a small book in a process of its own; it and all that it starts bear a mark."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _BUILD, str(root), *arguments],
+        env=os.environ | {"SPECTRALGRAD_TEST": str(mark)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def whole(html):
+    """Whether no part of a book is of another build: both chapters print the same number."""
+    numbers = set()
     for name in ("one", "two"):
-        write_chapter(small_book, name, "import time; time.sleep(60)")
-    started = []
+        text = (html / "chapters" / f"{name}.html").read_text(encoding="utf-8")
+        numbers.update(re.findall(r"number (\d+)\n", text))
+    return len(numbers) == 1
 
-    def interrupt(*_, **__):
-        while len(list(with_mark(str(tmp_path)))) < 4:
-            time.sleep(0.1)
-        started.extend(with_mark(str(tmp_path)))
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr("tqdm.tqdm", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        book.build()
-    assert len(started) >= 4
-    assert ended(str(tmp_path))
+def renumber(root, number):
+    """Change both chapters."""
+    for name in ("one", "two"):
+        write_chapter(root, name, f"print('number', 1000 + {number})")
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_build_may_be_stopped_at_any_moment(small_book, tmp_path):
+    """Set SPECTRALGRAD_KILLS to try more moments; a few hundred take a quarter of an hour."""
+    html = small_book / "_build" / "html"
+    renumber(small_book, 0)
+    begin = time.monotonic()
+    with started(small_book, tmp_path) as build:
+        build.communicate()
+    assert build.returncode == 0
+    takes = time.monotonic() - begin
+    moments = random.Random()
+    for number in range(1, 1 + int(os.environ.get("SPECTRALGRAD_KILLS", "6"))):
+        before = contents(html)
+        renumber(small_book, number)
+        by = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)[number % 3]
+        moment = moments.uniform(0, takes)
+        with started(small_book, tmp_path) as build:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                build.wait(moment)
+            build.send_signal(by)
+            _, error = build.communicate()
+        told = f"{by.name} after {moment:.3f} s: {error}"
+        assert ended(str(tmp_path)), told
+        assert whole(html), told
+        # A moment before its end, the new book is there.
+        page = (html / "chapters" / "one.html").read_text(encoding="utf-8")
+        assert contents(html) == before or f"number {1000 + number}\n" in page, told
+        if build.returncode == 130:
+            assert error.endswith("stopped; the book that is there is whole\n"), told
+            assert not list((small_book / "_build").glob("scratch-*")), told
+        assert "Traceback" not in error, told
+    renumber(small_book, 999)
+    book.build()
+    assert "number 1999\n" in (html / "chapters" / "one.html").read_text(encoding="utf-8")
+    assert whole(html)
+    assert sorted(os.listdir(small_book / "_build")) == ["executed", "html", "lock"]
+    assert sorted(os.listdir(small_book / "_build" / "executed")) == [
+        f"{name}.{suffix}" for name in ("one", "two") for suffix in ("ipynb", "key")
+    ]
+
+
+def test_two_builds_at_once_take_turns(small_book, tmp_path):
+    with (
+        started(small_book, tmp_path, "--output", str(tmp_path / "first")) as first,
+        started(small_book, tmp_path, "--output", str(tmp_path / "second")) as second,
+    ):
+        outputs = [process.communicate() for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0)
+    (patient,) = (errors for _, errors in outputs if "another build is at work" in errors)
+    # By its turn, everything is executed.
+    assert "chapter one" not in patient
+    pages = [contents(tmp_path / name) for name in ("first", "second")]
+    assert pages[0] == pages[1]
+    # With the same output, the second finds it made.
+    with started(small_book, tmp_path) as first, started(small_book, tmp_path) as second:
+        outputs = [process.communicate() for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert contents(small_book / "_build" / "html") == pages[0]
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A disk with no more space than its size, in kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = []
+
+    def mount(size):
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "none", str(folder)]
+        if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("no file system can be mounted here")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for place in mounted:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.parametrize("size", [8, 100, 3000])
+def test_a_full_disk_is_one_clear_line(small_book, full_disk, size):
+    """It is full when notebooks are written, when sources are copied, and when pages are."""
+    (small_book / "_build").symlink_to(full_disk(size))
+    with started(small_book, "full") as build:
+        _, error = build.communicate()
+    lines = [line for line in error.splitlines() if not line.startswith("chapter ")]
+    assert build.returncode == 1
+    assert len(lines) == 1, error
+    assert lines[0].startswith("spectralgrad: ")
+    assert "No space left on device" in lines[0]
     assert not (small_book / "_build" / "html").exists()
+
+
+def test_a_disk_that_is_full_at_the_last_step_leaves_the_last_book(built_book, full_disk, tmp_path):
+    disk = full_disk(20_000)
+    html = disk / "html"
+    shutil.copytree(built_book / "_build" / "html", html)
+    before = contents(html)
+    write_chapter(built_book, "one", "print('number', 1)")
+    (disk / "filler").write_bytes(bytes(shutil.disk_usage(disk).free - 100_000))
+    with started(built_book, tmp_path, "--output", str(html)) as build:
+        _, error = build.communicate()
+    assert build.returncode == 1
+    assert "No space left on device" in error.splitlines()[-1]
+    assert contents(html) == before
+    assert sorted(os.listdir(disk)) == ["filler", "html"]
+
+
+def test_a_place_that_is_read_only_is_one_clear_line(small_book, full_disk):
+    disk = full_disk(100)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with started(small_book, "full", "--output", str(disk / "html")) as build:
+        _, error = build.communicate()
+    assert build.returncode == 2
+    assert error == (
+        f"spectralgrad: {disk / 'html'}: cannot be written (Read-only file system); "
+        "name another folder with --output\n"
+    )
+    (small_book / "_build").symlink_to(disk)
+    with started(small_book, "full") as build:
+        _, error = build.communicate()
+    assert build.returncode != 0
+    assert error.count("\n") == 1
+    assert "Read-only file system" in error

@@ -95,11 +95,7 @@ def other_disk(tmp_path, monkeypatch):
         yield
 
 
-# Mended together with the rest of book.py.
-IN_BOOK = pytest.mark.xfail(strict=True, reason="book.py writes through links, and fills in braces")
-
-
-@IN_BOOK
+@pytest.mark.xfail(strict=True, reason="execution.py and rendering.py write through links")
 @pytest.mark.usefixtures("other_disk")
 @pytest.mark.parametrize("source", ["1 / 0", "import sys; print('noise', file=sys.stderr)"])
 def test_what_a_failed_report_leaves_is_not_written_through_a_link(source, small_book, tmp_path):
@@ -179,7 +175,6 @@ def test_the_pages_of_a_survey_go_through_no_link(prepare, outside):
     assert contents(Path.cwd()) == before
 
 
-@IN_BOOK
 def test_the_names_of_matrices_and_braces_in_that_of_the_results_lead_nowhere(
     outside, small_book, monkeypatch
 ):

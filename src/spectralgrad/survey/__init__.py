@@ -125,9 +125,9 @@ def survey(
 
     Raises
     ------
-    book.InputError
+    spectralgrad.errors.InputError
         If an argument is at fault.
-    book.BookError
+    spectralgrad.errors.BookError
         If the workers cannot do their part or the pages cannot be rendered; the results so far are
         saved.
     """

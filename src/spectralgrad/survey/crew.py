@@ -193,7 +193,7 @@ def run(tasks, crew, options, idle):
 
     Raises
     ------
-    book.BookError
+    spectralgrad.errors.BookError
         If the workers cannot do their part, whatever the matrix.
     """
     waiting, suspects, flying = chunks(tasks), collections.deque(), {}
@@ -278,7 +278,7 @@ class Processes:
 
         Raises
         ------
-        book.BookError
+        spectralgrad.errors.BookError
             If new processes end before they have done anything.
         """
         try:

@@ -79,7 +79,7 @@ class Reports:
 
     Raises
     ------
-    book.BookError
+    spectralgrad.errors.BookError
         If something that the pages need is missing.
     """
 

@@ -70,7 +70,7 @@ def locked(path):
 
     Raises
     ------
-    book.InputError
+    spectralgrad.errors.InputError
         If another one does, or if nothing can be written there.
     """
     lock = path.with_name(f".{path.name}.lock")
@@ -272,7 +272,7 @@ class Results:
 
     Raises
     ------
-    book.InputError
+    spectralgrad.errors.InputError
         If the file cannot be read, was made by something else, or with other options.
     """
 

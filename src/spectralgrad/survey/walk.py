@@ -76,7 +76,7 @@ def roots(paths):
 
     Raises
     ------
-    book.InputError
+    spectralgrad.errors.InputError
         If a path is not there.
     """
     places = {}
