@@ -1,5 +1,6 @@
 """The recipes for HIPS autograd."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import autograd.numpy as anp
@@ -20,19 +21,21 @@ xp = SimpleNamespace(
 )
 
 
-def operation(rule):
+def operation(rule: rules.Declared) -> Callable[..., rules.Tensor]:
     """Make a function of a matrix whose reverse pass is a rule."""
 
-    @primitive
-    def decomposed(matrix, *options):
+    @primitive  # type: ignore[untyped-decorator]
+    def decomposed(matrix: rules.Tensor, *options: rules.Option) -> rules.Factors:
         factors = rule.decompose(xp, matrix)
         return rule.value(xp, factors, *options), *factors
 
-    def vjp(results, matrix, *options):
+    def vjp(
+        results: rules.Factors, matrix: rules.Tensor, *options: rules.Option
+    ) -> Callable[[rules.Factors], rules.Tensor]:
         # A second derivative goes through autograd's own decomposition.
         factors = rule.decompose(xp, matrix) if isbox(matrix) else results[1:]
 
-        def pullback(cotangents):
+        def pullback(cotangents: rules.Factors) -> rules.Tensor:
             # autograd's cotangents are conjugated.
             return anp.conj(rule.pullback(xp, factors, anp.conj(cotangents[0]), *options))
 
