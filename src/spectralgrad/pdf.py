@@ -1,12 +1,18 @@
 """Print the book as one PDF, through Chromium."""
 
+from __future__ import annotations
+
 import os
 import re
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spectralgrad import book, onepage
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 #: Width of the text on a printed page in CSS pixels: A4 less the margins that print.css sets.
 TEXT_WIDTH = 657
@@ -30,7 +36,7 @@ _NUMBER = """numbers => {
 }"""
 
 
-def write(output=None):
+def write(output: str | os.PathLike[str] | None = None) -> Path:
     """Build the book, as far as anything has changed, and print it.
 
     Parameters
@@ -59,7 +65,7 @@ def write(output=None):
     return output
 
 
-def chromium():
+def chromium() -> str:
     """Find the browser that prints.
 
     Returns
@@ -78,7 +84,7 @@ def chromium():
     raise book.InputError(NO_CHROMIUM)
 
 
-def _require_ours(output):
+def _require_ours(output: Path) -> None:
     """Refuse a file that cannot be written, or that is no PDF."""
     mend = "name another file with --output"
     try:
@@ -93,7 +99,7 @@ def _require_ours(output):
         raise book.InputError(f"{output}: cannot be written ({error.strerror}); {mend}") from error
 
 
-def print_pages(pages, folder, browser):
+def print_pages(pages: Path, folder: Path, browser: str) -> Path:
     """Print rendered pages.
 
     Parameters
@@ -131,7 +137,7 @@ def print_pages(pages, folder, browser):
     return target
 
 
-def join(pages, folder):
+def join(pages: Path, folder: Path) -> Path:
     """Write the joined pages to a folder in which a browser finds what they refer to.
 
     Parameters
@@ -150,7 +156,7 @@ def join(pages, folder):
     return source
 
 
-def open_to_print(browser, source):
+def open_to_print(browser: Browser, source: Path) -> Page:
     """Open the joined pages as they will be printed, with every formula in place.
 
     Parameters
@@ -172,7 +178,7 @@ def open_to_print(browser, source):
     return page
 
 
-def page_numbers(pdf):
+def page_numbers(pdf: bytes) -> dict[str, int]:
     """Read from a PDF on which page each place is that a link leads to.
 
     Parameters
