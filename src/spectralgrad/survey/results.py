@@ -257,7 +257,7 @@ class Earlier:
         self._counts[outdated] = 0
 
 
-def _sorted(keys: array.array[int]) -> tuple[Array, Array]:
+def _sorted(keys: Sequence[int]) -> tuple[Array, Array]:
     numbers = np.array(keys, dtype=np.uint64)
     order = np.argsort(numbers, kind="stable")
     return order, numbers[order]
