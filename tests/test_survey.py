@@ -481,8 +481,12 @@ def test_options_that_mean_the_same_are_the_same(rng):
     assert done.before == 40
     written = json.loads(pq.read_schema("results.parquet").metadata[results.OPTIONS])
     assert written == {
-        **{"problem": "auto", "dtype": "auto", "rtol": "0.001", "symmetrize": False},
-        **{"weights": "[1.0, 0.0]", "frameworks": ["autograd"]},
+        "problem": "auto",
+        "dtype": "auto",
+        "rtol": "0.001",
+        "symmetrize": False,
+        "weights": "[1.0, 0.0]",
+        "frameworks": ["autograd"],
     }
 
 

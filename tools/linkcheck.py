@@ -22,7 +22,8 @@ def online():
     """Whether a host answers, be it with an error."""
     for host in HOSTS:
         try:
-            urllib.request.urlopen(host, timeout=10).close()
+            # The two addresses above, and no others.
+            urllib.request.urlopen(host, timeout=10).close()  # noqa: S310
         except urllib.error.HTTPError:
             return True
         except OSError:
