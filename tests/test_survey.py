@@ -580,7 +580,9 @@ def children(**options):
     """Worker processes; Python's own helper stays until the end."""
     for process in psutil.Process().children(**options):
         with contextlib.suppress(psutil.Error):
-            if "spawn_main" in " ".join(process.cmdline()):
+            command = " ".join(process.cmdline())
+            # Dask gives its workers a title, where setproctitle is installed.
+            if "spawn_main" in command or command.startswith("dask worker"):
                 yield process
 
 
