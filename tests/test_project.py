@@ -162,6 +162,20 @@ def test_every_chapter_says_how_to_execute_it_again(path):
         book._values(book.parameters(notebook), options.parameters, path.stem)
 
 
+def test_the_hooks_of_pre_commit_are_valid_and_can_be_run():
+    path = ROOT / ".pre-commit-config.yaml"
+    check = [sys.executable, "-m", "pre_commit", "validate-config", path]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    repositories = yaml.safe_load(path.read_text(encoding="utf-8"))["repos"]
+    for hook in (hook for repository in repositories for hook in repository["hooks"]):
+        program, *arguments = shlex.split(hook["entry"])
+        assert (hook["language"], Path(program).parent) == ("system", Path(".venv/bin"))
+        assert Path(sys.executable).with_name(Path(program).name).is_file(), program
+        for file, test in (word.split("::") for word in arguments if "::" in word):
+            assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8")
+
+
 def test_the_citation_file_is_valid_and_up_to_date():
     """By the schema of the Citation File Format 1.2.0, as far as it concerns the keys in use."""
     cff = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
