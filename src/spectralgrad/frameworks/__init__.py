@@ -26,8 +26,15 @@ import reprlib
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from spectralgrad._types import Framework
+
+if TYPE_CHECKING:
+    from spectralgrad.frameworks import autograd, jax, tensorflow, torch
+
+    # What `get` promises of each, as mypy sees it.
+    _MODULES: tuple[Framework, ...] = (autograd, jax, tensorflow, torch)
 
 #: In the order in which the book shows them.
 NAMES = ("autograd", "torch", "tensorflow", "jax")
