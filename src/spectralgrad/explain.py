@@ -338,7 +338,7 @@ def differences(raw: Mapping[str, Array], converted: Mapping[str, Array], verdic
 
     Parameters
     ----------
-    raw, converted : dict of str to (m, n) array_like
+    raw, converted : dict of str to (m, n) numpy.ndarray
         By label; the first is from theory, and distances are relative to its norm.
     verdict : spectralgrad.verdict.Verdict
 
@@ -397,7 +397,7 @@ def places(answers: Mapping[str, Array], valid: GeneralisedGradient) -> str:
 
     Parameters
     ----------
-    answers : dict of str to (m, n) array_like
+    answers : dict of str to (m, n) numpy.ndarray
         Converted, by label; the first is that of smallest norm.
     valid : spectralgrad.subgradient.GeneralisedGradient
 

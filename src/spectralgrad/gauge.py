@@ -126,7 +126,7 @@ def per_value(
     return gauge_tol * largest(cotangent) + allowed / np.where(size > 0, size, np.inf)
 
 
-def turns(vectors: Array, basis: Array, cotangent: Array) -> Array:
+def turns(vectors: ArrayLike, basis: ArrayLike, cotangent: ArrayLike) -> Array:
     """Skew-Hermitian part of C Bᴴ for a cotangent C of the basis B, applied to vectors.
 
     To first order, dB = ΩB with a skew-Hermitian Ω, so that dL = Re⟨C, dB⟩ = Re⟨skew(C Bᴴ), Ω⟩:
@@ -141,6 +141,7 @@ def turns(vectors: Array, basis: Array, cotangent: Array) -> Array:
     -------
     (..., n, k) numpy.ndarray
     """
+    vectors, basis, cotangent = map(np.asarray, (vectors, basis, cotangent))
     there, back = adjoint(basis) @ vectors, adjoint(cotangent) @ vectors
     turned: Array = (cotangent @ there - basis @ back) / 2
     return turned

@@ -62,7 +62,7 @@ def _who(names: Collection[str], everyone: Collection[str], all_of_them: str) ->
     return all_of_them if len(names) == len(everyone) > 2 else listing(names)
 
 
-def some(numbers: Array) -> str:
+def some(numbers: Sequence[float] | Array) -> str:
     """List the first six numbers.
 
     Parameters
@@ -229,7 +229,7 @@ def error(size: float) -> str:
     return f"relative error {relative(size)}" if np.isfinite(size) else "not finite"
 
 
-def moved_apart(before: Array, after: Array, kind: str) -> str:
+def moved_apart(before: ArrayLike, after: Sequence[float] | Array, kind: str) -> str:
     """Say that the values of a spectrum were moved apart, if they were.
 
     Parameters
