@@ -24,14 +24,11 @@ xp = SimpleNamespace(
 def operation(rule: rules.Declared) -> Callable[..., rules.Tensor]:
     """Make a function of a matrix whose reverse pass is a rule."""
 
-    @primitive  # type: ignore[untyped-decorator]
     def decomposed(matrix: rules.Tensor, *options: rules.Option) -> rules.Factors:
         factors = rule.decompose(xp, matrix)
         return rule.value(xp, factors, *options), *factors
 
-    def vjp(
-        results: rules.Factors, matrix: rules.Tensor, *options: rules.Option
-    ) -> Callable[[rules.Factors], rules.Tensor]:
+    def vjp(results: rules.Factors, matrix: rules.Tensor, *options: rules.Option) -> rules.Pullback:
         # A second derivative goes through autograd's own decomposition.
         factors = rule.decompose(xp, matrix) if isbox(matrix) else results[1:]
 
@@ -41,8 +38,9 @@ def operation(rule: rules.Declared) -> Callable[..., rules.Tensor]:
 
         return pullback
 
-    defvjp(decomposed, vjp, argnums=(0,))
-    return rules.public(rule, lambda matrix, *options: decomposed(matrix, *options)[0])
+    traced = primitive(decomposed)
+    defvjp(traced, vjp, argnums=(0,))
+    return rules.public(rule, lambda matrix, *options: traced(matrix, *options)[0])
 
 
 nuclear_norm = operation(rules.nuclear_norm)

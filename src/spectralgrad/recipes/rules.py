@@ -42,6 +42,7 @@ Tensor = Any
 Factors = tuple[Tensor, ...]
 Namespace = SimpleNamespace
 Option = float | None
+Pullback = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)

@@ -50,10 +50,7 @@ def operation(rule: rules.Declared) -> Callable[..., rules.Tensor]:
     """Make a function of a matrix whose reverse pass is a rule."""
 
     def apply(matrix: rules.Tensor, *options: rules.Option) -> rules.Tensor:
-        @tf.custom_gradient  # type: ignore[untyped-decorator]
-        def of_matrix(
-            matrix: rules.Tensor,
-        ) -> tuple[rules.Tensor, Callable[[rules.Tensor], rules.Tensor]]:
+        def of_matrix(matrix: rules.Tensor) -> tuple[rules.Tensor, rules.Pullback]:
             factors = rule.decompose(xp, matrix)
 
             def pullback(cotangent: rules.Tensor) -> rules.Tensor:
@@ -61,7 +58,7 @@ def operation(rule: rules.Declared) -> Callable[..., rules.Tensor]:
 
             return rule.value(xp, factors, *options), pullback
 
-        return of_matrix(tf.convert_to_tensor(matrix))
+        return tf.custom_gradient(of_matrix)(tf.convert_to_tensor(matrix))
 
     return rules.public(rule, apply)
 
