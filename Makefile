@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: book pdf test linkcheck report lock clean
+.PHONY: book pdf test lint linkcheck report lock clean
 
 book: $(READY)
 	$(BIN)/spectralgrad build
@@ -11,9 +11,12 @@ book: $(READY)
 pdf: $(READY)
 	@$(BIN)/spectralgrad pdf
 
-test: $(READY)
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(READY)
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 linkcheck: $(READY)
 	@$(BIN)/python tools/linkcheck.py

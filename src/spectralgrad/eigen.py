@@ -8,16 +8,19 @@ equal eigenvalues; what asks for it raises `spectralgrad.gauge.GaugeError`.
 
 import operator
 import reprlib
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.linalg
+from numpy.typing import ArrayLike
 
 from spectralgrad import gauge, spectrum
+from spectralgrad._types import Array
 from spectralgrad.matrices import as_inexact
 from spectralgrad.symmetric import adjoint, hermitian_part, skew_part
 
 
-def eigvalsh_vjp(eigenvectors, eigenvalues_cotangent):
+def eigvalsh_vjp(eigenvectors: ArrayLike, eigenvalues_cotangent: ArrayLike) -> Array:
     """Pull a cotangent of the eigenvalues back to the matrix: G = V diag(w) Vᴴ.
 
     For A = V diag(λ) Vᴴ with simple eigenvalues, dλᵢ = vᵢᴴ dA vᵢ, so that
@@ -46,7 +49,7 @@ def eigvalsh_vjp(eigenvectors, eigenvalues_cotangent):
     return (vectors * weights[..., None, :]) @ adjoint(vectors)
 
 
-def weighted_sum_gradient(matrix, weights):
+def weighted_sum_gradient(matrix: ArrayLike, weights: ArrayLike) -> Array:
     """Gradient of f(A) = Σ wᵢ λᵢ(A), eigenvalues ascending.
 
     Parameters
@@ -67,7 +70,7 @@ def weighted_sum_gradient(matrix, weights):
     return eigvalsh_vjp(vectors, weights).astype(matrix.dtype, copy=False)
 
 
-def select(index, n):
+def select(index: int, n: int) -> Array:
     """Weights that pick out one eigenvalue.
 
     Parameters
@@ -101,14 +104,14 @@ def select(index, n):
 
 
 def eigh_vjp(
-    eigenvalues,
-    eigenvectors,
-    eigenvalues_cotangent,
-    eigenvectors_cotangent,
+    eigenvalues: ArrayLike,
+    eigenvectors: ArrayLike,
+    eigenvalues_cotangent: ArrayLike,
+    eigenvectors_cotangent: ArrayLike,
     *,
-    rtol=None,
-    gauge_tol=None,
-):
+    rtol: float | None = None,
+    gauge_tol: float | None = None,
+) -> Array:
     """Pull cotangents of eigenvalues and eigenvectors back to the matrix.
 
     With S the skew-Hermitian part of VᴴV̄, the gradient is G = V (diag(λ̄) + K) Vᴴ, where
@@ -175,14 +178,14 @@ def eigh_vjp(
     return gradient.astype(vectors.dtype, copy=False)
 
 
-def _cotangents(values, vectors, given):
+def _cotangents(values: Array, vectors: Array, given: Sequence[ArrayLike]) -> tuple[Array, Array]:
     dvalues = np.broadcast_to(np.asarray(given[0]).real, values.shape)
     dvectors = np.broadcast_to(np.asarray(given[1]), vectors.shape)
     # Along a real dV, only the real part counts.
     return dvalues, dvectors if np.iscomplexobj(vectors) else dvectors.real
 
 
-def _divide(turns, values, same):
+def _divide(turns: Array, values: Array, same: tuple[Array, ...]) -> Array:
     """Off the clusters, divide by λⱼ − λᵢ; within them, 0."""
     gaps = values[..., None, :] - values[..., :, None]
     gaps[same] = 1
@@ -191,7 +194,14 @@ def _divide(turns, values, same):
     return quotients
 
 
-def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=None):
+def invariant_vjp(
+    eigenvalues: ArrayLike,
+    eigenvectors: ArrayLike,
+    pullback: Callable[[Array, Array], Sequence[ArrayLike]],
+    *,
+    rtol: float | None = None,
+    gauge_tol: float | None = None,
+) -> Array:
     """Gradient of a loss L(λ, V) that does not depend on the basis of a cluster, at ties too.
 
     Where eigenvalues are equal, the pullback in one basis V_c of their span leaves the block
@@ -241,7 +251,7 @@ def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=N
     same, merged = np.nonzero(spectrum.same(labels)), spectrum.merge(values, labels)
     is_complex, n = np.iscomplexobj(vectors), values.shape[-1]
 
-    def pull(rotation, at=merged):
+    def pull(rotation: Array, at: Array = merged) -> tuple[Array, Array, Array]:
         basis = (vectors @ rotation).astype(vectors.dtype, copy=False)
         dvalues, dvectors = _cotangents(at, basis, pullback(at.copy(), basis))
         size = gauge.largest(gauge.largest(dvectors))
@@ -249,7 +259,7 @@ def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=N
         turns = adjoint(vectors) @ gauge.turns(vectors, basis, dvectors)
         return dvalues, turns, allowed
 
-    def compare(rotation, dvalues, other, allowed):
+    def compare(rotation: Array, dvalues: Array, other: Array, allowed: Array) -> None:
         expected = np.diagonal(adjoint(rotation) @ block @ rotation, axis1=-2, axis2=-1)
         missed = np.abs(expected - dvalues)[..., None] * eye
         largest = np.maximum(gauge.largest(block), np.abs(dvalues))
@@ -280,7 +290,11 @@ def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=N
     return gradient.astype(vectors.dtype, copy=False)
 
 
-def divided_differences(values, function, derivative):
+def divided_differences(
+    values: ArrayLike,
+    function: Callable[[Array], ArrayLike],
+    derivative: Callable[[Array], ArrayLike],
+) -> Array:
     """Table of (g(λᵢ) − g(λⱼ))/(λᵢ − λⱼ), with g′(λᵢ) where the two are equal.
 
     The quotient loses digits as λᵢ and λⱼ come close; the mean of g′ over the interval between
@@ -330,7 +344,9 @@ def divided_differences(values, function, derivative):
     return table
 
 
-def _mean(derivative, start, length, nodes):
+def _mean(
+    derivative: Callable[[Array], ArrayLike], start: Array, length: Array, nodes: int
+) -> Array:
     """Mean of a function over intervals, by the Gauss-Legendre rule."""
     places, weights = np.polynomial.legendre.leggauss(nodes)
     places, weights = (x.astype(start.dtype) for x in ((1 + places) / 2, weights / 2))
@@ -338,7 +354,13 @@ def _mean(derivative, start, length, nodes):
     return np.broadcast_to(slopes, (*start.shape, nodes)) @ weights
 
 
-def function_vjp(eigenvalues, eigenvectors, cotangent, function, derivative):
+def function_vjp(
+    eigenvalues: ArrayLike,
+    eigenvectors: ArrayLike,
+    cotangent: ArrayLike,
+    function: Callable[[Array], ArrayLike],
+    derivative: Callable[[Array], ArrayLike],
+) -> Array:
     """Gradient of Re⟨B, g(A)⟩ for g(A) = V diag(g(λ)) Vᴴ: exact at ties and near them.
 
     By the theorem of Daleckii and Krein, G = V (D ∘ VᴴBV) Vᴴ with the table D of divided
@@ -372,7 +394,9 @@ def function_vjp(eigenvalues, eigenvectors, cotangent, function, derivative):
     return hermitian_part(vectors @ inner @ adjoint(vectors)).astype(vectors.dtype, copy=False)
 
 
-def eigenvalue_gradient(matrix, index=0, *, rtol=None):
+def eigenvalue_gradient(
+    matrix: ArrayLike, index: int = 0, *, rtol: float | None = None
+) -> tuple[Array, Array]:
     """One eigenvalue and its gradient vvᴴ, without the full decomposition.
 
     Parameters
@@ -422,7 +446,7 @@ def eigenvalue_gradient(matrix, index=0, *, rtol=None):
     return value[()], gradient
 
 
-def _require_simple(values, k, tie, first=0):
+def _require_simple(values: Array, k: int, tie: float | Array, first: int = 0) -> None:
     gaps = np.abs(values - values[k])
     gaps[k] = np.inf
     nearest = int(np.argmin(gaps))
@@ -437,7 +461,14 @@ def _require_simple(values, k, tie, first=0):
         )
 
 
-def eigenvalue_second_derivative(eigenvalues, eigenvectors, index, direction, *, rtol=None):
+def eigenvalue_second_derivative(
+    eigenvalues: ArrayLike,
+    eigenvectors: ArrayLike,
+    index: int,
+    direction: ArrayLike,
+    *,
+    rtol: float | None = None,
+) -> Array:
     """Second derivative of a simple eigenvalue along a direction: 2 Σ |vⱼᴴ E vₖ|²/(λₖ − λⱼ).
 
     Parameters
