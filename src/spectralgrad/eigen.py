@@ -16,6 +16,10 @@ from spectralgrad import gauge, spectrum
 from spectralgrad.matrices import as_inexact
 from spectralgrad.symmetric import adjoint, hermitian_part, skew_part
 
+# Rows of a product that are computed at once: few enough that little is computed twice, and enough
+# for the matrix product of the library to be as fast as it is for large matrices.
+BLOCK = 128
+
 
 def eigvalsh_vjp(eigenvectors, eigenvalues_cotangent):
     """Pull a cotangent of the eigenvalues back to the matrix: G = V diag(w) Vᴴ.
@@ -43,7 +47,23 @@ def eigvalsh_vjp(eigenvectors, eigenvalues_cotangent):
     """
     vectors = np.asarray(eigenvectors)
     weights = np.asarray(eigenvalues_cotangent)
-    return (vectors * weights[..., None, :]) @ adjoint(vectors)
+    return _hermitian_product(vectors * weights[..., None, :], vectors)
+
+
+def _hermitian_product(left, right):
+    """Return left @ rightᴴ where that is Hermitian: only blocks of one triangle are computed."""
+    right = adjoint(right)
+    n = left.shape[-2]
+    if n <= BLOCK:
+        return hermitian_part(left @ right)
+    stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    product = np.empty((*stack, n, n), np.result_type(left, right))
+    for start in range(0, n, BLOCK):
+        rows = slice(start, start + BLOCK)
+        product[..., rows, : rows.stop] = left[..., rows, :] @ right[..., : rows.stop]
+        product[..., rows, rows] = hermitian_part(product[..., rows, rows])
+        product[..., :start, rows] = adjoint(product[..., rows, :start])
+    return product
 
 
 def weighted_sum_gradient(matrix, weights):
@@ -171,7 +191,7 @@ def eigh_vjp(
     gauge.require(spread, allowed, "λ", gauge.SPREAD, places=same)
     inner = _divide(turns, values, same)
     inner[..., *np.diag_indices(values.shape[-1])] = dvalues
-    gradient = hermitian_part(vectors @ inner @ adjoint(vectors))
+    gradient = _hermitian_product(vectors @ inner, vectors)
     return gradient.astype(vectors.dtype, copy=False)
 
 
@@ -276,7 +296,7 @@ def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=N
         tolerance = gauge.per_value(allowed, values, apart, gauge_tol) / np.sqrt(gauge_tol)
         gauge.require_same(block, apart, turned, values, labels, tolerance, allowed, "λ")
     inner = block + _divide(turns, merged, same)
-    gradient = hermitian_part(vectors @ inner @ adjoint(vectors))
+    gradient = _hermitian_product(vectors @ inner, vectors)
     return gradient.astype(vectors.dtype, copy=False)
 
 
@@ -367,9 +387,9 @@ def function_vjp(eigenvalues, eigenvectors, cotangent, function, derivative):
     cotangent = hermitian_part(cotangent)
     # Along a real Hermitian dA, only the real part counts.
     cotangent = cotangent if np.iscomplexobj(vectors) else cotangent.real
-    inner = adjoint(vectors) @ cotangent @ vectors
+    inner = _hermitian_product(adjoint(vectors) @ cotangent, adjoint(vectors))
     inner = divided_differences(eigenvalues, function, derivative) * inner
-    return hermitian_part(vectors @ inner @ adjoint(vectors)).astype(vectors.dtype, copy=False)
+    return _hermitian_product(vectors @ inner, vectors).astype(vectors.dtype, copy=False)
 
 
 def eigenvalue_gradient(matrix, index=0, *, rtol=None):
@@ -412,13 +432,16 @@ def eigenvalue_gradient(matrix, index=0, *, rtol=None):
     value = np.empty(matrix.shape[:-2], matrix.real.dtype)
     gradient = np.empty_like(matrix)
     for place in np.ndindex(value.shape):
-        values, vectors = scipy.linalg.eigh(matrix[place], subset_by_index=(first, last))
+        # LAPACK wants columns, which are the rows of the transpose, and that has conjugate vectors.
+        values, vectors = scipy.linalg.eigh(
+            matrix[place].T, lower=False, subset_by_index=(first, last)
+        )
         size = float(np.max(np.abs(matrix[place])))
         # The squares in a norm may overflow.
         tie = rtol * size * float(np.linalg.norm(matrix[place] / (size or 1.0)))
         _require_simple(values, k - first, tie, first)
         v = vectors[:, k - first]
-        value[place], gradient[place] = values[k - first], np.outer(v, v.conj())
+        value[place], gradient[place] = values[k - first], np.outer(v.conj(), v)
     return value[()], gradient
 
 

@@ -15,6 +15,9 @@ from spectralgrad import gauge, spectrum
 from spectralgrad.matrices import as_inexact
 from spectralgrad.symmetric import adjoint, skew_part
 
+# Smallest size of a matrix for which its Gram matrix is a quicker way to the polar factor.
+GRAM_SIZE = 64
+
 
 def svdvals_vjp(u, vh, singular_values_cotangent):
     """Pull a cotangent of the singular values back to the matrix: G = U diag(w) Vᴴ.
@@ -88,9 +91,51 @@ def nuclear_norm_gradient(matrix, *, rtol=None):
     """
     matrix = as_inexact(matrix)
     rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
+    factor = _polar_by_gram(matrix, rtol)
+    if factor is not None:
+        return factor
     u, values, vh = np.linalg.svd(matrix, full_matrices=False)
     weights = spectrum.positive(values, rtol).astype(values.dtype)
     return svdvals_vjp(u, vh, weights).astype(matrix.dtype, copy=False)
+
+
+def _polar_by_gram(matrix, rtol):
+    """Polar factor of one large matrix that is far from rank-deficient; else None, for an SVD.
+
+    The eigenvectors V of AᴴA are orthonormal to rounding, but the squares have cost digits of the
+    small singular values. So X = AV has columns of lengths d that are orthogonal but for a small F,
+    XᴴX = D(I + F)D, and A = X Vᴴ the polar factor X (XᴴX)^(−1/2) Vᴴ. Up to F², the square root is
+    D + K with KD + DK = DFD, and its inverse D⁻¹ (I − KD⁻¹), (KD⁻¹)ᵢⱼ = dᵢFᵢⱼ/(dᵢ + dⱼ).
+    """
+    if matrix.ndim != 2 or min(matrix.shape) < GRAM_SIZE:
+        return None
+    if matrix.shape[0] < matrix.shape[1]:
+        factor = _polar_by_gram(adjoint(matrix), rtol)
+        return None if factor is None else adjoint(factor)
+    size = np.max(np.abs(matrix))
+    if not 0 < size < np.inf:
+        return None
+    lossy = gauge.default_tol(matrix.dtype)
+    # What overflows or underflows in a square would not otherwise do so.
+    scaled = matrix / size
+    gram = adjoint(scaled) @ scaled
+    try:
+        # Takes a small part of the time, and tells most matrices that need the SVD.
+        pivots = np.diagonal(np.linalg.cholesky(gram)).real ** 2
+    except np.linalg.LinAlgError:
+        return None
+    if not pivots.min() > lossy * pivots.max():
+        return None
+    _, v = np.linalg.eigh(gram)
+    x = scaled @ v
+    lengths = np.linalg.norm(x, axis=0)
+    x /= lengths
+    f = adjoint(x) @ x
+    f[np.diag_indices(len(f))] = 0
+    if not (np.linalg.norm(f) < lossy and lengths.min() > 2 * rtol * lengths.max()):
+        return None
+    f *= lengths[:, None] / (lengths[:, None] + lengths)
+    return (x - x @ f) @ adjoint(v)
 
 
 def svd_vjp(
@@ -351,6 +396,9 @@ def polar_factor(matrix, *, rtol=None):
     """
     matrix = as_inexact(matrix)
     rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
+    factor = _polar_by_gram(matrix, rtol)
+    if factor is not None:
+        return factor
     u, s, vh = np.linalg.svd(matrix, full_matrices=False)
     _require_full_rank(s, rtol)
     return (u @ vh).astype(matrix.dtype, copy=False)
