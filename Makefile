@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: book pdf test linkcheck report lock clean
+.PHONY: book pdf test bench linkcheck report lock clean
 
 book: $(READY)
 	$(BIN)/spectralgrad build
@@ -14,6 +14,10 @@ pdf: $(READY)
 test: $(READY)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# make bench K='one and 1024' for a part of it: some minutes, on a machine that does nothing else.
+bench: $(READY)
+	$(BIN)/python -m pytest benchmarks --benchmark-quiet -q $${K:+-k "$$K"}
 
 linkcheck: $(READY)
 	@$(BIN)/python tools/linkcheck.py

@@ -1,8 +1,15 @@
 """Sentences that depend on a matrix, made from results, so that no page says what does not hold."""
 
+from __future__ import annotations
+
 import string
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from spectralgrad.costs import Standing
 
 #: What the singular values of a single-precision matrix show if they are rounded doubles.
 ROUNDED = (
@@ -792,3 +799,38 @@ def descent(same, distance):
         f"{'ends' if len(elsewhere) == 1 else 'end'} elsewhere"
         f"{', farther from the start.' if farther else '.'}"
     )
+
+
+def standings(found: list[Standing], titles: Mapping[str, str]) -> str:
+    """Say at which sizes the package is ahead of the fastest framework, and at which it is not.
+
+    Parameters
+    ----------
+    found : list of spectralgrad.costs.Standing
+    titles : dict of str to str
+        Of the frameworks, by name.
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    parts = []
+    for word in ("ahead", "level", "behind"):
+        there = [s for s in found if s.word == word]
+        if not there:
+            continue
+        sizes = listing(str(s.n) for s in there)
+        factors = [f"{max(s.ratio, 1 / s.ratio):.2g}" for s in there]
+        lowest, highest = (f(factors, key=float) for f in (min, max))
+        span = lowest if lowest == highest else f"{lowest} to {highest}"
+        rivals = listing(dict.fromkeys(titles[s.rival] for s in there))
+        detail = {
+            "ahead": f" ({span} times as fast)",
+            "behind": f" ({rivals}: {span} times as fast)",
+        }
+        how = {"ahead": "ahead of it", "level": "within the spread of it", "behind": "behind it"}
+        parts.append(f"{how[word]} at n = {sizes}{detail.get(word, '')}")
+    if not parts:
+        return "The package and a framework were not both measured at any size."
+    return f"Against the fastest framework, the package is {listing(parts)}."
