@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: book pdf test lint linkcheck report lock clean
+.PHONY: book pdf test lint bench linkcheck report lock clean
 
 book: $(READY)
 	$(BIN)/spectralgrad build
@@ -17,6 +17,10 @@ test: lint
 lint: $(READY)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# make bench K='one and 1024' for a part of it: some minutes, on a machine that does nothing else.
+bench: $(READY)
+	$(BIN)/python -m pytest benchmarks --benchmark-quiet -q $${K:+-k "$$K"}
 
 linkcheck: $(READY)
 	@$(BIN)/python tools/linkcheck.py

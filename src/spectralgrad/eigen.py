@@ -19,6 +19,10 @@ from spectralgrad._types import Array
 from spectralgrad.matrices import as_inexact
 from spectralgrad.symmetric import adjoint, hermitian_part, skew_part
 
+# Rows of a product that are computed at once: few enough that little is computed twice, and enough
+# for the matrix product of the library to be as fast as it is for large matrices.
+BLOCK = 128
+
 
 def eigvalsh_vjp(eigenvectors: ArrayLike, eigenvalues_cotangent: ArrayLike) -> Array:
     """Pull a cotangent of the eigenvalues back to the matrix: G = V diag(w) Vᴴ.
@@ -46,7 +50,23 @@ def eigvalsh_vjp(eigenvectors: ArrayLike, eigenvalues_cotangent: ArrayLike) -> A
     """
     vectors = np.asarray(eigenvectors)
     weights = np.asarray(eigenvalues_cotangent)
-    return (vectors * weights[..., None, :]) @ adjoint(vectors)
+    return _hermitian_product(vectors * weights[..., None, :], vectors)
+
+
+def _hermitian_product(left: Array, right: Array) -> Array:
+    """Return left @ rightᴴ where that is Hermitian: only blocks of one triangle are computed."""
+    right = adjoint(right)
+    n = left.shape[-2]
+    if n <= BLOCK:
+        return hermitian_part(left @ right)
+    stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    product = np.empty((*stack, n, n), np.result_type(left, right))
+    for start in range(0, n, BLOCK):
+        rows = slice(start, start + BLOCK)
+        product[..., rows, : rows.stop] = left[..., rows, :] @ right[..., : rows.stop]
+        product[..., rows, rows] = hermitian_part(product[..., rows, rows])
+        product[..., :start, rows] = adjoint(product[..., rows, :start])
+    return product
 
 
 def weighted_sum_gradient(matrix: ArrayLike, weights: ArrayLike) -> Array:
@@ -173,8 +193,9 @@ def eigh_vjp(
     allowed = gauge.per_value(allowed, values, dvalues, gauge_tol)
     gauge.require(spread, allowed, "λ", gauge.SPREAD, places=same)
     inner = _divide(turns, values, same)
-    inner[..., *np.diag_indices(values.shape[-1])] = dvalues
-    gradient = hermitian_part(vectors @ inner @ adjoint(vectors))
+    diagonal = np.arange(values.shape[-1])
+    inner[..., diagonal, diagonal] = dvalues
+    gradient = _hermitian_product(vectors @ inner, vectors)
     return gradient.astype(vectors.dtype, copy=False)
 
 
@@ -189,7 +210,7 @@ def _divide(turns: Array, values: Array, same: tuple[Array, ...]) -> Array:
     """Off the clusters, divide by λⱼ − λᵢ; within them, 0."""
     gaps = values[..., None, :] - values[..., :, None]
     gaps[same] = 1
-    quotients = turns / gaps
+    quotients: Array = turns / gaps
     quotients[same] = 0
     return quotients
 
@@ -286,7 +307,7 @@ def invariant_vjp(
         tolerance = gauge.per_value(allowed, values, apart, gauge_tol) / np.sqrt(gauge_tol)
         gauge.require_same(block, apart, turned, values, labels, tolerance, allowed, "λ")
     inner = block + _divide(turns, merged, same)
-    gradient = hermitian_part(vectors @ inner @ adjoint(vectors))
+    gradient = _hermitian_product(vectors @ inner, vectors)
     return gradient.astype(vectors.dtype, copy=False)
 
 
@@ -327,7 +348,7 @@ def divided_differences(
     gaps = values[..., :, None] - values[..., None, :]
     equal = np.nonzero(gaps == 0)
     gaps[equal] = 1
-    table = (images[..., :, None] - images[..., None, :]) / gaps
+    table: Array = (images[..., :, None] - images[..., None, :]) / gaps
     table[equal] = slopes[equal[:-1]]
     eps = np.finfo(values.dtype).eps
     sizes = eps * (np.abs(images) + np.abs(values * slopes))
@@ -389,9 +410,9 @@ def function_vjp(
     cotangent = hermitian_part(cotangent)
     # Along a real Hermitian dA, only the real part counts.
     cotangent = cotangent if np.iscomplexobj(vectors) else cotangent.real
-    inner = adjoint(vectors) @ cotangent @ vectors
+    inner = _hermitian_product(adjoint(vectors) @ cotangent, adjoint(vectors))
     inner = divided_differences(eigenvalues, function, derivative) * inner
-    return hermitian_part(vectors @ inner @ adjoint(vectors)).astype(vectors.dtype, copy=False)
+    return _hermitian_product(vectors @ inner, vectors).astype(vectors.dtype, copy=False)
 
 
 def eigenvalue_gradient(
@@ -436,13 +457,16 @@ def eigenvalue_gradient(
     value = np.empty(matrix.shape[:-2], matrix.real.dtype)
     gradient = np.empty_like(matrix)
     for place in np.ndindex(value.shape):
-        values, vectors = scipy.linalg.eigh(matrix[place], subset_by_index=(first, last))
+        # LAPACK wants columns, which are the rows of the transpose, and that has conjugate vectors.
+        values, vectors = scipy.linalg.eigh(
+            matrix[place].T, lower=False, subset_by_index=(first, last)
+        )
         size = float(np.max(np.abs(matrix[place])))
         # The squares in a norm may overflow.
         tie = rtol * size * float(np.linalg.norm(matrix[place] / (size or 1.0)))
         _require_simple(values, k - first, tie, first)
         v = vectors[:, k - first]
-        value[place], gradient[place] = values[k - first], np.outer(v, v.conj())
+        value[place], gradient[place] = values[k - first], np.outer(v.conj(), v)
     return value[()], gradient
 
 
@@ -509,4 +533,5 @@ def eigenvalue_second_derivative(
     gaps = values[..., [k]] - values
     couplings, gaps = (np.delete(x, k, axis=-1) for x in (couplings, gaps))
     # The square alone may overflow.
-    return np.sum(2 * couplings * (couplings / gaps), axis=-1).astype(values.dtype)[()]
+    curvature: Array = np.sum(2 * couplings * (couplings / gaps), axis=-1).astype(values.dtype)[()]
+    return curvature

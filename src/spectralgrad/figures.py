@@ -223,6 +223,62 @@ def curves(
     return _finish(canvas, alt)
 
 
+def panels(
+    groups: Mapping[str, Mapping[str, Any]], *, across: str, up: str, columns: int = 2
+) -> Figure:
+    """Show how measured quantities change along one variable, on logarithmic axes, with spread.
+
+    Parameters
+    ----------
+    groups : dict of str to dict of str to (n, 4) array_like
+        Title of a panel to its curves: name to rows of the variable, lower quartile, median and
+        upper quartile. At most six names, each with one stroke in all panels.
+    across, up : str
+        What the axes show.
+    columns : int, optional
+        Panels side by side.
+
+    Returns
+    -------
+    Figure
+    """
+    rows = -(-len(groups) // columns)
+    canvas = Canvas(figsize=(8, 3.1 * rows + 0.6), layout="constrained")
+    axes = canvas.subplots(rows, columns, squeeze=False, sharex=True)
+    names = list(dict.fromkeys(name for curves in groups.values() for name in curves))
+    strokes = dict(zip(names, itertools.cycle(STROKES)))
+    drawn: dict[str, Any] = {}
+    parts: list[str] = []
+    for axis, (title, group) in zip(axes.flat, groups.items(), strict=False):
+        for name, points in group.items():
+            place, lower, median, upper = np.asarray(points, dtype=float).T
+            spread = [median - lower, upper - median]
+            drawn[name] = axis.errorbar(
+                place, median, spread, markersize=4, linewidth=1.4, capsize=2, **strokes[name]
+            )
+            ends = f"{median[0]:.2g} to {median[-1]:.2g}" if len(median) > 1 else f"{median[0]:.2g}"
+            parts.append(f"{title}, {name}: {ends}")
+        axis.set_title(title, fontsize=10)
+        axis.set(xscale="log", yscale="log", xlabel=across, ylabel=up)
+        axis.label_outer()
+        axis.grid(alpha=0.3)
+    for axis in axes.flat[len(groups) :]:
+        axis.remove()
+    order = [name for name in names if name in drawn]
+    canvas.legend(
+        [drawn[name] for name in order],
+        order,
+        loc="outside upper center",
+        ncols=3,
+        fontsize=9,
+        frameon=False,
+    )
+    return _finish(
+        canvas,
+        f"Curves over {across}, logarithmic axes; {up} at the first and last: {'; '.join(parts)}.",
+    )
+
+
 def _course(places: Array, values: ArrayLike) -> str:
     """Say where a curve begins and ends, and its extremes between."""
     values = np.asarray(values, dtype=float)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from spectralgrad._types import Array
 
 if TYPE_CHECKING:
+    from spectralgrad.costs import Standing
     from spectralgrad.exact import Comparison
     from spectralgrad.published import Printed
     from spectralgrad.subgradient import GeneralisedGradient, Membership
@@ -818,3 +819,38 @@ def descent(same: Mapping[str, bool], distance: Mapping[str, float]) -> str:
         f"{'ends' if len(elsewhere) == 1 else 'end'} elsewhere"
         f"{', farther from the start.' if farther else '.'}"
     )
+
+
+def standings(found: list[Standing], titles: Mapping[str, str]) -> str:
+    """Say at which sizes the package is ahead of the fastest framework, and at which it is not.
+
+    Parameters
+    ----------
+    found : list of spectralgrad.costs.Standing
+    titles : dict of str to str
+        Of the frameworks, by name.
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    parts = []
+    for word in ("ahead", "level", "behind"):
+        there = [s for s in found if s.word == word]
+        if not there:
+            continue
+        sizes = listing(str(s.n) for s in there)
+        factors = [f"{max(s.ratio, 1 / s.ratio):.2g}" for s in there]
+        lowest, highest = (f(factors, key=float) for f in (min, max))
+        span = lowest if lowest == highest else f"{lowest} to {highest}"
+        rivals = listing(dict.fromkeys(titles[s.rival] for s in there))
+        detail = {
+            "ahead": f" ({span} times as fast)",
+            "behind": f" ({rivals}: {span} times as fast)",
+        }
+        how = {"ahead": "ahead of it", "level": "within the spread of it", "behind": "behind it"}
+        parts.append(f"{how[word]} at n = {sizes}{detail.get(word, '')}")
+    if not parts:
+        return "The package and a framework were not both measured at any size."
+    return f"Against the fastest framework, the package is {listing(parts)}."

@@ -13,7 +13,8 @@ import spectralgrad
 #: In the order of the design: each module needs only those before it. Others follow.
 ORDER = (
     *("matrices", "published", "spectrum", "symmetric", "gauge", "eigen", "singular"),
-    *("subgradient", "exact", "frameworks", "recipes", "verdict", "explain", "figures", "prose"),
+    *("subgradient", "exact", "frameworks", "recipes", "verdict", "explain"),
+    *("costs", "figures", "prose"),
     *("survey", "book", "execution", "rendering", "publishing", "processes", "errors", "cli"),
     *("environment", "reference", "extension"),
 )

@@ -23,6 +23,9 @@ from spectralgrad.symmetric import adjoint, skew_part
 _Side = tuple[Array, Array | None]
 _Choice = Callable[[Array, Array], Sequence[Array]]
 
+# Smallest size of a matrix for which its Gram matrix is a quicker way to the polar factor.
+GRAM_SIZE = 64
+
 
 def svdvals_vjp(u: ArrayLike, vh: ArrayLike, singular_values_cotangent: ArrayLike) -> Array:
     """Pull a cotangent of the singular values back to the matrix: G = U diag(w) Vᴴ.
@@ -50,7 +53,8 @@ def svdvals_vjp(u: ArrayLike, vh: ArrayLike, singular_values_cotangent: ArrayLik
     mode algorithmic differentiation", section on the singular value decomposition.
     """
     weights = np.asarray(singular_values_cotangent)
-    return (np.asarray(u) * weights[..., None, :]) @ np.asarray(vh)
+    gradient: Array = (np.asarray(u) * weights[..., None, :]) @ np.asarray(vh)
+    return gradient
 
 
 def weighted_sum_gradient(matrix: ArrayLike, weights: ArrayLike) -> Array:
@@ -96,9 +100,52 @@ def nuclear_norm_gradient(matrix: ArrayLike, *, rtol: float | None = None) -> Ar
     """
     matrix = as_inexact(matrix)
     rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
+    factor = _polar_by_gram(matrix, rtol)
+    if factor is not None:
+        return factor
     u, values, vh = np.linalg.svd(matrix, full_matrices=False)
     weights = spectrum.positive(values, rtol).astype(values.dtype)
     return svdvals_vjp(u, vh, weights).astype(matrix.dtype, copy=False)
+
+
+def _polar_by_gram(matrix: Array, rtol: float) -> Array | None:
+    """Polar factor of one large matrix that is far from rank-deficient; else None, for an SVD.
+
+    The eigenvectors V of AᴴA are orthonormal to rounding, but the squares have cost digits of the
+    small singular values. So X = AV has columns of lengths d that are orthogonal but for a small F,
+    XᴴX = D(I + F)D, and A = X Vᴴ the polar factor X (XᴴX)^(−1/2) Vᴴ. Up to F², the square root is
+    D + K with KD + DK = DFD, and its inverse D⁻¹ (I − KD⁻¹), (KD⁻¹)ᵢⱼ = dᵢFᵢⱼ/(dᵢ + dⱼ).
+    """
+    if matrix.ndim != 2 or min(matrix.shape) < GRAM_SIZE:
+        return None
+    if matrix.shape[0] < matrix.shape[1]:
+        factor = _polar_by_gram(adjoint(matrix), rtol)
+        return None if factor is None else adjoint(factor)
+    size = np.max(np.abs(matrix))
+    if not 0 < size < np.inf:
+        return None
+    lossy = gauge.default_tol(matrix.dtype)
+    # What overflows or underflows in a square would not otherwise do so.
+    scaled = matrix / size
+    gram = adjoint(scaled) @ scaled
+    try:
+        # Takes a small part of the time, and tells most matrices that need the SVD.
+        pivots = np.diagonal(np.linalg.cholesky(gram)).real ** 2
+    except np.linalg.LinAlgError:
+        return None
+    if not pivots.min() > lossy * pivots.max():
+        return None
+    _, v = np.linalg.eigh(gram)
+    x = scaled @ v
+    lengths = np.linalg.norm(x, axis=0)
+    x /= lengths
+    f = adjoint(x) @ x
+    f[np.diag_indices(len(f))] = 0
+    if not (np.linalg.norm(f) < lossy and lengths.min() > 2 * rtol * lengths.max()):
+        return None
+    f *= lengths[:, None] / (lengths[:, None] + lengths)
+    corrected: Array = (x - x @ f) @ adjoint(v)
+    return corrected
 
 
 def svd_vjp(
@@ -198,7 +245,8 @@ def _allowed(
     du, ds, dv = cotangents
     size = np.maximum(*(gauge.largest(gauge.largest(x)) for x in (du, dv)))
     rtol = max(rtol, _default_rtol(u, adjoint(v)))
-    return gauge_tol * size + gauge.slack(s, rtol) * gauge.largest(ds)
+    allowed: Array = gauge_tol * size + gauge.slack(s, rtol) * gauge.largest(ds)
+    return allowed
 
 
 def _split(basis: Array, cotangent: Array) -> _Side:
@@ -215,7 +263,8 @@ def _tied(labels: Array) -> tuple[Array, ...]:
 
 
 def _diagonal(values: Array) -> Array:
-    return values[..., None] * np.eye(values.shape[-1], dtype=values.dtype)
+    diagonal: Array = values[..., None] * np.eye(values.shape[-1], dtype=values.dtype)
+    return diagonal
 
 
 def _require_invariance(
@@ -264,7 +313,7 @@ def _gradient(
     inverse = (positive / np.where(positive, s, 1)).astype(s.dtype)[..., None, :]
     if x_rest is not None:
         left += x_rest * inverse
-    gradient = left @ adjoint(v)
+    gradient: Array = left @ adjoint(v)
     if y_rest is not None:
         gradient += u @ adjoint(y_rest * inverse)
     return gradient
@@ -334,14 +383,16 @@ def polar_vjp(
     if v.shape[-2] > v.shape[-1]:
         rest = adjoint(u) @ cotangent - inner @ vh
         gradient += (u / s[..., None, :]) @ rest
-    return gradient.astype(u.dtype, copy=False)
+    factor: Array = gradient.astype(u.dtype, copy=False)
+    return factor
 
 
 def _require_full_rank(s: Array, rtol: float) -> None:
     zero = np.argwhere(~spectrum.positive(s, rtol))
     if zero.size:
-        *stack, i = (int(x) for x in zero[0])
-        value, tolerance = float(s[*stack, i]), float(rtol * np.max(s[*stack, :]))
+        *stack, i = map(int, zero[0])
+        row: Array = s[tuple(stack)]
+        value, tolerance = float(row[i]), float(rtol * np.max(row))
         raise gauge.GaugeError(
             f"{f'matrix {stack} of the stack: ' if stack else ''}{gauge.names('σ', i, i)} = "
             f"{value:.1e} is zero to a tolerance of {tolerance:.1e}: the polar factor depends on "
@@ -375,9 +426,13 @@ def polar_factor(matrix: ArrayLike, *, rtol: float | None = None) -> Array:
     """
     matrix = as_inexact(matrix)
     rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
+    factor = _polar_by_gram(matrix, rtol)
+    if factor is not None:
+        return factor
     u, s, vh = np.linalg.svd(matrix, full_matrices=False)
     _require_full_rank(s, rtol)
-    return (u @ vh).astype(matrix.dtype, copy=False)
+    factor = u @ vh
+    return factor.astype(matrix.dtype, copy=False)
 
 
 def invariant_vjp(
@@ -567,7 +622,7 @@ class RankSplit:
     @property
     def rank(self) -> int:
         """The number r of positive singular values."""
-        return self.u1.shape[1]
+        return int(self.u1.shape[1])
 
     @property
     def regular_part(self) -> Array:
