@@ -379,12 +379,11 @@ def polar_vjp(
     left = u @ (2 * skew_part(inner) / total)
     if u.shape[-2] > u.shape[-1]:
         left += (right - u @ inner) / s[..., None, :]
-    gradient = left @ vh
+    gradient: Array = left @ vh
     if v.shape[-2] > v.shape[-1]:
         rest = adjoint(u) @ cotangent - inner @ vh
         gradient += (u / s[..., None, :]) @ rest
-    factor: Array = gradient.astype(u.dtype, copy=False)
-    return factor
+    return gradient.astype(u.dtype, copy=False)
 
 
 def _require_full_rank(s: Array, rtol: float) -> None:
@@ -431,8 +430,8 @@ def polar_factor(matrix: ArrayLike, *, rtol: float | None = None) -> Array:
         return factor
     u, s, vh = np.linalg.svd(matrix, full_matrices=False)
     _require_full_rank(s, rtol)
-    factor = u @ vh
-    return factor.astype(matrix.dtype, copy=False)
+    polar: Array = u @ vh
+    return polar.astype(matrix.dtype, copy=False)
 
 
 def invariant_vjp(
