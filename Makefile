@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: book pdf test linkcheck audit report lock clean
+.PHONY: book pdf test lint bench linkcheck audit report lock clean
 
 book: $(READY)
 	$(BIN)/spectralgrad build
@@ -11,9 +11,16 @@ book: $(READY)
 pdf: $(READY)
 	@$(BIN)/spectralgrad pdf
 
-test: $(READY)
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(READY)
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# make bench K='one and 1024' for a part of it: some minutes, on a machine that does nothing else.
+bench: $(READY)
+	$(BIN)/python -m pytest benchmarks --benchmark-quiet -q $${K:+-k "$$K"}
 
 linkcheck: $(READY)
 	@$(BIN)/python tools/linkcheck.py

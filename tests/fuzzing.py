@@ -360,10 +360,7 @@ def spoilt(rng, content):
     return bytes(content)
 
 
-FILES = {
-    **{".csv": csv, ".tsv": tsv, ".txt": txt, ".npy": npy, ".npz": npz},
-    **{".json": json_file, ".mtx": mtx},
-}
+FILES = dict(zip(matrices.SUFFIXES, (csv, tsv, txt, npy, npz, json_file, mtx), strict=True))
 KINDS = (*FILES, "string", "object", "name")
 
 

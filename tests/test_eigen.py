@@ -62,6 +62,27 @@ def test_closed_forms(rng):
     assert eigen.eigvalsh_vjp(vectors, 2 * values) == pytest.approx(2 * matrix)
 
 
+@real_or_complex
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 20])
+def test_a_product_in_blocks(n, is_complex, rng, monkeypatch):
+    """Matrices larger than a block give the same, in stacks too, and exactly Hermitian."""
+    stack = np.stack([unitary(rng, n, is_complex=is_complex) for _ in range(3)])
+    weights = rng.standard_normal((2, 1, n))
+    whole = (stack * weights[..., None, :]) @ adjoint(stack)
+    monkeypatch.setattr(eigen, "BLOCK", 8)
+    found = eigen.eigvalsh_vjp(stack, weights)
+    assert found == pytest.approx(whole, abs=50 * EPS)
+    assert np.array_equal(found, adjoint(found))
+
+
+def test_a_matrix_larger_than_a_block(rng):
+    n = eigen.BLOCK + 2
+    matrix = hermitian(rng, n, is_complex=False)
+    values, vectors = np.linalg.eigh(matrix)
+    scale = np.abs(values).max()
+    assert eigen.eigvalsh_vjp(vectors, values) == pytest.approx(matrix, abs=50 * EPS * scale)
+
+
 def test_dtype_and_stacks(rng):
     stack = np.stack([hermitian(rng, 3, is_complex=False) for _ in range(4)]).astype(np.float32)
     weights = rng.standard_normal((4, 3))

@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import yaml
@@ -77,15 +78,58 @@ def notebooks():
     return [pytest.param(path, id=name) for name, path in book.chapters().items()]
 
 
+#: Nothing that an editor, or whoever executed the notebook, leaves behind.
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def untidy(notebook):
+    """What does not belong into a notebook that is a source."""
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    tags = [tag for cell in code for tag in cell["metadata"].get("tags", ())]
+    if any(cell["outputs"] for cell in code):
+        yield "outputs"
+    if any(cell["execution_count"] is not None for cell in code):
+        yield "execution counts"
+    if any(len("".join(cell["source"]).splitlines()) > 25 for cell in code):
+        yield "a cell of more than 25 lines"
+    if any(tags.count(tag) != 1 for tag in ("parameters", "input", "facts")):
+        yield "not one cell each for parameters, input and facts"
+    if notebook["metadata"] != METADATA:
+        yield "metadata"
+    if any(set(cell["metadata"]) - {"tags", "mystnb"} for cell in notebook["cells"]):
+        yield "metadata of a cell"
+
+
 @pytest.mark.parametrize("path", notebooks())
 def test_notebooks_are_sources(path):
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    code = [cell for cell in cells if cell["cell_type"] == "code"]
-    assert not [cell for cell in code if cell["outputs"] or cell["execution_count"]]
-    assert max(len(cell["source"]) for cell in code) <= 25
-    tags = [tag for cell in code for tag in cell["metadata"].get("tags", ())]
-    for tag in ("parameters", "input", "facts"):
-        assert tags.count(tag) == 1
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    nbformat.validate(notebook)
+    assert list(untidy(notebook)) == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "fault"),
+    [
+        ({}, None),
+        ({"outputs": [{"output_type": "stream", "name": "stdout", "text": "1"}]}, "outputs"),
+        ({"execution_count": 1}, "execution counts"),
+        ({"source": ["x = 1\n"] * 25}, None),
+        ({"source": ["x = 1\n"] * 26}, "a cell of more than 25 lines"),
+        ({"metadata": {"tags": ["facts"]}}, "not one cell each for parameters, input and facts"),
+        ({"metadata": {"papermill": {"status": "completed"}}}, "metadata of a cell"),
+    ],
+)
+def test_the_check_of_notebooks_finds_what_does_not_belong(cell, fault):
+    blank = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+    tagged = [{"metadata": {"tags": [tag]}} for tag in ("parameters", "input", "facts")]
+    cells = [blank | {"source": []} | given for given in (*tagged, cell)]
+    assert list(untidy({"cells": cells, "metadata": METADATA})) == ([fault] if fault else [])
+    version = METADATA["language_info"] | {"version": "3.11.9"}
+    noisy = {"cells": cells, "metadata": METADATA | {"language_info": version}}
+    assert "metadata" in untidy(noisy)
 
 
 @pytest.mark.parametrize("path", notebooks())
@@ -116,6 +160,20 @@ def test_every_chapter_says_how_to_execute_it_again(path):
         assert (options.matrix, options.chapter) == ("my.csv", path.stem)
         # Raises for a parameter that the chapter does not have, or a value that is none of its.
         book._values(book.parameters(notebook), options.parameters, path.stem)
+
+
+def test_the_hooks_of_pre_commit_are_valid_and_can_be_run():
+    path = ROOT / ".pre-commit-config.yaml"
+    check = [sys.executable, "-m", "pre_commit", "validate-config", path]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    repositories = yaml.safe_load(path.read_text(encoding="utf-8"))["repos"]
+    for hook in (hook for repository in repositories for hook in repository["hooks"]):
+        program, *arguments = shlex.split(hook["entry"])
+        assert (hook["language"], Path(program).parent) == ("system", Path(".venv/bin"))
+        assert Path(sys.executable).with_name(Path(program).name).is_file(), program
+        for file, test in (word.split("::") for word in arguments if "::" in word):
+            assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8")
 
 
 def test_the_citation_file_is_valid_and_up_to_date():

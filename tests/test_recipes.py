@@ -659,7 +659,7 @@ def test_ranks_at_their_limits(framework, rank):
     assert not gradient.any()
 
 
-@pytest.mark.parametrize("operation, degree", [("polar", -1), ("low_rank", 0), ("sqrtm", -0.5)])
+@pytest.mark.parametrize(("operation", "degree"), [("polar", -1), ("low_rank", 0), ("sqrtm", -0.5)])
 @pytest.mark.parametrize("power", [200, -200])
 def test_scales_whose_squares_overflow(framework, operation, degree, power):
     matrix, cotangent = np.random.default_rng(23).standard_normal((2, 3, 3))

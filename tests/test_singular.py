@@ -308,6 +308,61 @@ def test_rounding_at_larger_sizes(shape, is_complex, rng):
         assert error(found, expected) <= 50 * EPS * s[0] / (s[0] - s[1])
 
 
+@real_or_complex
+@pytest.mark.parametrize("bottom", [1.0, 1e-1, 1e-2, 1e-3, 1e-6, 1e-9, 0.0])
+@pytest.mark.parametrize("shape", [(12, 12), (20, 12), (12, 20)], ids=str)
+def test_the_gram_matrix_costs_no_digits(shape, bottom, is_complex, rng, monkeypatch):
+    """Against factors that are known beforehand; where it would cost some, it is not used."""
+    monkeypatch.setattr(singular, "GRAM_SIZE", 1)
+    k = min(shape)
+    u, v = (orthonormal(rng, x, k, is_complex=is_complex) for x in shape)
+    s = np.append(np.linspace(1, max(bottom, 1e-3), k - 1), bottom)
+    exactly = (u * s) @ v.conj().T
+    a = exactly.astype(complex if is_complex else float)
+    quick = singular._polar_by_gram(a, k * EPS)
+    assert (quick is None) == (bottom < 1e-3)
+    found = singular.nuclear_norm_gradient(a)
+    if bottom:
+        assert error(found, u @ v.conj().T) <= 50 * EPS / bottom
+        wide = found if shape[0] < shape[1] else adjoint(found)
+        assert wide @ adjoint(wide) == pytest.approx(np.eye(k), abs=50 * EPS)
+        assert np.array_equal(found, singular.polar_factor(a))
+    else:
+        assert error(found, u[:, :-1] @ v[:, :-1].conj().T) <= 50 * EPS / s[-2]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("shape", [(80, 64), (64, 64), (64, 90)], ids=str)
+def test_two_ways_to_the_polar_factor(shape, scale, dtype):
+    rng = np.random.default_rng(0)
+    values = np.linspace(1, 0.5, min(shape))
+    a = with_values(rng, *shape, values, is_complex=dtype.startswith("complex")) * scale
+    a = a.astype(dtype)
+    u, _, vh = thin(a)
+    found = singular.polar_factor(a)
+    assert found.dtype == a.dtype
+    assert found == pytest.approx(u @ vh, abs=1e3 * float(np.finfo(dtype).eps))
+    # They are two ways: their rounding errors differ.
+    assert not np.array_equal(found, u @ vh)
+
+
+def test_a_wide_tolerance_takes_the_singular_values(rng):
+    a = with_values(rng, 64, 64, np.linspace(1, 0.5, 64), is_complex=False)
+    assert np.all(singular.nuclear_norm_gradient(a, rtol=0.6) == 0)
+    assert np.linalg.norm(singular.nuclear_norm_gradient(a)) == pytest.approx(8)
+    with pytest.raises(gauge.GaugeError, match="is zero to a tolerance"):
+        singular.polar_factor(a, rtol=0.6)
+
+
+def test_a_large_matrix_that_is_not_finite_is_refused(rng):
+    a = rng.standard_normal((64, 64))
+    a[3, 4] = np.nan
+    with pytest.raises(np.linalg.LinAlgError):
+        singular.nuclear_norm_gradient(a)
+    assert np.all(singular.nuclear_norm_gradient(np.zeros((64, 65))) == 0)
+
+
 # Closed forms, at ties and zeros too.
 
 any_shape = st.tuples(st.integers(1, 5), st.integers(1, 5))

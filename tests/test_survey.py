@@ -481,8 +481,12 @@ def test_options_that_mean_the_same_are_the_same(rng):
     assert done.before == 40
     written = json.loads(pq.read_schema("results.parquet").metadata[results.OPTIONS])
     assert written == {
-        **{"problem": "auto", "dtype": "auto", "rtol": "0.001", "symmetrize": False},
-        **{"weights": "[1.0, 0.0]", "frameworks": ["autograd"]},
+        "problem": "auto",
+        "dtype": "auto",
+        "rtol": "0.001",
+        "symmetrize": False,
+        "weights": "[1.0, 0.0]",
+        "frameworks": ["autograd"],
     }
 
 
@@ -576,7 +580,9 @@ def children(**options):
     """Worker processes; Python's own helper stays until the end."""
     for process in psutil.Process().children(**options):
         with contextlib.suppress(psutil.Error):
-            if "spawn_main" in " ".join(process.cmdline()):
+            command = " ".join(process.cmdline())
+            # Dask gives its workers a title, where setproctitle is installed.
+            if "spawn_main" in command or command.startswith("dask worker"):
                 yield process
 
 

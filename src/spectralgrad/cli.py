@@ -276,9 +276,9 @@ def _table(verdict: "Verdict") -> Iterator[str]:
 
     rows = [["", "version", "verdict", "convention", "digits", "error"]]
     for name, answer in verdict.answers.items():
-        judgement = answer.judgement
         convention = digits = error = "–"
-        if answer.finite:
+        judgement = answer.judgement
+        if judgement and answer.finite:
             convention = prose.convention(judgement) + (
                 ", conjugated" if judgement.conjugated else ""
             )

@@ -8,16 +8,23 @@ equal eigenvalues; what asks for it raises `spectralgrad.gauge.GaugeError`.
 
 import operator
 import reprlib
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.linalg
+from numpy.typing import ArrayLike
 
 from spectralgrad import gauge, spectrum
+from spectralgrad._types import Array
 from spectralgrad.matrices import as_inexact
 from spectralgrad.symmetric import adjoint, hermitian_part, skew_part
 
+# Rows of a product that are computed at once: few enough that little is computed twice, and enough
+# for the matrix product of the library to be as fast as it is for large matrices.
+BLOCK = 128
 
-def eigvalsh_vjp(eigenvectors, eigenvalues_cotangent):
+
+def eigvalsh_vjp(eigenvectors: ArrayLike, eigenvalues_cotangent: ArrayLike) -> Array:
     """Pull a cotangent of the eigenvalues back to the matrix: G = V diag(w) Vᴴ.
 
     For A = V diag(λ) Vᴴ with simple eigenvalues, dλᵢ = vᵢᴴ dA vᵢ, so that
@@ -43,10 +50,26 @@ def eigvalsh_vjp(eigenvectors, eigenvalues_cotangent):
     """
     vectors = np.asarray(eigenvectors)
     weights = np.asarray(eigenvalues_cotangent)
-    return (vectors * weights[..., None, :]) @ adjoint(vectors)
+    return _hermitian_product(vectors * weights[..., None, :], vectors)
 
 
-def weighted_sum_gradient(matrix, weights):
+def _hermitian_product(left: Array, right: Array) -> Array:
+    """Return left @ rightᴴ where that is Hermitian: only blocks of one triangle are computed."""
+    right = adjoint(right)
+    n = left.shape[-2]
+    if n <= BLOCK:
+        return hermitian_part(left @ right)
+    stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    product = np.empty((*stack, n, n), np.result_type(left, right))
+    for start in range(0, n, BLOCK):
+        rows = slice(start, start + BLOCK)
+        product[..., rows, : rows.stop] = left[..., rows, :] @ right[..., : rows.stop]
+        product[..., rows, rows] = hermitian_part(product[..., rows, rows])
+        product[..., :start, rows] = adjoint(product[..., rows, :start])
+    return product
+
+
+def weighted_sum_gradient(matrix: ArrayLike, weights: ArrayLike) -> Array:
     """Gradient of f(A) = Σ wᵢ λᵢ(A), eigenvalues ascending.
 
     Parameters
@@ -67,7 +90,7 @@ def weighted_sum_gradient(matrix, weights):
     return eigvalsh_vjp(vectors, weights).astype(matrix.dtype, copy=False)
 
 
-def select(index, n):
+def select(index: int, n: int) -> Array:
     """Weights that pick out one eigenvalue.
 
     Parameters
@@ -101,14 +124,14 @@ def select(index, n):
 
 
 def eigh_vjp(
-    eigenvalues,
-    eigenvectors,
-    eigenvalues_cotangent,
-    eigenvectors_cotangent,
+    eigenvalues: ArrayLike,
+    eigenvectors: ArrayLike,
+    eigenvalues_cotangent: ArrayLike,
+    eigenvectors_cotangent: ArrayLike,
     *,
-    rtol=None,
-    gauge_tol=None,
-):
+    rtol: float | None = None,
+    gauge_tol: float | None = None,
+) -> Array:
     """Pull cotangents of eigenvalues and eigenvectors back to the matrix.
 
     With S the skew-Hermitian part of VᴴV̄, the gradient is G = V (diag(λ̄) + K) Vᴴ, where
@@ -170,28 +193,36 @@ def eigh_vjp(
     allowed = gauge.per_value(allowed, values, dvalues, gauge_tol)
     gauge.require(spread, allowed, "λ", gauge.SPREAD, places=same)
     inner = _divide(turns, values, same)
-    inner[..., *np.diag_indices(values.shape[-1])] = dvalues
-    gradient = hermitian_part(vectors @ inner @ adjoint(vectors))
+    diagonal = np.arange(values.shape[-1])
+    inner[..., diagonal, diagonal] = dvalues
+    gradient = _hermitian_product(vectors @ inner, vectors)
     return gradient.astype(vectors.dtype, copy=False)
 
 
-def _cotangents(values, vectors, given):
+def _cotangents(values: Array, vectors: Array, given: Sequence[ArrayLike]) -> tuple[Array, Array]:
     dvalues = np.broadcast_to(np.asarray(given[0]).real, values.shape)
     dvectors = np.broadcast_to(np.asarray(given[1]), vectors.shape)
     # Along a real dV, only the real part counts.
     return dvalues, dvectors if np.iscomplexobj(vectors) else dvectors.real
 
 
-def _divide(turns, values, same):
+def _divide(turns: Array, values: Array, same: tuple[Array, ...]) -> Array:
     """Off the clusters, divide by λⱼ − λᵢ; within them, 0."""
     gaps = values[..., None, :] - values[..., :, None]
     gaps[same] = 1
-    quotients = turns / gaps
+    quotients: Array = turns / gaps
     quotients[same] = 0
     return quotients
 
 
-def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=None):
+def invariant_vjp(
+    eigenvalues: ArrayLike,
+    eigenvectors: ArrayLike,
+    pullback: Callable[[Array, Array], Sequence[ArrayLike]],
+    *,
+    rtol: float | None = None,
+    gauge_tol: float | None = None,
+) -> Array:
     """Gradient of a loss L(λ, V) that does not depend on the basis of a cluster, at ties too.
 
     Where eigenvalues are equal, the pullback in one basis V_c of their span leaves the block
@@ -241,7 +272,7 @@ def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=N
     same, merged = np.nonzero(spectrum.same(labels)), spectrum.merge(values, labels)
     is_complex, n = np.iscomplexobj(vectors), values.shape[-1]
 
-    def pull(rotation, at=merged):
+    def pull(rotation: Array, at: Array = merged) -> tuple[Array, Array, Array]:
         basis = (vectors @ rotation).astype(vectors.dtype, copy=False)
         dvalues, dvectors = _cotangents(at, basis, pullback(at.copy(), basis))
         size = gauge.largest(gauge.largest(dvectors))
@@ -249,7 +280,7 @@ def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=N
         turns = adjoint(vectors) @ gauge.turns(vectors, basis, dvectors)
         return dvalues, turns, allowed
 
-    def compare(rotation, dvalues, other, allowed):
+    def compare(rotation: Array, dvalues: Array, other: Array, allowed: Array) -> None:
         expected = np.diagonal(adjoint(rotation) @ block @ rotation, axis1=-2, axis2=-1)
         missed = np.abs(expected - dvalues)[..., None] * eye
         largest = np.maximum(gauge.largest(block), np.abs(dvalues))
@@ -276,11 +307,15 @@ def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=N
         tolerance = gauge.per_value(allowed, values, apart, gauge_tol) / np.sqrt(gauge_tol)
         gauge.require_same(block, apart, turned, values, labels, tolerance, allowed, "λ")
     inner = block + _divide(turns, merged, same)
-    gradient = hermitian_part(vectors @ inner @ adjoint(vectors))
+    gradient = _hermitian_product(vectors @ inner, vectors)
     return gradient.astype(vectors.dtype, copy=False)
 
 
-def divided_differences(values, function, derivative):
+def divided_differences(
+    values: ArrayLike,
+    function: Callable[[Array], ArrayLike],
+    derivative: Callable[[Array], ArrayLike],
+) -> Array:
     """Table of (g(λᵢ) − g(λⱼ))/(λᵢ − λⱼ), with g′(λᵢ) where the two are equal.
 
     The quotient loses digits as λᵢ and λⱼ come close; the mean of g′ over the interval between
@@ -313,7 +348,7 @@ def divided_differences(values, function, derivative):
     gaps = values[..., :, None] - values[..., None, :]
     equal = np.nonzero(gaps == 0)
     gaps[equal] = 1
-    table = (images[..., :, None] - images[..., None, :]) / gaps
+    table: Array = (images[..., :, None] - images[..., None, :]) / gaps
     table[equal] = slopes[equal[:-1]]
     eps = np.finfo(values.dtype).eps
     sizes = eps * (np.abs(images) + np.abs(values * slopes))
@@ -330,7 +365,9 @@ def divided_differences(values, function, derivative):
     return table
 
 
-def _mean(derivative, start, length, nodes):
+def _mean(
+    derivative: Callable[[Array], ArrayLike], start: Array, length: Array, nodes: int
+) -> Array:
     """Mean of a function over intervals, by the Gauss-Legendre rule."""
     places, weights = np.polynomial.legendre.leggauss(nodes)
     places, weights = (x.astype(start.dtype) for x in ((1 + places) / 2, weights / 2))
@@ -338,7 +375,13 @@ def _mean(derivative, start, length, nodes):
     return np.broadcast_to(slopes, (*start.shape, nodes)) @ weights
 
 
-def function_vjp(eigenvalues, eigenvectors, cotangent, function, derivative):
+def function_vjp(
+    eigenvalues: ArrayLike,
+    eigenvectors: ArrayLike,
+    cotangent: ArrayLike,
+    function: Callable[[Array], ArrayLike],
+    derivative: Callable[[Array], ArrayLike],
+) -> Array:
     """Gradient of Re⟨B, g(A)⟩ for g(A) = V diag(g(λ)) Vᴴ: exact at ties and near them.
 
     By the theorem of Daleckii and Krein, G = V (D ∘ VᴴBV) Vᴴ with the table D of divided
@@ -367,12 +410,14 @@ def function_vjp(eigenvalues, eigenvectors, cotangent, function, derivative):
     cotangent = hermitian_part(cotangent)
     # Along a real Hermitian dA, only the real part counts.
     cotangent = cotangent if np.iscomplexobj(vectors) else cotangent.real
-    inner = adjoint(vectors) @ cotangent @ vectors
+    inner = _hermitian_product(adjoint(vectors) @ cotangent, adjoint(vectors))
     inner = divided_differences(eigenvalues, function, derivative) * inner
-    return hermitian_part(vectors @ inner @ adjoint(vectors)).astype(vectors.dtype, copy=False)
+    return _hermitian_product(vectors @ inner, vectors).astype(vectors.dtype, copy=False)
 
 
-def eigenvalue_gradient(matrix, index=0, *, rtol=None):
+def eigenvalue_gradient(
+    matrix: ArrayLike, index: int = 0, *, rtol: float | None = None
+) -> tuple[Array, Array]:
     """One eigenvalue and its gradient vvᴴ, without the full decomposition.
 
     Parameters
@@ -412,17 +457,20 @@ def eigenvalue_gradient(matrix, index=0, *, rtol=None):
     value = np.empty(matrix.shape[:-2], matrix.real.dtype)
     gradient = np.empty_like(matrix)
     for place in np.ndindex(value.shape):
-        values, vectors = scipy.linalg.eigh(matrix[place], subset_by_index=(first, last))
+        # LAPACK wants columns, which are the rows of the transpose, and that has conjugate vectors.
+        values, vectors = scipy.linalg.eigh(
+            matrix[place].T, lower=False, subset_by_index=(first, last)
+        )
         size = float(np.max(np.abs(matrix[place])))
         # The squares in a norm may overflow.
         tie = rtol * size * float(np.linalg.norm(matrix[place] / (size or 1.0)))
         _require_simple(values, k - first, tie, first)
         v = vectors[:, k - first]
-        value[place], gradient[place] = values[k - first], np.outer(v, v.conj())
+        value[place], gradient[place] = values[k - first], np.outer(v.conj(), v)
     return value[()], gradient
 
 
-def _require_simple(values, k, tie, first=0):
+def _require_simple(values: Array, k: int, tie: float | Array, first: int = 0) -> None:
     gaps = np.abs(values - values[k])
     gaps[k] = np.inf
     nearest = int(np.argmin(gaps))
@@ -437,7 +485,14 @@ def _require_simple(values, k, tie, first=0):
         )
 
 
-def eigenvalue_second_derivative(eigenvalues, eigenvectors, index, direction, *, rtol=None):
+def eigenvalue_second_derivative(
+    eigenvalues: ArrayLike,
+    eigenvectors: ArrayLike,
+    index: int,
+    direction: ArrayLike,
+    *,
+    rtol: float | None = None,
+) -> Array:
     """Second derivative of a simple eigenvalue along a direction: 2 Σ |vⱼᴴ E vₖ|²/(λₖ − λⱼ).
 
     Parameters
@@ -478,4 +533,5 @@ def eigenvalue_second_derivative(eigenvalues, eigenvectors, index, direction, *,
     gaps = values[..., [k]] - values
     couplings, gaps = (np.delete(x, k, axis=-1) for x in (couplings, gaps))
     # The square alone may overflow.
-    return np.sum(2 * couplings * (couplings / gaps), axis=-1).astype(values.dtype)[()]
+    curvature: Array = np.sum(2 * couplings * (couplings / gaps), axis=-1).astype(values.dtype)[()]
+    return curvature

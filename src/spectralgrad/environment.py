@@ -89,7 +89,7 @@ def _git(folder: StrPath, *arguments: str) -> str:
     with contextlib.suppress(OSError):
         # Several chapters may ask at once, and to ask needs no lock.
         done = subprocess.run(
-            ["git", "--no-optional-locks", "-C", str(folder), *arguments],
+            ["git", "--no-optional-locks", "-C", str(folder), *arguments],  # noqa: S607
             capture_output=True,
             text=True,
             check=False,

@@ -9,11 +9,16 @@ Matrices of mpmath are NumPy arrays of dtype object, whose numbers keep their di
 """
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import mpmath
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import differentiate
+
+from spectralgrad._types import Array, Decomposition
 
 #: Decimal digits to which decompositions and derivatives hold.
 DIGITS = 50
@@ -26,7 +31,7 @@ MP = mpmath.MPContext()
 MP.dps = DIGITS
 
 
-def lift(array):
+def lift(array: ArrayLike) -> Array:
     """Convert to numbers of 50 digits, without an error.
 
     Parameters
@@ -38,10 +43,11 @@ def lift(array):
     -------
     numpy.ndarray of object
     """
-    return np.vectorize(MP.convert, otypes=[object])(array)
+    lifted: Array = np.vectorize(MP.convert, otypes=[object])(array)
+    return lifted
 
 
-def eigvalsh(matrix):
+def eigvalsh(matrix: ArrayLike) -> Array:
     """Eigenvalues of a Hermitian matrix, ascending.
 
     Parameters
@@ -55,7 +61,7 @@ def eigvalsh(matrix):
     return _array(_hermitian_solver(matrix)(_matrix(matrix), eigvals_only=True)).ravel()
 
 
-def eigh(matrix):
+def eigh(matrix: ArrayLike) -> tuple[Array, Array]:
     """Eigenvalues, ascending, and eigenvectors of a Hermitian matrix.
 
     Parameters
@@ -71,7 +77,7 @@ def eigh(matrix):
     return _array(values).ravel(), _array(vectors)
 
 
-def svdvals(matrix):
+def svdvals(matrix: ArrayLike) -> Array:
     """Singular values, descending.
 
     Parameters
@@ -85,7 +91,7 @@ def svdvals(matrix):
     return _array(MP.svd(_matrix(matrix), compute_uv=False)).ravel()
 
 
-def svd(matrix):
+def svd(matrix: ArrayLike) -> tuple[Array, Array, Array]:
     """Thin singular value decomposition, A = U diag(σ) Vᴴ, descending.
 
     Parameters
@@ -101,26 +107,26 @@ def svd(matrix):
     return _array(u), _array(s).ravel(), _array(vh)
 
 
-def _hermitian_solver(matrix):
+def _hermitian_solver(matrix: ArrayLike) -> Any:
     return MP.eighe if _is_complex(matrix) else MP.eigsy
 
 
-def _is_complex(matrix):
+def _is_complex(matrix: ArrayLike) -> bool:
     return any(
         isinstance(x, complex | np.complexfloating | MP.mpc)
         for x in np.ravel(np.asarray(matrix, object))
     )
 
 
-def _matrix(matrix):
+def _matrix(matrix: ArrayLike) -> Any:
     return MP.matrix(lift(matrix).tolist())
 
 
-def _array(matrix):
+def _array(matrix: Any) -> Array:
     return np.array(matrix.tolist(), dtype=object)
 
 
-def derivative(function, matrix, direction):
+def derivative(function: Callable[[Array], Any], matrix: ArrayLike, direction: ArrayLike) -> Any:
     """Derivative of a function of a matrix along a direction, to 50 digits.
 
     A central difference in 150 digits, with a step of 1e-50 times the largest entry of the matrix
@@ -143,11 +149,13 @@ def derivative(function, matrix, direction):
         return (function(a + step * e) - function(a - step * e)) / (2 * step)
 
 
-def _largest(array):
+def _largest(array: Array) -> Any:
     return max((abs(x) for x in array.ravel()), default=0) or MP.one
 
 
-def one_sided(function, matrix, direction, *, step):
+def one_sided(
+    function: Callable[[Array], Any], matrix: ArrayLike, direction: ArrayLike, *, step: float
+) -> list[float] | None:
     """Slopes of a function along a direction and against it: (f(A + tE) − f(A))/t.
 
     In 50 digits, so that the step alone makes an error.
@@ -173,7 +181,9 @@ def one_sided(function, matrix, direction, *, step):
         return [float((function(a + sign * t * e) - here) / t) for sign in (1, -1)]
 
 
-def gradient(function, matrix, *, hermitian=False):
+def gradient(
+    function: Callable[[Array], Any], matrix: ArrayLike, *, hermitian: bool = False
+) -> Array:
     """Gradient of a real function of a matrix, to 50 digits.
 
     Parameters
@@ -210,7 +220,13 @@ def gradient(function, matrix, *, hermitian=False):
     return result
 
 
-def finite_difference(function, matrix, direction, *, step=None):
+def finite_difference(
+    function: Callable[[Array], Any],
+    matrix: ArrayLike,
+    direction: ArrayLike,
+    *,
+    step: float | None = None,
+) -> tuple[float, float]:
     """Derivative of a function of a matrix along a direction, in floating point.
 
     Central differences of order 8, with steps that are halved until they agree.
@@ -233,7 +249,7 @@ def finite_difference(function, matrix, direction, *, step=None):
     """
     matrix, direction = np.asarray(matrix), np.asarray(direction)
     if step is None:
-        step = (np.linalg.norm(matrix) or 1.0) / (np.linalg.norm(direction) or 1.0) / 100
+        step = float(np.linalg.norm(matrix) or 1.0) / float(np.linalg.norm(direction) or 1.0) / 100
     along = np.vectorize(lambda t: float(function(matrix + t * direction)))
     eps = np.finfo(float).eps
     found = differentiate.derivative(
@@ -244,7 +260,7 @@ def finite_difference(function, matrix, direction, *, step=None):
     return float(found.df), float(found.error + rounding)
 
 
-def relative_error(gradient, truth):
+def relative_error(gradient: ArrayLike, truth: ArrayLike) -> float:
     """Distance of two matrices relative to the norm of the second (absolute where that is 0).
 
     Parameters
@@ -285,7 +301,15 @@ class Comparison:
     relative_error: float | None
 
 
-def compare(gradient, loss, decomposition, matrix, direction, *, step=None):
+def compare(
+    gradient: ArrayLike,
+    loss: Callable[..., Any],
+    decomposition: Decomposition,
+    matrix: ArrayLike,
+    direction: ArrayLike,
+    *,
+    step: float | None = None,
+) -> Comparison:
     """Compare a gradient with finite differences and with 50 digits, along one direction.
 
     Parameters
@@ -305,16 +329,16 @@ def compare(gradient, loss, decomposition, matrix, direction, *, step=None):
     -------
     Comparison
     """
-    plain = {"svd": functools.partial(np.linalg.svd, full_matrices=False)}
-    plain = plain.get(decomposition) or getattr(np.linalg, decomposition)
+    thin = functools.partial(np.linalg.svd, full_matrices=False)
+    plain = thin if decomposition == "svd" else getattr(np.linalg, decomposition)
     precise = globals()[decomposition]
     # What returns one array does not return a tuple.
     spread = decomposition in ("eigh", "svd")
 
-    def along(decompose):
+    def along(decompose: Callable[[Array], Any]) -> Callable[[Array], Any]:
         return lambda a: loss(*decompose(a)) if spread else loss(decompose(a))
 
-    formula = float(np.vdot(gradient, direction).real)
+    formula = float(np.vdot(np.asarray(gradient), np.asarray(direction)).real)
     found = finite_difference(along(plain), matrix, direction, step=step)
     if max(np.shape(matrix)) > LARGEST:
         return Comparison(formula, *found, None, None)

@@ -5,15 +5,19 @@ import html
 import io
 import itertools
 import urllib.parse
+from collections.abc import Callable, Mapping
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from spectralgrad import gauge, prose
+from spectralgrad._types import Array
 from spectralgrad.frameworks import TITLES
-from spectralgrad.verdict import VERDICTS
+from spectralgrad.subgradient import GeneralisedGradient
+from spectralgrad.verdict import VERDICTS, Judgement, Verdict
 
 
-def function(valid):
+def function(valid: GeneralisedGradient) -> str:
     """Say which function of the matrix is under study.
 
     Parameters
@@ -45,7 +49,7 @@ def function(valid):
     return f"f is the sum of the {k} {kind}s, from the {first} on, with {weights}."
 
 
-def trust(verdict):
+def trust(verdict: Verdict) -> str:
     """Say how many digits of an answer can be trusted, whoever computes it.
 
     Parameters
@@ -69,7 +73,7 @@ def trust(verdict):
     )
 
 
-def outcomes(verdict):
+def outcomes(verdict: Verdict) -> str:
     """Say what each framework returned.
 
     Parameters
@@ -94,7 +98,7 @@ def outcomes(verdict):
     return " ".join(sentences)
 
 
-def advice(verdict):
+def advice(verdict: Verdict) -> str:
     """Say what to do with the answers.
 
     Parameters
@@ -135,16 +139,16 @@ def advice(verdict):
     )
 
 
-def _reading(verdict, test):
+def _reading(verdict: Verdict, test: Callable[[Judgement], bool]) -> list[str]:
     """Frameworks with a right answer whose judgement passes a test."""
     return [
         TITLES[n]
         for n, a in verdict.answers.items()
-        if a.verdict in ("agrees", "subgradient") and test(a.judgement)
+        if a.judgement and a.verdict in ("agrees", "subgradient") and test(a.judgement)
     ]
 
 
-def headline(verdict):
+def headline(verdict: Verdict) -> str:
     """Say in a sentence or two what the page concludes.
 
     Parameters
@@ -179,8 +183,8 @@ def headline(verdict):
         sentences = [f"{there}, and {who} {it}."]
     else:
         verbs = ["returns" if len(right) == 1 else "return", "does" if len(wrong) == 1 else "do"]
-        who = [prose.listing(TITLES[n] for n in names) for names in (right, wrong)]
-        sentences = [f"{there}; {who[0]} {verbs[0]} {it}, and {who[1]} {verbs[1]} not."]
+        whose = [prose.listing(TITLES[n] for n in names) for names in (right, wrong)]
+        sentences = [f"{there}; {whose[0]} {verbs[0]} {it}, and {whose[1]} {verbs[1]} not."]
     forms = []
     triangles = _reading(verdict, lambda j: j.convention in ("lower", "upper"))
     if triangles:
@@ -194,7 +198,7 @@ def headline(verdict):
     return " ".join(sentences)
 
 
-def labels(verdict):
+def labels(verdict: Verdict) -> dict[str, str]:
     """Name each framework with its version.
 
     Parameters
@@ -208,7 +212,7 @@ def labels(verdict):
     return {n: f"{TITLES[n]} {a.version}".strip() for n, a in verdict.answers.items()}
 
 
-def summary(verdict):
+def summary(verdict: Verdict) -> str:
     """Say what the page concludes, why, and what to do, as Markdown.
 
     Parameters
@@ -225,7 +229,7 @@ def summary(verdict):
     return f"{' '.join(sentences)}\n\n**What to do.** {advice(verdict)}"
 
 
-def answers(verdict):
+def answers(verdict: Verdict) -> str:
     """Lay out what each framework's answer is worth, as Markdown.
 
     Parameters
@@ -240,9 +244,9 @@ def answers(verdict):
     names, rows, notes = labels(verdict), [], {}
     for name, answer in verdict.answers.items():
         form = error = digits = "–"
-        if answer.finite:
-            form = _form(answer.judgement)
-            error = prose.relative(answer.judgement.relative_error)
+        if answer.finite and (judged := answer.judgement):
+            form = _form(judged)
+            error = prose.relative(judged.relative_error)
             digits = f"{verdict.digits_of(answer)} of {verdict.digits}" if verdict.digits else "0"
         rows.append([names[name], answer.verdict, form, error, digits])
         notes[f"*{answer.verdict}*"] = VERDICTS[answer.verdict]
@@ -264,7 +268,7 @@ def answers(verdict):
     return f"{prose.table(head, rows)}\n\n{items}"
 
 
-def _form(judgement):
+def _form(judgement: Judgement) -> str:
     return prose.convention(judgement) + (", conjugated" if judgement.conjugated else "")
 
 
@@ -282,7 +286,7 @@ CONVERSIONS = {
 }
 
 
-def conversion(name, judgement):
+def conversion(name: str, judgement: Judgement) -> str:
     """Write the line that turns a framework's answer into the gradient of this book.
 
     Parameters
@@ -302,7 +306,7 @@ def conversion(name, judgement):
     return conjugate if judgement.conjugated else ""
 
 
-def conversions(verdict):
+def conversions(verdict: Verdict) -> str:
     """Lay out in which form each framework answers, and how to convert it, as Markdown.
 
     Parameters
@@ -315,8 +319,8 @@ def conversions(verdict):
     """
     rows, needed = [], False
     for name, answer in verdict.answers.items():
-        if answer.verdict in ("agrees", "subgradient", "undecided"):
-            judged = answer.judgement
+        judged = answer.judgement
+        if judged and answer.verdict in ("agrees", "subgradient", "undecided"):
             line = conversion(name, judged)
             needed = needed or bool(line)
             rows.append([TITLES[name], _form(judged), f"`{line}`" if line else "as it is"])
@@ -329,12 +333,12 @@ def conversions(verdict):
     return prose.table(["", "writes G", "to convert it"], rows)
 
 
-def differences(raw, converted, verdict):
+def differences(raw: Mapping[str, Array], converted: Mapping[str, Array], verdict: Verdict) -> str:
     """Lay out how far answers lie apart, as returned and converted, as Markdown.
 
     Parameters
     ----------
-    raw, converted : dict of str to (m, n) array_like
+    raw, converted : dict of str to (m, n) numpy.ndarray
         By label; the first is from theory, and distances are relative to its norm.
     verdict : spectralgrad.verdict.Verdict
 
@@ -354,7 +358,7 @@ def differences(raw, converted, verdict):
             apart[i, j] = float(np.linalg.norm(raw[a] - raw[b])) / scale
             apart[j, i] = float(np.linalg.norm(converted[a] - converted[b])) / scale
 
-    def cell(i, j):
+    def cell(i: int, j: int) -> str:
         if i == j:
             return "·"
         return _size(apart[i, j]) if np.isfinite(apart[i, j]) else "not finite"
@@ -381,19 +385,19 @@ def differences(raw, converted, verdict):
     return f"{prose.table(['', *names], rows)}\n\n{sentence}"
 
 
-def _size(number):
+def _size(number: float) -> str:
     """Two digits of a number, or one where it is tiny."""
     if number <= 1e-20:
         return "0"
     return f"{number:.2g}" if number > 1e-3 else f"{number:.0e}"
 
 
-def places(answers, valid):
+def places(answers: Mapping[str, Array], valid: GeneralisedGradient) -> str:
     """Lay out where answers lie in the set of valid ones, as Markdown.
 
     Parameters
     ----------
-    answers : dict of str to (m, n) array_like
+    answers : dict of str to (m, n) numpy.ndarray
         Converted, by label; the first is that of smallest norm.
     valid : spectralgrad.subgradient.GeneralisedGradient
 
@@ -428,7 +432,7 @@ def places(answers, valid):
     return f"{prose.table(head, rows)}\n\n{' '.join(filter(None, sentences))}"
 
 
-def valid_answers(valid):
+def valid_answers(valid: GeneralisedGradient) -> str:
     """Describe the set of valid answers at one matrix, as Markdown.
 
     Parameters
@@ -466,7 +470,7 @@ def valid_answers(valid):
     return text
 
 
-def _block(valid, cluster):
+def _block(valid: GeneralisedGradient, cluster: slice) -> tuple[str, int]:
     """What the block of a cluster may be, and how many real numbers are free in it."""
     is_complex = np.iscomplexobj(valid.left)
     w = np.sort(valid.weights[cluster])[::-1]
@@ -503,7 +507,7 @@ def _block(valid, cluster):
     return f"{name} are equal, {weights}: {kind} {limit}.", free
 
 
-def regime(verdict):
+def regime(verdict: Verdict) -> str:
     """Say which regimes the matrix is in, and why, as a Markdown list.
 
     Parameters
@@ -529,27 +533,27 @@ def regime(verdict):
     return "\n".join(f"- **{r}**: {reasons[r](valid, size, near)}" for r in verdict.regimes)
 
 
-def _distinct(valid):
+def _distinct(valid: GeneralisedGradient) -> tuple[list[slice], list[float]]:
     """Clusters that are not zero (of eigenvalues all), with their means."""
     found = [c for c in valid.clusters if c.start < valid.rank]
     return found, [float(np.mean(valid.values[c])) for c in found]
 
 
-def _gaps(valid):
+def _gaps(valid: GeneralisedGradient) -> list[tuple[slice, slice, float]]:
     """Neighbouring clusters that are not zero, with their distance; the closest first."""
     pairs = itertools.pairwise(zip(*_distinct(valid), strict=True))
     return sorted(((c, d, abs(x - y)) for (c, x), (d, y) in pairs), key=lambda gap: gap[2])
 
 
-def _kind(valid):
+def _kind(valid: GeneralisedGradient) -> str:
     return "eigenvalue" if valid.problem == "eigh" else "singular value"
 
 
-def _within(valid, size):
+def _within(valid: GeneralisedGradient, size: float) -> str:
     return f"to within {valid.rtol * size:.1e}" if valid.rtol * size else "exactly"
 
 
-def _why_regular(valid, size, near):
+def _why_regular(valid: GeneralisedGradient, size: float, near: float) -> str:
     found, centres = _distinct(valid)
     if not size:
         return "the only value is zero."
@@ -565,7 +569,7 @@ def _why_regular(valid, size, near):
     return f"{text} (near begins at {near:.1e})."
 
 
-def _why_tie(valid, size, near):
+def _why_tie(valid: GeneralisedGradient, size: float, near: float) -> str:
     tied = [c for c in _distinct(valid)[0] if c.stop - c.start > 1]
     first, *others = [valid.name(c) for c in tied]
     if len(others) > 2:
@@ -578,7 +582,7 @@ def _why_tie(valid, size, near):
     return f"{text}f gives equal ones the same weight, and loses nothing here."
 
 
-def _why_near_tie(valid, size, near):
+def _why_near_tie(valid: GeneralisedGradient, size: float, near: float) -> str:
     close = [gap for gap in _gaps(valid) if gap[2] < near * size]
     weight = {c.start: float(np.mean(valid.weights[c])) for c in valid.clusters}
     felt = [gap for gap in close if weight[gap[0].start] != weight[gap[1].start]]
@@ -592,7 +596,7 @@ def _why_near_tie(valid, size, near):
     return f"{text}{_short_sighted(valid, 'the two as equal')}"
 
 
-def _short_sighted(valid, mend):
+def _short_sighted(valid: GeneralisedGradient, mend: str) -> str:
     what = "The gradient of f turns" if valid.differentiable else "The valid answers turn"
     return (
         f"{what} within steps of that size, and predict{'s' * valid.differentiable} smaller steps "
@@ -601,7 +605,7 @@ def _short_sighted(valid, mend):
     )
 
 
-def _why_deficient(valid, size, near):
+def _why_deficient(valid: GeneralisedGradient, size: float, near: float) -> str:
     zeros, k = len(valid.values) - valid.rank, len(valid.values)
     text = (
         f"{zeros} of {prose.count(k, 'singular value')} {'is' if zeros == 1 else 'are'} zero, "
@@ -612,7 +616,7 @@ def _why_deficient(valid, size, near):
     return f"{text}f does not depend on {'it' if zeros == 1 else 'them'}."
 
 
-def _why_nearly_deficient(valid, size, near):
+def _why_nearly_deficient(valid: GeneralisedGradient, size: float, near: float) -> str:
     small = [(c, x) for c, x in zip(*_distinct(valid), strict=True) if x < near * size]
     felt = [(c, x) for c, x in small if np.any(valid.weights[c])]
     cluster, value = (felt or small)[-1]
@@ -627,14 +631,14 @@ def _why_nearly_deficient(valid, size, near):
     return f"{text}{_short_sighted(valid, f'{it} as zero')}"
 
 
-def _why_extreme(valid, size, near):
+def _why_extreme(valid: GeneralisedGradient, size: float, near: float) -> str:
     return (
         f"the largest {_kind(valid)} is {size:.1e} in modulus. f does not mind; the rules of some "
         "frameworks for vectors do."
     )
 
 
-def python_source(array):
+def python_source(array: ArrayLike) -> str:
     """Write a matrix as Python source, with every digit.
 
     Parameters
@@ -656,7 +660,7 @@ def python_source(array):
 LARGEST_SOURCE = 10
 
 
-def to_copy(gradient, verdict):
+def to_copy(gradient: ArrayLike, verdict: Verdict) -> str:
     """Say what a gradient is, and write it as source code unless it is large, as Markdown.
 
     Parameters
@@ -689,7 +693,7 @@ def to_copy(gradient, verdict):
 LARGEST_DOWNLOADS = 3_500_000
 
 
-def downloads(array):
+def downloads(array: ArrayLike) -> str:
     """Write links from which a matrix can be saved, with every digit, as HTML.
 
     Parameters
@@ -721,10 +725,10 @@ def downloads(array):
     return f'<table class="dataframe noprint"><tbody>{body}</tbody></table>'
 
 
-def _link(name, data):
+def _link(name: str, data: str) -> str:
     return f'<a download="{name}" href="{data}">{name}</a>'
 
 
-def _cell(number):
+def _cell(number: complex) -> str:
     # A complex number is written in parentheses, which few programs read.
     return repr(number).strip("()")

@@ -1,17 +1,29 @@
 """Figures for chapters and reports: matplotlib, as SVG with a text that says what they show."""
 
+from __future__ import annotations
+
 import base64
 import html
 import io
 import itertools
 import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 from PIL import Image
+
+from spectralgrad._types import Array
+
+if TYPE_CHECKING:
+    from spectralgrad.subgradient import GeneralisedGradient
 
 # Blue to red through white: told apart with every common form of colour blindness.
 COLOUR_MAP = "RdBu_r"
@@ -20,7 +32,7 @@ MOST_NUMBERED_COLUMNS = 6
 WIDEST = 4  # heat maps side by side
 # Okabe and Ito's colours, which remain apart with every common form of colour blindness; markers
 # and dashes tell the curves apart without any.
-STROKES = [
+STROKES: list[dict[str, Any]] = [
     {"color": "#0072B2", "marker": "o", "linestyle": "-"},
     {"color": "#D55E00", "marker": "s", "linestyle": "--"},
     {"color": "#009E73", "marker": "^", "linestyle": "-."},
@@ -46,14 +58,14 @@ class Figure:
     svg: str = field(repr=False)
     alt: str
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         # A data URI keeps the identifiers of one SVG apart from those of the next.
         data = base64.b64encode(self.svg.encode()).decode()
         source = f"data:image/svg+xml;base64,{data}"
         return f'<img class="sg-figure" alt="{html.escape(self.alt)}" src="{source}">'
 
 
-def _finish(canvas, alt):
+def _finish(canvas: Canvas, alt: str) -> Figure:
     buffer = io.StringIO()
     # A fixed salt and no date, so that equal input gives equal bytes.
     with matplotlib.rc_context({"svg.hashsalt": "spectralgrad", "svg.fonttype": "path"}):
@@ -62,7 +74,7 @@ def _finish(canvas, alt):
     return Figure(svg, alt)
 
 
-def _with_palette(match):
+def _with_palette(match: re.Match[str]) -> str:
     """An image in an SVG, with one byte for each point: the same, in a third of the space."""
     image = Image.open(io.BytesIO(base64.b64decode(match[2]))).convert("RGBA")
     points = np.array(image).view(np.uint32)[..., 0]
@@ -76,7 +88,7 @@ def _with_palette(match):
     return match[1] + base64.b64encode(buffer.getvalue()).decode()
 
 
-def heat_maps(matrices):
+def heat_maps(matrices: Mapping[str, ArrayLike]) -> Figure:
     """Show matrices side by side on one colour scale, symmetric about 0.
 
     Complex matrices have their imaginary parts below their real parts.
@@ -91,7 +103,7 @@ def heat_maps(matrices):
     Figure
     """
     arrays = {title: np.asarray(a) for title, a in matrices.items()}
-    parts = {"": np.real}
+    parts: dict[str, Callable[[Array], Array]] = {"": np.real}
     if any(np.iscomplexobj(a) for a in arrays.values()):
         parts = {"Re ": np.real, "Im ": np.imag}
     m, n = next(iter(arrays.values())).shape
@@ -120,13 +132,13 @@ def heat_maps(matrices):
     return _finish(canvas, alt)
 
 
-def _largest(arrays):
+def _largest(arrays: Iterable[Array]) -> float:
     """Largest finite real or imaginary part, in absolute value."""
     parts = np.abs([part(a) for a in arrays for part in (np.real, np.imag)])
     return float(parts[np.isfinite(parts)].max(initial=0.0))
 
 
-def _heat_map(axis, panel, limit):
+def _heat_map(axis: Axes, panel: Array, limit: float) -> AxesImage:
     # Where points of the picture are averages, they are so of numbers, and not of colours.
     image = axis.imshow(
         panel,
@@ -143,7 +155,7 @@ def _heat_map(axis, panel, limit):
     return image
 
 
-def _write_numbers(axis, panel, limit):
+def _write_numbers(axis: Axes, panel: Array, limit: float) -> None:
     for (i, j), value in np.ndenumerate(panel):
         colour = "white" if abs(value) > 0.6 * limit else "black"
         # Adding 0 turns −0.00 into 0.00.
@@ -151,7 +163,7 @@ def _write_numbers(axis, panel, limit):
         axis.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
 
 
-def _difference(arrays):
+def _difference(arrays: Mapping[str, Array]) -> str:
     """Sentence on how far the matrices lie apart."""
     stack = np.stack(list(arrays.values()))
     if not np.all(np.isfinite(stack)):
@@ -163,7 +175,14 @@ def _difference(arrays):
     return f"They differ, in some entry by {gap:.3g}."
 
 
-def curves(places, series, *, across, up, logarithmic=True):
+def curves(
+    places: ArrayLike,
+    series: Mapping[str, ArrayLike],
+    *,
+    across: str,
+    up: str,
+    logarithmic: bool = True,
+) -> Figure:
     """Show how quantities change along one variable.
 
     Parameters
@@ -204,7 +223,63 @@ def curves(places, series, *, across, up, logarithmic=True):
     return _finish(canvas, alt)
 
 
-def _course(places, values):
+def panels(
+    groups: Mapping[str, Mapping[str, Any]], *, across: str, up: str, columns: int = 2
+) -> Figure:
+    """Show how measured quantities change along one variable, on logarithmic axes, with spread.
+
+    Parameters
+    ----------
+    groups : dict of str to dict of str to (n, 4) array_like
+        Title of a panel to its curves: name to rows of the variable, lower quartile, median and
+        upper quartile. At most six names, each with one stroke in all panels.
+    across, up : str
+        What the axes show.
+    columns : int, optional
+        Panels side by side.
+
+    Returns
+    -------
+    Figure
+    """
+    rows = -(-len(groups) // columns)
+    canvas = Canvas(figsize=(8, 3.1 * rows + 0.6), layout="constrained")
+    axes = canvas.subplots(rows, columns, squeeze=False, sharex=True)
+    names = list(dict.fromkeys(name for curves in groups.values() for name in curves))
+    strokes = dict(zip(names, itertools.cycle(STROKES)))
+    drawn: dict[str, Any] = {}
+    parts: list[str] = []
+    for axis, (title, group) in zip(axes.flat, groups.items(), strict=False):
+        for name, points in group.items():
+            place, lower, median, upper = np.asarray(points, dtype=float).T
+            spread = [median - lower, upper - median]
+            drawn[name] = axis.errorbar(
+                place, median, spread, markersize=4, linewidth=1.4, capsize=2, **strokes[name]
+            )
+            ends = f"{median[0]:.2g} to {median[-1]:.2g}" if len(median) > 1 else f"{median[0]:.2g}"
+            parts.append(f"{title}, {name}: {ends}")
+        axis.set_title(title, fontsize=10)
+        axis.set(xscale="log", yscale="log", xlabel=across, ylabel=up)
+        axis.label_outer()
+        axis.grid(alpha=0.3)
+    for axis in axes.flat[len(groups) :]:
+        axis.remove()
+    order = [name for name in names if name in drawn]
+    canvas.legend(
+        [drawn[name] for name in order],
+        order,
+        loc="outside upper center",
+        ncols=3,
+        fontsize=9,
+        frameon=False,
+    )
+    return _finish(
+        canvas,
+        f"Curves over {across}, logarithmic axes; {up} at the first and last: {'; '.join(parts)}.",
+    )
+
+
+def _course(places: Array, values: ArrayLike) -> str:
     """Say where a curve begins and ends, and its extremes between."""
     values = np.asarray(values, dtype=float)
     finite = np.isfinite(values)
@@ -235,7 +310,7 @@ MOST_LABELS = 4
 MOST_LARGE_MARKERS = 40
 
 
-def spectrum(valid, *, near):
+def spectrum(valid: GeneralisedGradient, *, near: float) -> Figure:
     """Show eigenvalues or singular values, their clusters, and how far each is from the next.
 
     Hollow markers are values of weight 0. The last singular value has 0 as its next.
@@ -272,13 +347,13 @@ def spectrum(valid, *, near):
     return _finish(canvas, _spectrum_in_words(valid, closest, size, near))
 
 
-def _centres(valid):
+def _centres(valid: GeneralisedGradient) -> list[float]:
     """Mean of each cluster; of singular values, 0 at the end."""
     means = [float(np.mean(valid.values[c])) for c in valid.clusters]
     return [*means, 0.0] if valid.problem == "svd" and valid.rank == len(valid.values) else means
 
 
-def _kinds(valid):
+def _kinds(valid: GeneralisedGradient) -> Array:
     """What each value is: a key of `KINDS`."""
     kinds = np.full(len(valid.values), "on its own", dtype=object)
     for c in valid.clusters:
@@ -289,7 +364,9 @@ def _kinds(valid):
     return kinds
 
 
-def _scatter(axis, places, heights, kinds, *, hollow=None):
+def _scatter(
+    axis: Axes, places: Array, heights: Array, kinds: Array, *, hollow: Array | None = None
+) -> None:
     """Draw points, with one entry of the legend for each kind."""
     hollow = np.zeros(len(places), dtype=bool) if hollow is None else hollow
     # The hollow ones first, so that they do not cover the others.
@@ -309,7 +386,7 @@ def _scatter(axis, places, heights, kinds, *, hollow=None):
             )
 
 
-def _draw_values(axis, valid):
+def _draw_values(axis: Axes, valid: GeneralisedGradient) -> None:
     places = np.arange(1, len(valid.values) + 1)
     _scatter(axis, places, valid.values, _kinds(valid), hollow=valid.weights == 0)
     groups = [c for c in valid.clusters if c.stop - c.start > 1]
@@ -326,7 +403,9 @@ def _draw_values(axis, valid):
     axis.set_ylabel("singular value" if valid.problem == "svd" else "eigenvalue")
 
 
-def _draw_gaps(axis, valid, gaps, size, near):
+def _draw_gaps(
+    axis: Axes, valid: GeneralisedGradient, gaps: Array, size: float, near: float
+) -> None:
     limits = {
         f"√eps · largest = {near * size:.1e}": (near * size, ":"),
         f"rtol · largest = {valid.rtol * size:.1e}": (valid.rtol * size, "--"),
@@ -347,7 +426,9 @@ def _draw_gaps(axis, valid, gaps, size, near):
     axis.set_ylabel(f"distance to the next{' or to 0' if valid.problem == 'svd' else ''}")
 
 
-def _spectrum_in_words(valid, closest, size, near):
+def _spectrum_in_words(
+    valid: GeneralisedGradient, closest: list[float], size: float, near: float
+) -> str:
     singular = valid.problem == "svd"
     k, kind = len(valid.values), "singular value" if singular else "eigenvalue"
     low, high = np.min(valid.values), np.max(valid.values)

@@ -6,9 +6,12 @@ on that choice. `GaugeError` says that one does; the bases made here let a progr
 
 import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
+from spectralgrad._types import Array
 from spectralgrad.symmetric import adjoint
 
 TURNED = "the cotangent depends on the phase of the vectors or on the basis of their span"
@@ -36,14 +39,14 @@ class GaugeError(ValueError):
         How much would pass for rounding.
     """
 
-    def __init__(self, message, pair, excess, allowed):
+    def __init__(self, message: str, pair: tuple[int, int], excess: float, allowed: float) -> None:
         super().__init__(message)
         self.pair = pair
         self.excess = excess
         self.allowed = allowed
 
 
-def default_tol(dtype):
+def default_tol(dtype: DTypeLike) -> float:
     """Relative size up to which a dependence on the basis passes for rounding: √eps.
 
     Parameters
@@ -57,7 +60,7 @@ def default_tol(dtype):
     return float(np.sqrt(np.finfo(dtype).eps))
 
 
-def tolerance(given, dtype):
+def tolerance(given: float | None, dtype: DTypeLike) -> float:
     """Return the tolerance that was given, or the default; finite, so that 0 times it is 0.
 
     Parameters
@@ -72,7 +75,7 @@ def tolerance(given, dtype):
     return default_tol(dtype) if given is None else min(float(given), 1e100)
 
 
-def largest(array):
+def largest(array: ArrayLike) -> Array:
     """Largest modulus in each row, in double precision, where products do not overflow.
 
     Parameters
@@ -83,10 +86,11 @@ def largest(array):
     -------
     (...) numpy.ndarray of float
     """
-    return np.max(np.abs(array), axis=-1, initial=0.0).astype(float)
+    sizes: Array = np.max(np.abs(array), axis=-1, initial=0.0)
+    return sizes.astype(float)
 
 
-def slack(values, rtol):
+def slack(values: ArrayLike, rtol: float) -> Array:
     """What a cluster turns the cotangent of its values into: its width times 64, for rounding.
 
     Parameters
@@ -102,7 +106,9 @@ def slack(values, rtol):
     return 64 * rtol * largest(values)
 
 
-def per_value(allowed, values, cotangent, gauge_tol):
+def per_value(
+    allowed: ArrayLike, values: ArrayLike, cotangent: ArrayLike, gauge_tol: float
+) -> Array:
     """Tolerance for cotangents of values, from that for cotangents of vectors.
 
     Parameters
@@ -120,7 +126,7 @@ def per_value(allowed, values, cotangent, gauge_tol):
     return gauge_tol * largest(cotangent) + allowed / np.where(size > 0, size, np.inf)
 
 
-def turns(vectors, basis, cotangent):
+def turns(vectors: ArrayLike, basis: ArrayLike, cotangent: ArrayLike) -> Array:
     """Skew-Hermitian part of C Bᴴ for a cotangent C of the basis B, applied to vectors.
 
     To first order, dB = ΩB with a skew-Hermitian Ω, so that dL = Re⟨C, dB⟩ = Re⟨skew(C Bᴴ), Ω⟩:
@@ -135,11 +141,20 @@ def turns(vectors, basis, cotangent):
     -------
     (..., n, k) numpy.ndarray
     """
+    vectors, basis, cotangent = map(np.asarray, (vectors, basis, cotangent))
     there, back = adjoint(basis) @ vectors, adjoint(cotangent) @ vectors
-    return (cotangent @ there - basis @ back) / 2
+    turned: Array = (cotangent @ there - basis @ back) / 2
+    return turned
 
 
-def require(excess, allowed, symbol, fault, *, places=None):
+def require(
+    excess: Array,
+    allowed: ArrayLike,
+    symbol: str,
+    fault: str,
+    *,
+    places: tuple[Array, ...] | None = None,
+) -> None:
     """Raise unless nothing that depends on the choice of basis is above what is allowed.
 
     Parameters
@@ -171,22 +186,31 @@ def require(excess, allowed, symbol, fault, *, places=None):
     worst = np.argmax(np.where(bad, np.where(np.isnan(excess), np.inf, excess), -1.0))
     place = np.unravel_index(worst, excess.shape)
     size, limit = float(excess[place]), float(limits[place])
-    place = place if places is None else [axis[place] for axis in places]
-    *stack, i, j = (int(x) for x in place)
+    indices = place if places is None else tuple(axis[place] for axis in places)
+    *stack, i, j = (int(x) for x in indices)
     where = f"matrix {stack} of the stack: " if stack else ""
-    pair = names(symbol, *sorted((i, j)))
+    pair = names(symbol, min(i, j), max(i, j))
     message = f"{where}{pair}: {fault}: by {size:.1e}, allowed {limit:.1e}"
     raise GaugeError(message, (i, j), size, limit)
 
 
-def names(symbol, first, last, joint=" and "):
+def names(symbol: str, first: int, last: int, joint: str = " and ") -> str:
     """Name two values of a spectrum, counted from 0, as a reader counts: "λ₁ and λ₂"."""
     subscripts = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
     both = [symbol + str(i + 1).translate(subscripts) for i in (first, last)]
     return both[0] if first == last else joint.join(both)
 
 
-def require_same(block, apart, turned, values, labels, tolerance, allowed, symbol):
+def require_same(
+    block: Array,
+    apart: Array,
+    turned: Array,
+    values: Array,
+    labels: Array,
+    tolerance: Array,
+    allowed: Array,
+    symbol: str,
+) -> None:
     """Raise if the gradient is seen to change when nearly equal values are taken as equal.
 
     Parameters
@@ -211,7 +235,8 @@ def require_same(block, apart, turned, values, labels, tolerance, allowed, symbo
     alike = (labels[..., :, None] == labels[..., None, :]) & (labels[..., None] >= 0) & (gaps != 0)
     gaps = np.where(alike, gaps, 1)
     found = np.where(alike, turned / gaps, block)
-    found[..., *np.diag_indices(values.shape[-1])] = apart
+    diagonal = np.arange(values.shape[-1])
+    found[..., diagonal, diagonal] = apart
     limit = tolerance[..., None, None] + alike * (allowed[..., None, None] / np.abs(gaps))
     change = np.abs(found - block)
     bad = ~((change <= limit) | (change == 0))
@@ -225,7 +250,7 @@ def require_same(block, apart, turned, values, labels, tolerance, allowed, symbo
         )
 
 
-def mixtures(labels, *, is_complex):
+def mixtures(labels: ArrayLike, *, is_complex: bool) -> Iterator[Array]:
     """Yield rotations that mix the vectors of each cluster in pairs, each pair once.
 
     Columns i and j of a rotation are (eᵢ ± eⱼ)/√2 and, for complex matrices, in a second round
@@ -262,7 +287,7 @@ def mixtures(labels, *, is_complex):
         yield mixed.reshape(*np.shape(labels), flat.shape[-1])
 
 
-def _identities(labels, is_complex):
+def _identities(labels: ArrayLike, is_complex: bool) -> tuple[Array, Array]:
     """The labels of a stack as one list, and an identity matrix for each."""
     *stack, k = np.shape(labels)
     flat = np.reshape(labels, (math.prod(stack), k))
@@ -271,24 +296,24 @@ def _identities(labels, is_complex):
     return flat, rotations
 
 
-def _members(labels):
+def _members(labels: Array) -> list[list[int]]:
     """Lists of the places of each cluster."""
     return [np.flatnonzero(labels == c).tolist() for c in np.unique(labels) if c >= 0]
 
 
-def _rounds(players):
+def _rounds(players: list[int]) -> Iterator[list[tuple[int, int]]]:
     """All pairs, in rounds in which each player has at most one partner: a round robin."""
-    circle = players + [None] * (len(players) % 2)
+    circle = [*players, *[None] * (len(players) % 2)]
     half = len(circle) // 2
     if len(players) < 2:
         return
     for _ in circle[1:]:
         pairs = zip(circle[:half], circle[: half - 1 : -1], strict=True)
-        yield [pair for pair in pairs if None not in pair]
+        yield [(i, j) for i, j in pairs if i is not None and j is not None]
         circle.insert(1, circle.pop())
 
 
-def trials(labels, *, is_complex):
+def trials(labels: ArrayLike, *, is_complex: bool) -> Iterator[Array]:
     """Yield rotations in which to try an answer: of each cluster at random, with other signs.
 
     In one of them at least, the signs of two given vectors differ, and in one that of a given
@@ -318,7 +343,7 @@ def trials(labels, *, is_complex):
         yield rotations.reshape(*np.shape(labels), k)
 
 
-def unitary(size, rng, *, is_complex):
+def unitary(size: int, rng: np.random.Generator, *, is_complex: bool) -> Array:
     """Draw an orthogonal or unitary matrix.
 
     Parameters
@@ -337,4 +362,5 @@ def unitary(size, rng, *, is_complex):
     q, r = np.linalg.qr(normal)
     # QR fixes the signs of r; without this, Q is not uniform, and for size 1 always the same.
     diagonal = np.diagonal(r)
-    return q * (diagonal / np.abs(diagonal))
+    drawn: Array = q * (diagonal / np.abs(diagonal))
+    return drawn

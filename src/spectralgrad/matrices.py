@@ -10,9 +10,14 @@ import os
 import re
 import stat
 import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO, Any, SupportsIndex
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from spectralgrad._types import Array, Source
 
 #: The largest matrix or stack accepted, in entries.
 MAX_ENTRIES = 2**24
@@ -38,7 +43,7 @@ class MatrixError(ValueError):
     """
 
 
-def load(source, *, dtype=None, stack=False):
+def load(source: Source, *, dtype: str | None = None, stack: bool = False) -> Array:
     """Read a matrix and check it.
 
     Parameters
@@ -92,7 +97,7 @@ def load(source, *, dtype=None, stack=False):
         raise MatrixError(f"{label}: {fault}") from None
 
 
-def as_inexact(array):
+def as_inexact(array: ArrayLike) -> Array:
     """Return an array in which one can compute: floating-point or complex, single or double.
 
     Parameters
@@ -113,7 +118,7 @@ def as_inexact(array):
     )
 
 
-def describe(source):
+def describe(source: Any) -> str:
     """Name a source for a person.
 
     Parameters
@@ -138,7 +143,7 @@ def describe(source):
     return f"a {_times(shape)} matrix given inline"
 
 
-def members(stack):
+def members(stack: Array) -> Iterator[tuple[str, Array]]:
     """Yield the matrices of a stack.
 
     Parameters
@@ -155,7 +160,7 @@ def members(stack):
         yield _place(index, stack.ndim) if index else "", stack[index]
 
 
-def each(path):
+def each(path: str | os.PathLike[str]) -> Iterator[tuple[str, Array]]:
     """Read the matrices of a file one after another; their entries are not checked.
 
     So a survey goes on behind a matrix that `load` refuses. A stack in an .npy file may have any
@@ -189,7 +194,7 @@ def each(path):
         raise MatrixError(f"{describe(path)}: {fault}") from None
 
 
-def count(path):
+def count(path: str | os.PathLike[str]) -> int:
     """Count the matrices of a file, at a glance.
 
     Parameters
@@ -202,18 +207,21 @@ def count(path):
         What the header of an .npy file says; 1 for any other file, and if that cannot be read.
     """
     try:
-        return _read_file(path, {suffix: lambda _: 1 for suffix in _READERS} | {".npy": _count_npy})
+        number: int = _read_file(
+            path, {suffix: lambda _: 1 for suffix in _READERS} | {".npy": _count_npy}
+        )
+        return number
     except MatrixError:
         return 1
 
 
-def _is_inline(source):
+def _is_inline(source: object) -> bool:
     if isinstance(source, str):
         return source.lstrip().startswith("[")
     return not isinstance(source, os.PathLike)
 
 
-def _read(source):
+def _read(source: Any) -> Array:
     if isinstance(source, str):
         # Imported late: nobody who passes an array needs the published tables.
         from spectralgrad.published import MATRICES
@@ -223,7 +231,8 @@ def _read(source):
         if _is_inline(source):
             return _from_json(source)
     if not _is_inline(source):
-        return _read_file(source)
+        array: Array = _read_file(source)
+        return array
     if isinstance(source, list | tuple):
         return _from_nested(source)
     return _as_array(source)
@@ -232,11 +241,11 @@ def _read(source):
 # Faults
 
 
-def _fault(what, mend, place=""):
+def _fault(what: str, mend: str, place: str = "") -> MatrixError:
     return MatrixError(one_line(f"{place}: {what}; {mend}" if place else f"{what}; {mend}"))
 
 
-def one_line(text, limit=None):
+def one_line(text: str, limit: int | None = None) -> str:
     """Escape whatever could break a line or a terminal, and shorten.
 
     Parameters
@@ -254,7 +263,7 @@ def one_line(text, limit=None):
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _stood(item):
+def _stood(item: Any) -> str:
     """Show what stood where a number should have: text itself, of anything else the kind."""
     if isinstance(item, str):
         return f"'{one_line(item, 40)}'" if item.strip() else "an empty cell"
@@ -263,7 +272,7 @@ def _stood(item):
     return f"a {type(item).__name__}"
 
 
-def _place(index, ndim):
+def _place(index: Iterable[SupportsIndex], ndim: int) -> str:
     """Name the place of a (possibly partial) 0-based index, counting from 1."""
     index = tuple(int(i) + 1 for i in index)
     if ndim < 2:
@@ -274,15 +283,15 @@ def _place(index, ndim):
     return ", ".join(parts)
 
 
-def _times(shape):
+def _times(shape: Sequence[int]) -> str:
     return " × ".join(map(str, shape))
 
 
-def _count(number, noun):
+def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _stack_of(shape):
+def _stack_of(shape: Sequence[int]) -> str:
     number = math.prod(shape[:-2])
     return f"a stack of {number} {'matrix' if number == 1 else 'matrices'} of {_times(shape[-2:])}"
 
@@ -290,7 +299,7 @@ def _stack_of(shape):
 # Checks
 
 
-def _check_shape(shape, stack):
+def _check_shape(shape: Sequence[int], stack: bool) -> None:
     _check_size(shape)
     if len(shape) < 2:
         what = f"a vector of {_count(shape[0], 'number')}" if shape else "a single number"
@@ -306,7 +315,7 @@ def _check_shape(shape, stack):
         raise _fault(f"is {_stack_of(shape)}", mend)
 
 
-def _check_size(shape):
+def _check_size(shape: Sequence[int]) -> None:
     if 0 in shape:
         raise _fault(f"empty, of shape {_times(shape)}", "give it at least one row and one column")
     if math.prod(shape) > MAX_ENTRIES:
@@ -315,12 +324,12 @@ def _check_size(shape):
         )
 
 
-def _too_many(place=""):
+def _too_many(place: str = "") -> MatrixError:
     what = f"holds more numbers than the limit of {MAX_ENTRIES}"
     return _fault(what, "pass a smaller matrix", place)
 
 
-def _check_kind(dtype):
+def _check_kind(dtype: np.dtype[Any]) -> None:
     if dtype.kind not in "biufc":
         kind = "Python objects (pickled data is never read)" if dtype.hasobject else dtype.name
         is_text = dtype.hasobject or dtype.kind in "SU"
@@ -328,14 +337,14 @@ def _check_kind(dtype):
         raise _fault(f"holds {kind}, not numbers", mend)
 
 
-def _check_finite(array):
+def _check_finite(array: Array) -> None:
     finite = np.isfinite(array)
     if not finite.all():
         index = np.unravel_index(np.argmin(finite), array.shape)
         raise _not_finite(_place(index, array.ndim), array[index])
 
 
-def _check_range(array):
+def _check_range(array: Array) -> None:
     largest = max(float(np.abs(part).max()) for part in _parts(array))
     smallest_allowed, largest_allowed = RANGE
     if largest > largest_allowed or 0 < largest < smallest_allowed:
@@ -348,12 +357,12 @@ def _check_range(array):
         )
 
 
-def _not_finite(place, value):
+def _not_finite(place: str, value: complex) -> MatrixError:
     what = "NaN" if cmath.isnan(value) else "infinity, or too large for a float64"
     return _fault(what, "replace it by a finite number", place)
 
 
-def _cast(array, dtype):
+def _cast(array: Array, dtype: str | None) -> Array:
     single = {"float32", "complex64"} | ({"float16"} if dtype is None else set())
     bits = 32 if str(dtype or array.dtype.name) in single else 64
     is_complex = array.dtype.kind == "c" or str(dtype).startswith("complex")
@@ -377,14 +386,14 @@ def _cast(array, dtype):
     return result
 
 
-def _parts(array):
+def _parts(array: Array) -> tuple[Array, Array]:
     return array.real, array.imag
 
 
 # Arrays and nested lists
 
 
-def _as_array(source):
+def _as_array(source: Any) -> Array:
     if np.ma.is_masked(source):
         raise _fault("has masked entries", "fill them in with .filled(value)")
     try:
@@ -405,13 +414,13 @@ def _as_array(source):
     return array
 
 
-def _plain(item):
+def _plain(item: Any) -> Any:
     if not isinstance(item, list | tuple | str) and hasattr(item, "__array__"):
         return _as_array(item).tolist()
     return item
 
 
-def _from_nested(source, booleans=True):
+def _from_nested(source: Any, booleans: bool = True) -> Array:
     shape, item = [], _plain(source)
     while isinstance(item, list | tuple):
         shape.append(len(item))
@@ -419,12 +428,14 @@ def _from_nested(source, booleans=True):
             raise _too_deep()
         item = _plain(item[0]) if item else None
     _check_size(shape)
-    flat = []
+    flat: list[complex] = []
     _flatten(_plain(source), tuple(shape), (), booleans, flat)
     return np.array(flat).reshape(shape)
 
 
-def _flatten(item, shape, index, booleans, flat):
+def _flatten(
+    item: Any, shape: Sequence[int], index: Sequence[int], booleans: bool, flat: list[complex]
+) -> None:
     ndim, depth = len(shape), len(index)
     if depth == ndim:
         # Naming the place of every entry would take most of the time.
@@ -442,7 +453,7 @@ def _flatten(item, shape, index, booleans, flat):
         _flatten(_plain(child), shape, (*index, i), booleans, flat)
 
 
-def _entry(item, place, booleans):
+def _entry(item: Any, place: str, booleans: bool) -> complex:
     mend = f"write a number there ({_COMPLEX_HINT})"
     if isinstance(item, str):
         value = _number(item)
@@ -462,7 +473,7 @@ def _entry(item, place, booleans):
         raise _fault("too large for a float64", "scale the matrix down", place) from None
 
 
-def _number(text):
+def _number(text: str) -> complex | None:
     """Read a float or a complex number; None where it is neither."""
     # Python takes 1_000 for a number; in a data file it is more likely a slip.
     if "_" in text:
@@ -483,11 +494,11 @@ def _number(text):
         return None
 
 
-def _too_deep():
+def _too_deep() -> MatrixError:
     return _fault("nested too deeply", "pass a list of rows, such as [[1, 2], [3, 4]]")
 
 
-def _from_json(text):
+def _from_json(text: str) -> Array:
     import json
 
     # Of whatever Python would make, each has one of these before it, or is the first.
@@ -512,7 +523,9 @@ def _from_json(text):
 # Files
 
 
-def _read_file(source, readers=None):
+def _read_file(
+    source: str | os.PathLike[str], readers: Mapping[str, Callable[[Path], Any]] | None = None
+) -> Any:
     readers = readers or _READERS
     # To pathlib the empty path is the current directory.
     if source == "":
@@ -549,12 +562,12 @@ def _read_file(source, readers=None):
         raise _unreadable(error) from None
 
 
-def _unreadable(error):
+def _unreadable(error: Exception) -> MatrixError:
     reason = getattr(error, "strerror", None) or error
     return _fault(f"cannot be read ({reason})", "check the path and its permissions")
 
 
-def _unknown_name(name):
+def _unknown_name(name: str) -> MatrixError:
     import difflib
 
     from spectralgrad.published import MATRICES
@@ -565,7 +578,7 @@ def _unknown_name(name):
     return _fault("unknown matrix, and no such file", f"known are {', '.join(sorted(MATRICES))}")
 
 
-def _unknown_suffix(suffix):
+def _unknown_suffix(suffix: str) -> MatrixError:
     import difflib
 
     nearest = difflib.get_close_matches(suffix, _READERS, 1)
@@ -574,7 +587,7 @@ def _unknown_suffix(suffix):
     return _fault(what, f"{mend} are {', '.join(_READERS)}")
 
 
-def _lines(path):
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Number the lines of a text, of which there is no second copy in memory."""
     content = path.read_bytes()
     try:
@@ -589,7 +602,7 @@ def _lines(path):
         _decoded(content)
 
 
-def _decoded(content):
+def _decoded(content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -598,8 +611,9 @@ def _decoded(content):
         raise _fault(what, "save the matrix as text in UTF-8", f"line {line}") from None
 
 
-def _read_table(path, split, separator):
-    numbers, height, width, first = [], 0, 0, 0
+def _read_table(path: Path, split: Callable[[str], list[str]], separator: str) -> Array:
+    numbers: list[Any] = []
+    height, width, first = 0, 0, 0
     for line, text in _lines(path):
         if not text.strip() or text.lstrip().startswith(("#", "%")):
             continue
@@ -631,8 +645,8 @@ def _read_table(path, split, separator):
     return np.array(numbers).reshape(height, width)
 
 
-def _read_separated(delimiter, separator):
-    def split(text):
+def _read_separated(delimiter: str, separator: str) -> Callable[[Path], Array]:
+    def split(text: str) -> list[str]:
         # Line by line, so that an unclosed quote spoils one line and line numbers stay true.
         lines = [text.rstrip("\n")]
         return next(csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True))
@@ -640,8 +654,8 @@ def _read_separated(delimiter, separator):
     return lambda path: _read_table(path, split, separator)
 
 
-def _read_txt(path):
-    def split(text):
+def _read_txt(path: Path) -> Array:
+    def split(text: str) -> list[str]:
         text = text.strip()
         # 1,5 2,5 is more likely two decimal commas than four numbers.
         if "," in text and re.search(r"[^\s,]\s+[^\s,]", text):
@@ -652,16 +666,16 @@ def _read_txt(path):
     return _read_table(path, split, "white space or commas")
 
 
-def _read_json(path):
+def _read_json(path: Path) -> Array:
     return _from_json(_decoded(path.read_bytes()))
 
 
-def _read_npy(path):
+def _read_npy(path: Path) -> Array:
     with path.open("rb") as file:
         return _npy(file)
 
 
-def _read_npz(path):
+def _read_npz(path: Path) -> Array:
     import zipfile
 
     with path.open("rb") as file:
@@ -694,7 +708,7 @@ def _read_npz(path):
 _MORE = "more data than the header promises"
 
 
-def _npy(file):
+def _npy(file: IO[bytes]) -> Array:
     """Read one array, looking at what the header claims before believing it.
 
     `numpy.load` would allocate what the header asks for, and needs to be told not to unpickle.
@@ -717,12 +731,12 @@ def _npy(file):
         raise _damaged(".npy", error, "numpy.save") from None
 
 
-def _head(file):
+def _head(file: IO[bytes]) -> io.BytesIO:
     # A header is at most 10000 bytes, whatever length it states.
     return io.BytesIO(file.read(2**14))
 
 
-def _npy_header(head):
+def _npy_header(head: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Read shape, order and dtype; the file stands where the data begin."""
     try:
         with warnings.catch_warnings():
@@ -748,7 +762,7 @@ def _npy_header(head):
         raise _damaged(".npy", error, "numpy.save") from None
 
 
-def _count_npy(path):
+def _count_npy(path: Path) -> int:
     with path.open("rb") as file:
         head = _head(file)
         shape, _, dtype = _npy_header(head)
@@ -758,7 +772,7 @@ def _count_npy(path):
         return math.prod(shape[:-2]) if is_whole else 1
 
 
-def _each_npy(path):
+def _each_npy(path: Path) -> Iterator[tuple[str, Array]]:
     """Read one matrix of a stack after another, and no more of the file than that."""
     with path.open("rb") as file:
         head = _head(file)
@@ -787,7 +801,7 @@ def _each_npy(path):
 
 # Entries given twice add up, and may overflow; that is checked at the end.
 @np.errstate(over="ignore")
-def _read_mtx(path):
+def _read_mtx(path: Path) -> Array:
     # Not scipy.io.mmread, which ends the whole process on some damaged files (SciPy 1.17).
     content = (
         (line, text.split())
@@ -797,8 +811,8 @@ def _read_mtx(path):
     layout, field, symmetry = _mtx_banner(next(content, (1, []))[1])
     is_coordinate, is_general = layout == "coordinate", symmetry == "general"
     line, words = next(content, (2, []))
-    size = [_whole(word) for word in words]
-    if len(size) != 2 + is_coordinate or None in size:
+    size = [number for word in words if (number := _whole(word)) is not None]
+    if not len(size) == len(words) == 2 + is_coordinate:
         raise _mtx_fault("no line of sizes", line)
     rows, columns, *stored = size
     _check_size((rows, columns))
@@ -826,7 +840,7 @@ def _read_mtx(path):
                 raise _mtx_fault(f"{_stood(' '.join(words[:2]))} is no place in the matrix", line)
         else:
             i, j = next(places)
-        parts = [_number(word) for word in words[2 * is_coordinate :]] or [1.0]
+        parts: list[Any] = [_number(word) for word in words[2 * is_coordinate :]] or [1.0]
         for word, part in zip(words[-len(parts) :], parts, strict=True):
             if not isinstance(part, float):
                 raise _mtx_fault(f"{_stood(word)} is not a number", line)
@@ -848,7 +862,7 @@ def _read_mtx(path):
     return matrix
 
 
-def _mtx_banner(words):
+def _mtx_banner(words: list[str]) -> tuple[str, str, str]:
     head, layout, field, symmetry = (
         [" ".join(words[:2]).lower(), *(word.lower() for word in words[2:])]
         if len(words) == 5
@@ -864,15 +878,15 @@ def _mtx_banner(words):
     return layout, field, symmetry
 
 
-def _mtx_fault(reason, line):
+def _mtx_fault(reason: str, line: int) -> MatrixError:
     return _damaged(".mtx", reason, "scipy.io.mmwrite", f"line {line}")
 
 
-def _whole(text):
+def _whole(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
-def _damaged(suffix, error, writer, place=""):
+def _damaged(suffix: str, error: object, writer: str, place: str = "") -> MatrixError:
     reason = one_line(str(error) or type(error).__name__, 200)
     return _fault(f"a damaged {suffix} file ({reason})", f"write it again with {writer}", place)
 

@@ -1,6 +1,7 @@
 """Join the rendered pages of a book, in reading order, into one page to be printed."""
 
 import datetime
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urldefrag, urlsplit
@@ -88,7 +89,7 @@ class _Entry:
     anchor: str
 
 
-def join(folder):
+def join(folder: Path) -> str:
     """Join the pages of a rendered book.
 
     Parameters
@@ -108,17 +109,18 @@ def join(folder):
     soup = _read(first)
     chapters = _reading_order(first, soup)
     places = {chapter.path: chapter.anchor for chapter in chapters}
-    entries, articles = [], []
+    entries: list[_Entry] = []
+    articles = []
     for chapter in chapters:
         _strip(chapter.article)
         _rename(chapter.article, chapter.path, places, folder)
         entries += _entries(chapter)
         articles.append(_lay_out(chapter))
     scripts = soup.select("head script")
-    mathjax = [s for s in scripts if "MathJax" in s.text or "/tex-" in s.get("src", "")]
+    mathjax = [s for s in scripts if "MathJax" in s.text or "/tex-" in str(s.get("src"))]
     return _PAGE.format(
-        title=soup.select_one(".logo__title").decode_contents(),
-        author=soup.select_one(".component-author").text.strip(),
+        title=_one(soup, ".logo__title").decode_contents(),
+        author=_one(soup, ".component-author").text.strip(),
         version=__version__,
         today=datetime.date.today().isoformat(),
         head="\n".join(map(str, [*soup.select("link[rel=stylesheet]"), *mathjax])),
@@ -128,22 +130,28 @@ def join(folder):
     )
 
 
-def _read(path):
+def _read(path: Path) -> BeautifulSoup:
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
 
-def _front(folder):
+def _one(tag: Tag, selector: str) -> Tag:
+    """First element that fits; there has to be one."""
+    return tag.select(selector, limit=1)[0]
+
+
+def _front(folder: Path) -> Path:
     """First page, to which the index may lead."""
     index = folder / "index.html"
     redirect = _read(index).select_one("meta[http-equiv=Refresh]")
-    return folder / redirect["content"].partition("url=")[2] if redirect else index
+    return folder / str(redirect["content"]).partition("url=")[2] if redirect else index
 
 
-def _reading_order(first, soup):
+def _reading_order(first: Path, soup: BeautifulSoup) -> list[_Chapter]:
     """Chapters in the order in which each page leads to the next."""
-    listed, chapters, path = _sidebar(first, soup), [], first
-    while path:
-        article, anchor = soup.select_one("article"), f"c{len(chapters)}"
+    listed, path = _sidebar(first, soup), first
+    chapters: list[_Chapter] = []
+    while True:
+        article, anchor = _one(soup, "article"), f"c{len(chapters)}"
         if path in listed:
             part, depth = listed[path]
             above = _Chapter(path, article, anchor, anchor, depth, part)
@@ -152,12 +160,13 @@ def _reading_order(first, soup):
             # The first page's sidebar has no pages that are below a chapter.
             chapters.append(_Chapter(path, article, anchor, above.anchor, above.depth + 1, ""))
         following = soup.select_one("a.right-next")
-        path = _target(path, following) if following else None
-        soup = _read(path) if path else None
-    return chapters
+        if not following:
+            return chapters
+        path = _target(path, following)
+        soup = _read(path)
 
 
-def _sidebar(first, soup):
+def _sidebar(first: Path, soup: BeautifulSoup) -> dict[Path, tuple[str, int]]:
     """For each chapter the part that it begins, if it begins one, and whether it is in any."""
     listed, part, depth = {first: ("", 0)}, "", 0
     for e in soup.select("nav.bd-docs-nav :is(p.caption, a.internal)"):
@@ -169,11 +178,11 @@ def _sidebar(first, soup):
     return listed
 
 
-def _target(path, link):
-    return (path.parent / unquote(link["href"])).resolve()
+def _target(path: Path, link: Tag) -> Path:
+    return (path.parent / unquote(str(link["href"]))).resolve()
 
 
-def _strip(article):
+def _strip(article: Tag) -> None:
     """Leave out what paper has no use for, and unfold what is left."""
     for e in article.select(_LEFT_OUT):
         e.decompose()
@@ -188,16 +197,16 @@ def _strip(article):
             e.decompose()
 
 
-def _rename(article, path, places, folder):
+def _rename(article: Tag, path: Path, places: Mapping[Path, str], folder: Path) -> None:
     """Make names unique, and let links and pictures be found from the joined page."""
     here = places[path]
     for e in article.select("[id]"):
         e["id"] = f"{here}-{e['id']}"
     for attribute in _REFERENCES:
         for e in article.select(f"[{attribute}]"):
-            e[attribute] = " ".join(f"{here}-{name}" for name in e[attribute].split())
+            e[attribute] = " ".join(f"{here}-{name}" for name in str(e[attribute]).split())
     for e in article.select("a[href]"):
-        target, anchor = urldefrag(e["href"])
+        target, anchor = urldefrag(str(e["href"]))
         if urlsplit(target).scheme:
             continue
         page = (path.parent / unquote(target)).resolve() if target else path
@@ -206,27 +215,28 @@ def _rename(article, path, places, folder):
         else:
             e.unwrap()
     for e in article.select("[src]"):
-        if not urlsplit(e["src"]).scheme:
-            file = (path.parent / unquote(e["src"])).resolve()
+        source = str(e["src"])
+        if not urlsplit(source).scheme:
+            file = (path.parent / unquote(source)).resolve()
             e["src"] = quote(file.relative_to(folder).as_posix())
 
 
-def _entries(chapter):
+def _entries(chapter: _Chapter) -> Iterator[_Entry]:
     """Lines of the table of contents: the part that a chapter begins, the chapter, its sections."""
     if chapter.part:
         yield _Entry(0, chapter.part, f"part-{chapter.anchor}")
     nested = chapter.home != chapter.anchor
-    title = chapter.article.select_one("h1").decode_contents()
+    title = _one(chapter.article, "h1").decode_contents()
     yield _Entry(2 if nested else 1, title, chapter.anchor)
-    for heading in () if nested else chapter.article.select("section > h2"):
-        yield _Entry(2, heading.decode_contents(), heading.parent["id"])
+    for section in () if nested else chapter.article.select("section:has(> h2)"):
+        yield _Entry(2, _one(section, ":scope > h2").decode_contents(), str(section["id"]))
 
 
-def _lay_out(chapter):
+def _lay_out(chapter: _Chapter) -> str:
     """A chapter in its section; in a part, its headings are a level further down."""
     article, kind = chapter.article, "sg-chapter sg-below"
     if chapter.home == chapter.anchor:
-        article.select_one("h1")["class"], kind = "sg-chapter-title", "sg-chapter"
+        _one(article, "h1")["class"], kind = "sg-chapter-title", "sg-chapter"
     for level in range(6, 0, -1):
         for e in article.select(f"h{level}"):
             e.name = f"h{min(level + chapter.depth, 6)}"
@@ -237,14 +247,14 @@ def _lay_out(chapter):
     )
 
 
-def _running(entry):
+def _running(entry: _Entry) -> str:
     """Title at the head of each page of a chapter."""
     title = BeautifulSoup(entry.title, "html.parser").text.replace("\\", "\\\\")
     text = title.replace('"', '\\"')
     return f'@page {entry.anchor} {{ @top-right {{ content: "{text}" }} }}'
 
 
-def _line(entry):
+def _line(entry: _Entry) -> str:
     """Line of the table of contents; on which page its place is, is known once it is printed."""
     return (
         f'<p class="sg-level-{entry.level}"><a href="#{entry.anchor}"><span>{entry.title}</span>'

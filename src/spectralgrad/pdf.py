@@ -1,12 +1,19 @@
 """Print the book as one PDF, through Chromium."""
 
+from __future__ import annotations
+
 import os
 import re
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spectralgrad import book, onepage
+from spectralgrad.errors import BookError, InputError
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 #: Width of the text on a printed page in CSS pixels: A4 less the margins that print.css sets.
 TEXT_WIDTH = 657
@@ -30,7 +37,7 @@ _NUMBER = """numbers => {
 }"""
 
 
-def write(output=None):
+def write(output: str | os.PathLike[str] | None = None) -> Path:
     """Build the book, as far as anything has changed, and print it.
 
     Parameters
@@ -59,7 +66,7 @@ def write(output=None):
     return output
 
 
-def chromium():
+def chromium() -> str:
     """Find the browser that prints.
 
     Returns
@@ -75,10 +82,10 @@ def chromium():
     for name in [named] if named else _NAMES:
         if path := shutil.which(name):
             return path
-    raise book.InputError(NO_CHROMIUM)
+    raise InputError(NO_CHROMIUM)
 
 
-def _require_ours(output):
+def _require_ours(output: Path) -> None:
     """Refuse a file that cannot be written, or that is no PDF."""
     mend = "name another file with --output"
     try:
@@ -86,14 +93,14 @@ def _require_ours(output):
         if output.exists():
             with output.open("rb") as file:
                 if file.read(5) != b"%PDF-":
-                    raise book.InputError(f"{output}: is not a PDF; {mend}")
+                    raise InputError(f"{output}: is not a PDF; {mend}")
         with tempfile.TemporaryFile(dir=output.parent):
             pass
     except OSError as error:
-        raise book.InputError(f"{output}: cannot be written ({error.strerror}); {mend}") from error
+        raise InputError(f"{output}: cannot be written ({error.strerror}); {mend}") from error
 
 
-def print_pages(pages, folder, browser):
+def print_pages(pages: Path, folder: Path, browser: str) -> Path:
     """Print rendered pages.
 
     Parameters
@@ -127,11 +134,11 @@ def print_pages(pages, folder, browser):
                 page.evaluate(_NUMBER, page_numbers(target.read_bytes()))
     except Error as error:
         reason = error.message.splitlines()[0]
-        raise book.BookError(f"{browser} did not print the book: {reason}") from error
+        raise BookError(f"{browser} did not print the book: {reason}") from error
     return target
 
 
-def join(pages, folder):
+def join(pages: Path, folder: Path) -> Path:
     """Write the joined pages to a folder in which a browser finds what they refer to.
 
     Parameters
@@ -150,7 +157,7 @@ def join(pages, folder):
     return source
 
 
-def open_to_print(browser, source):
+def open_to_print(browser: Browser, source: Path) -> Page:
     """Open the joined pages as they will be printed, with every formula in place.
 
     Parameters
@@ -172,7 +179,7 @@ def open_to_print(browser, source):
     return page
 
 
-def page_numbers(pdf):
+def page_numbers(pdf: bytes) -> dict[str, int]:
     """Read from a PDF on which page each place is that a link leads to.
 
     Parameters

@@ -40,11 +40,13 @@ class Process:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._log = log
-        with log.open("wb") as output:
+        listened, ours = os.pipe()
+        self._line = os.fdopen(ours, "wb", buffering=0)
+        with os.fdopen(listened, "rb") as given, log.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *map(str, arguments)],
                 env=os.environ | (environment or {}),
-                stdin=subprocess.PIPE,
+                stdin=given,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 # Ctrl-C on the terminal is for the one that started it.
@@ -60,9 +62,7 @@ class Process:
     def go(self) -> None:
         """Let a process go on that waits in `ready`."""
         with contextlib.suppress(BrokenPipeError):
-            assert self._process.stdin
-            self._process.stdin.write(b"\n")
-            self._process.stdin.flush()
+            self._line.write(b"\n")
 
     def status(self) -> int | None:
         """Exit status; negative if a signal ended the process, and None while it runs."""
@@ -85,9 +85,7 @@ def stop(*started: Process) -> None:
             ending.enter_context(process._process)
             ending.callback(process._process.kill)
         for process in started:
-            with contextlib.suppress(BrokenPipeError):
-                assert process._process.stdin
-                process._process.stdin.close()
+            process._line.close()
         until = time.monotonic() + GRACE
         for process in started:
             with contextlib.suppress(subprocess.TimeoutExpired):

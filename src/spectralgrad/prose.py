@@ -1,8 +1,22 @@
 """Sentences that depend on a matrix, made from results, so that no page says what does not hold."""
 
+from __future__ import annotations
+
 import string
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from spectralgrad._types import Array
+
+if TYPE_CHECKING:
+    from spectralgrad.costs import Standing
+    from spectralgrad.exact import Comparison
+    from spectralgrad.published import Printed
+    from spectralgrad.subgradient import GeneralisedGradient, Membership
+    from spectralgrad.verdict import Judgement
 
 #: What the singular values of a single-precision matrix show if they are rounded doubles.
 ROUNDED = (
@@ -11,7 +25,7 @@ ROUNDED = (
 )
 
 
-def literal(text):
+def literal(text: str) -> str:
     """Markdown and HTML that show a text as it stands, whatever it holds.
 
     Parameters
@@ -27,7 +41,7 @@ def literal(text):
     return "".join(f"&#{ord(c)};" if c in string.punctuation else c for c in text)
 
 
-def listing(items, word="and"):
+def listing(items: Iterable[str], word: str = "and") -> str:
     """Join words as in "a, b and c".
 
     Parameters
@@ -44,12 +58,12 @@ def listing(items, word="and"):
     return f"{', '.join(most)} {word} {last}" if most else last
 
 
-def _who(names, everyone, all_of_them):
+def _who(names: Collection[str], everyone: Collection[str], all_of_them: str) -> str:
     """List names, unless they are all that the reader has just seen."""
     return all_of_them if len(names) == len(everyone) > 2 else listing(names)
 
 
-def some(numbers):
+def some(numbers: Sequence[float] | Array) -> str:
     """List the first six numbers.
 
     Parameters
@@ -64,7 +78,7 @@ def some(numbers):
     return f"{', '.join(shown)} and so on" if len(numbers) > 6 else listing(shown)
 
 
-def table(head, rows):
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Lay out texts as a Markdown table whose first column is a heading.
 
     Parameters
@@ -80,7 +94,7 @@ def table(head, rows):
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def count(number, noun):
+def count(number: int, noun: str) -> str:
     """Put a number before a noun.
 
     Parameters
@@ -96,7 +110,7 @@ def count(number, noun):
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-class Statements(dict):
+class Statements(dict[str, bool]):
     """What a page says about the frameworks: each sentence with whether the page saw it hold.
 
     A cell calls it with a sentence and the outcome of an experiment, and shows what it returns. So
@@ -112,7 +126,7 @@ class Statements(dict):
     {'One and one is two.': True}
     """
 
-    def __call__(self, sentence, holds):
+    def __call__(self, sentence: str, holds: bool) -> str:
         """Record a sentence and whether it holds.
 
         Parameters
@@ -132,7 +146,7 @@ class Statements(dict):
         return f"**With the versions of this page, the following no longer holds:** {sentence}"
 
 
-def will_do(fine, number):
+def will_do(fine: Sequence[str], number: int) -> str:
     """Say for which frameworks their own gradient will do, and for which it takes a rule.
 
     Parameters
@@ -153,7 +167,7 @@ def will_do(fine, number):
     return f"Here the own gradient of {listing(fine)} will do; elsewhere use the rule."
 
 
-def comparisons(rows):
+def comparisons(rows: Mapping[str, Comparison]) -> str:
     """Lay out derivatives that were computed in three ways, as a Markdown table.
 
     Parameters
@@ -176,7 +190,7 @@ def comparisons(rows):
     lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
     for name, c in rows.items():
         exact = ["–", "–"]
-        if c.digits is not None:
+        if c.digits is not None and c.relative_error is not None:
             exact = [f"{c.digits:.9g}", relative(c.relative_error)]
         lines.append(
             [name, f"{c.formula:.9g}", f"{c.difference:.9g}", f"{c.difference_error:.0e}", *exact]
@@ -187,7 +201,7 @@ def comparisons(rows):
     return table
 
 
-def relative(size):
+def relative(size: float) -> str:
     """Write a relative error with one digit.
 
     Parameters
@@ -202,7 +216,7 @@ def relative(size):
     return f"{size:.0e}" if size > 1e-20 else "0"
 
 
-def error(size):
+def error(size: float) -> str:
     """Say how large a relative error is.
 
     Parameters
@@ -216,7 +230,7 @@ def error(size):
     return f"relative error {relative(size)}" if np.isfinite(size) else "not finite"
 
 
-def moved_apart(before, after, kind):
+def moved_apart(before: ArrayLike, after: Sequence[float] | Array, kind: str) -> str:
     """Say that the values of a spectrum were moved apart, if they were.
 
     Parameters
@@ -241,7 +255,7 @@ def moved_apart(before, after, kind):
     )
 
 
-def last_null_vector(m, n, k, is_complex, answer):
+def last_null_vector(m: int, n: int, k: int, is_complex: bool, answer: str) -> str:
     """Say why a loss on the last left singular vector, of a zero, was or was not refused.
 
     Parameters
@@ -273,7 +287,7 @@ def last_null_vector(m, n, k, is_complex, answer):
     )
 
 
-def gauge_changes(changes, is_complex, size):
+def gauge_changes(changes: Mapping[str, Mapping[str, float]], is_complex: bool, size: int) -> str:
     """Say which losses change if signs, phases or bases of eigenvectors do.
 
     Parameters
@@ -292,7 +306,7 @@ def gauge_changes(changes, is_complex, size):
         One or two sentences.
     """
 
-    def changing(*kinds):
+    def changing(*kinds: str) -> set[str]:
         return {loss for loss, row in changes.items() if any(row[k] > 1e-6 for k in kinds)}
 
     here = changing("signs", "phases", "rotations")
@@ -311,7 +325,7 @@ def gauge_changes(changes, is_complex, size):
     return sentence
 
 
-def conjugate_step(matrix, before, after):
+def conjugate_step(matrix: ArrayLike, before: float, after: float) -> str:
     """Say what a step against the conjugate of the gradient ½‖A‖² does.
 
     Parameters
@@ -336,7 +350,7 @@ def conjugate_step(matrix, before, after):
     )
 
 
-def near_tie(crossing, predicted, routes):
+def near_tie(crossing: float, predicted: float, routes: Mapping[str, Sequence[float]]) -> str:
     """Say from which gap on it is better to take two eigenvalues as equal.
 
     Parameters
@@ -368,7 +382,14 @@ def near_tie(crossing, predicted, routes):
     )
 
 
-def one_sided(there, back, quotients, step, blur, differentiable):
+def one_sided(
+    there: float,
+    back: float,
+    quotients: list[float] | None,
+    step: float,
+    blur: float,
+    differentiable: bool,
+) -> str:
     """Say what the slopes along a direction and against it are, and whether they are opposite.
 
     Parameters
@@ -402,7 +423,13 @@ def one_sided(there, back, quotients, step, blur, differentiable):
     return sentence + f"They add up to {there + back:.3g}; with a gradient that would be 0."
 
 
-def extreme_points(members, norms, slopes, largest, valid):
+def extreme_points(
+    members: Mapping[str, Membership],
+    norms: Mapping[str, float],
+    slopes: Mapping[str, float],
+    largest: float,
+    valid: GeneralisedGradient,
+) -> str:
     """Say which answers are extreme points of the set, and which are no use for a descent.
 
     Parameters
@@ -458,7 +485,7 @@ def extreme_points(members, norms, slopes, largest, valid):
     return " ".join(sentences)
 
 
-def promises(valid):
+def promises(valid: GeneralisedGradient) -> str:
     """Say how the slopes that valid answers promise compare with the true one.
 
     Parameters
@@ -477,7 +504,7 @@ def promises(valid):
     return "Here f is not convex: a valid answer may promise more than the true slope, or less."
 
 
-def printed_digits(printed, values, title, dtype):
+def printed_digits(printed: Printed, values: ArrayLike, title: str, dtype: str) -> str:
     """Say whether today's numbers print as they did.
 
     Parameters
@@ -504,7 +531,7 @@ def printed_digits(printed, values, title, dtype):
     )
 
 
-def derivative(difference, gap):
+def derivative(difference: float, gap: float | None) -> str:
     """Say how far an eigenvalue's derivative is from a difference quotient, and why.
 
     Parameters
@@ -531,7 +558,7 @@ def derivative(difference, gap):
     )
 
 
-def slopes(kink, difference):
+def slopes(kink: float | None, difference: float) -> str:
     """Say whether the two one-sided slopes of the nuclear norm are opposite.
 
     Parameters
@@ -561,7 +588,7 @@ def slopes(kink, difference):
     )
 
 
-def null_part(deviations, size):
+def null_part(deviations: Mapping[str, tuple[float, float]], size: tuple[int, int]) -> str:
     """Say whether the null-space parts W have orthonormal rows or columns.
 
     Parameters
@@ -598,7 +625,7 @@ def null_part(deviations, size):
     )
 
 
-def verdict(judgement):
+def verdict(judgement: Judgement) -> str:
     """Name a verdict, or say that there is none.
 
     Parameters
@@ -630,7 +657,7 @@ _VERDICTS = {
 }
 
 
-def verdicts(judgements):
+def verdicts(judgements: Mapping[str, Judgement]) -> str:
     """Say which gradients are right.
 
     Parameters
@@ -669,7 +696,7 @@ def verdicts(judgements):
     return " ".join(sentences)
 
 
-def convention(judgement):
+def convention(judgement: Judgement) -> str:
     """Name the convention of a gradient, with what is ambiguous said to be so.
 
     Parameters
@@ -685,7 +712,7 @@ def convention(judgement):
     return judgement.convention or "none of the three"
 
 
-def change(label, then, title, now):
+def change(label: str, then: Judgement, title: str, now: Judgement) -> str:
     """Say whether a framework changed its convention since a gradient was printed.
 
     Parameters
@@ -706,7 +733,7 @@ def change(label, then, title, now):
     return f"{was}; the gradient of {title} is in “{convention(now)}”."
 
 
-def determinants(values):
+def determinants(values: Mapping[str, float]) -> str:
     """Say on which of the two pieces of the orthogonal group W lies.
 
     Parameters
@@ -733,7 +760,7 @@ def determinants(values):
     return ""
 
 
-def doubled(derivative, doubled, alike, differentiable):
+def doubled(derivative: float, doubled: float, alike: bool, differentiable: bool) -> str:
     """Say what the form with all off-diagonal entries doubled gives for a derivative.
 
     Parameters
@@ -761,7 +788,7 @@ def doubled(derivative, doubled, alike, differentiable):
     return f"{sentence} The doubled form is off by {abs(doubled - derivative):.2g}."
 
 
-def descent(same, distance):
+def descent(same: Mapping[str, bool], distance: Mapping[str, float]) -> str:
     """Say which descents ended at the matrix where the symmetric gradient leads.
 
     Parameters
@@ -779,7 +806,7 @@ def descent(same, distance):
     if not same:
         return ""
 
-    def quoted(names):
+    def quoted(names: Iterable[str]) -> str:
         return listing([f"“{name}”" for name in names])
 
     elsewhere = [name for name in same if not same[name]]
@@ -792,3 +819,38 @@ def descent(same, distance):
         f"{'ends' if len(elsewhere) == 1 else 'end'} elsewhere"
         f"{', farther from the start.' if farther else '.'}"
     )
+
+
+def standings(found: list[Standing], titles: Mapping[str, str]) -> str:
+    """Say at which sizes the package is ahead of the fastest framework, and at which it is not.
+
+    Parameters
+    ----------
+    found : list of spectralgrad.costs.Standing
+    titles : dict of str to str
+        Of the frameworks, by name.
+
+    Returns
+    -------
+    str
+        One sentence.
+    """
+    parts = []
+    for word in ("ahead", "level", "behind"):
+        there = [s for s in found if s.word == word]
+        if not there:
+            continue
+        sizes = listing(str(s.n) for s in there)
+        factors = [f"{max(s.ratio, 1 / s.ratio):.2g}" for s in there]
+        lowest, highest = (f(factors, key=float) for f in (min, max))
+        span = lowest if lowest == highest else f"{lowest} to {highest}"
+        rivals = listing(dict.fromkeys(titles[s.rival] for s in there))
+        detail = {
+            "ahead": f" ({span} times as fast)",
+            "behind": f" ({rivals}: {span} times as fast)",
+        }
+        how = {"ahead": "ahead of it", "level": "within the spread of it", "behind": "behind it"}
+        parts.append(f"{how[word]} at n = {sizes}{detail.get(word, '')}")
+    if not parts:
+        return "The package and a framework were not both measured at any size."
+    return f"Against the fastest framework, the package is {listing(parts)}."

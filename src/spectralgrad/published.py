@@ -13,11 +13,13 @@ The sources, by their key in ``references.bib``:
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from spectralgrad._types import Array
 from spectralgrad.frameworks import TITLES
 
 
-def _stack_overflow():
+def _stack_overflow() -> Array:
     # NumPy freezes the stream of RandomState, so the seed of 2019 still gives the same matrix.
     square = np.random.RandomState(123).randn(4, 4)
     return square + square.T
@@ -69,17 +71,17 @@ class Printed:
     version: str
     source: str
     decimals: int
-    values: np.ndarray
+    values: Array
     scientific: bool = False
 
     @property
-    def label(self):
+    def label(self) -> str:
         """Framework, version where the source states one, and that this is printed."""
         title = TITLES.get(self.framework, "analytic formula")
         return " ".join(filter(None, (title, self.version, "(printed)")))
 
     @property
-    def unit(self):
+    def unit(self) -> Array:
         """One unit in the last printed place of each number, shape of `values`."""
         exponent = np.zeros(self.values.shape)
         if self.scientific:
@@ -87,11 +89,11 @@ class Printed:
         return 10.0 ** (exponent - self.decimals)
 
     @property
-    def rounding(self):
+    def rounding(self) -> float:
         """Frobenius norm that rounding to the printed digits can at most amount to."""
         return float(np.linalg.norm(self.unit) / 2)
 
-    def misses(self, values):
+    def misses(self, values: ArrayLike) -> int:
         """Count the entries of `values` that would not print as these numbers.
 
         Parameters
@@ -109,7 +111,16 @@ class Printed:
         return int(np.sum(~(difference <= self.unit * (0.5 + 1e-6))))
 
 
-def _printed(matrix, quantity, framework, version, source, decimals, text, scientific=False):
+def _printed(
+    matrix: str,
+    quantity: str,
+    framework: str,
+    version: str,
+    source: str,
+    decimals: int,
+    text: str,
+    scientific: bool = False,
+) -> Printed:
     rows = [[float(number) for number in line.split()] for line in text.strip().splitlines()]
     values = np.array(rows[0] if quantity == "singular values" else rows)
     return Printed(matrix, quantity, framework, version, source, decimals, values, scientific)
@@ -193,7 +204,7 @@ PRINTED = (
 )  # fmt: skip
 
 
-def find(matrix, quantity):
+def find(matrix: str | None, quantity: str) -> dict[str, Printed]:
     """Everything printed about a quantity of a matrix, by framework.
 
     Parameters
@@ -211,7 +222,7 @@ def find(matrix, quantity):
     return {p.framework: p for p in PRINTED if (p.matrix, p.quantity) == (matrix, quantity)}
 
 
-def identify(matrix):
+def identify(matrix: Array) -> str | None:
     """Name of the published matrix that this array is, in its own dtype.
 
     Parameters

@@ -1,8 +1,11 @@
 """Pages about the modules of this package, from their docstrings."""
 
 import ast
+import os
 import pkgutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.machinery import FileFinder
 from pathlib import Path
 
 import spectralgrad
@@ -10,7 +13,8 @@ import spectralgrad
 #: In the order of the design: each module needs only those before it. Others follow.
 ORDER = (
     *("matrices", "published", "spectrum", "symmetric", "gauge", "eigen", "singular"),
-    *("subgradient", "exact", "frameworks", "recipes", "verdict", "explain", "figures", "prose"),
+    *("subgradient", "exact", "frameworks", "recipes", "verdict", "explain"),
+    *("costs", "figures", "prose"),
     *("survey", "book", "execution", "rendering", "publishing", "processes", "errors", "cli"),
     *("environment", "reference", "extension"),
 )
@@ -32,12 +36,12 @@ class Module:
     purpose: str
 
     @property
-    def page(self):
+    def page(self) -> str:
         """Name of the page, in the folder ``api``: a package has one with all its modules."""
         return self.name.split(".")[1]
 
 
-def modules():
+def modules() -> list[Module]:
     """All modules, in the order of `ORDER`, each package before what is in it.
 
     Nothing is imported, for a module may need a framework.
@@ -51,10 +55,10 @@ def modules():
     return sorted(found, key=lambda m: (places.get(m.page, len(places)), m.page, m.name))
 
 
-def _walk(path, prefix):
+def _walk(path: Iterable[str], prefix: str) -> Iterator[tuple[str, Path]]:
     for finder, name, is_package in pkgutil.iter_modules(path, prefix):
         last = name.rpartition(".")[2]
-        if last.startswith("_"):
+        if last.startswith("_") or not isinstance(finder, FileFinder):
             continue
         folder = Path(finder.path, last)
         yield name, folder / "__init__.py" if is_package else folder.with_suffix(".py")
@@ -62,12 +66,13 @@ def _walk(path, prefix):
             yield from _walk([str(folder)], f"{name}.")
 
 
-def _read(name, path):
+def _read(name: str, path: Path) -> Module:
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    return Module(name, docstring.splitlines()[0])
+    purpose, *_ = (docstring or "").splitlines()
+    return Module(name, purpose)
 
 
-def pages():
+def pages() -> dict[str, str]:
     """Sources of the pages, in MyST.
 
     Returns
@@ -75,7 +80,7 @@ def pages():
     dict of str to str
         By name, in order.
     """
-    texts = {}
+    texts: dict[str, str] = {}
     for module in modules():
         heading = "#" if module.page not in texts else "##"
         directive = f"```{{eval-rst}}\n.. automodule:: {module.name}\n```\n"
@@ -85,7 +90,7 @@ def pages():
     return texts
 
 
-def write(folder):
+def write(folder: str | os.PathLike[str]) -> list[str]:
     """Write the pages.
 
     Parameters

@@ -7,16 +7,27 @@ raises `spectralgrad.gauge.GaugeError`.
 """
 
 import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from spectralgrad import gauge, spectrum
+from spectralgrad._types import Array
 from spectralgrad.matrices import as_inexact
 from spectralgrad.symmetric import adjoint, skew_part
 
+# Within the span of the singular vectors, and outside of it if that is not everything.
+_Side = tuple[Array, Array | None]
+_Choice = Callable[[Array, Array], Sequence[Array]]
 
-def svdvals_vjp(u, vh, singular_values_cotangent):
+# Smallest size of a matrix for which its Gram matrix is a quicker way to the polar factor.
+GRAM_SIZE = 64
+
+
+def svdvals_vjp(u: ArrayLike, vh: ArrayLike, singular_values_cotangent: ArrayLike) -> Array:
     """Pull a cotangent of the singular values back to the matrix: G = U diag(w) Vᴴ.
 
     For A = U diag(σ) Vᴴ with simple σᵢ > 0, dσᵢ = Re uᵢᴴ dA vᵢ, so that
@@ -42,10 +53,11 @@ def svdvals_vjp(u, vh, singular_values_cotangent):
     mode algorithmic differentiation", section on the singular value decomposition.
     """
     weights = np.asarray(singular_values_cotangent)
-    return (np.asarray(u) * weights[..., None, :]) @ np.asarray(vh)
+    gradient: Array = (np.asarray(u) * weights[..., None, :]) @ np.asarray(vh)
+    return gradient
 
 
-def weighted_sum_gradient(matrix, weights):
+def weighted_sum_gradient(matrix: ArrayLike, weights: ArrayLike) -> Array:
     """Gradient of f(A) = Σ wᵢ σᵢ(A), singular values descending.
 
     Parameters
@@ -64,7 +76,7 @@ def weighted_sum_gradient(matrix, weights):
     return svdvals_vjp(u, vh, weights).astype(matrix.dtype, copy=False)
 
 
-def nuclear_norm_gradient(matrix, *, rtol=None):
+def nuclear_norm_gradient(matrix: ArrayLike, *, rtol: float | None = None) -> Array:
     """Gradient of Σ σᵢ(A); where A is rank-deficient, the valid answer of smallest norm.
 
     It is U₁V₁ᴴ, with the singular vectors of the positive singular values; see
@@ -88,22 +100,65 @@ def nuclear_norm_gradient(matrix, *, rtol=None):
     """
     matrix = as_inexact(matrix)
     rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
+    factor = _polar_by_gram(matrix, rtol)
+    if factor is not None:
+        return factor
     u, values, vh = np.linalg.svd(matrix, full_matrices=False)
     weights = spectrum.positive(values, rtol).astype(values.dtype)
     return svdvals_vjp(u, vh, weights).astype(matrix.dtype, copy=False)
 
 
+def _polar_by_gram(matrix: Array, rtol: float) -> Array | None:
+    """Polar factor of one large matrix that is far from rank-deficient; else None, for an SVD.
+
+    The eigenvectors V of AᴴA are orthonormal to rounding, but the squares have cost digits of the
+    small singular values. So X = AV has columns of lengths d that are orthogonal but for a small F,
+    XᴴX = D(I + F)D, and A = X Vᴴ the polar factor X (XᴴX)^(−1/2) Vᴴ. Up to F², the square root is
+    D + K with KD + DK = DFD, and its inverse D⁻¹ (I − KD⁻¹), (KD⁻¹)ᵢⱼ = dᵢFᵢⱼ/(dᵢ + dⱼ).
+    """
+    if matrix.ndim != 2 or min(matrix.shape) < GRAM_SIZE:
+        return None
+    if matrix.shape[0] < matrix.shape[1]:
+        factor = _polar_by_gram(adjoint(matrix), rtol)
+        return None if factor is None else adjoint(factor)
+    size = np.max(np.abs(matrix))
+    if not 0 < size < np.inf:
+        return None
+    lossy = gauge.default_tol(matrix.dtype)
+    # What overflows or underflows in a square would not otherwise do so.
+    scaled = matrix / size
+    gram = adjoint(scaled) @ scaled
+    try:
+        # Takes a small part of the time, and tells most matrices that need the SVD.
+        pivots = np.diagonal(np.linalg.cholesky(gram)).real ** 2
+    except np.linalg.LinAlgError:
+        return None
+    if not pivots.min() > lossy * pivots.max():
+        return None
+    _, v = np.linalg.eigh(gram)
+    x = scaled @ v
+    lengths = np.linalg.norm(x, axis=0)
+    x /= lengths
+    f = adjoint(x) @ x
+    f[np.diag_indices(len(f))] = 0
+    if not (np.linalg.norm(f) < lossy and lengths.min() > 2 * rtol * lengths.max()):
+        return None
+    f *= lengths[:, None] / (lengths[:, None] + lengths)
+    corrected: Array = (x - x @ f) @ adjoint(v)
+    return corrected
+
+
 def svd_vjp(
-    u,
-    s,
-    vh,
-    u_cotangent,
-    s_cotangent,
-    vh_cotangent,
+    u: ArrayLike,
+    s: ArrayLike,
+    vh: ArrayLike,
+    u_cotangent: ArrayLike,
+    s_cotangent: ArrayLike,
+    vh_cotangent: ArrayLike,
     *,
-    rtol=None,
-    gauge_tol=None,
-):
+    rtol: float | None = None,
+    gauge_tol: float | None = None,
+) -> Array:
     """Pull cotangents of a thin singular value decomposition back to the matrix.
 
     With X and Y the skew-Hermitian parts of UᴴŪ and VᴴV̄,
@@ -170,7 +225,9 @@ def svd_vjp(
     return _gradient(u, s, v, ds, sides, same, positive).astype(u.dtype, copy=False)
 
 
-def _cotangents(u, s, v, given):
+def _cotangents(
+    u: Array, s: Array, v: Array, given: Sequence[ArrayLike]
+) -> tuple[Array, Array, Array]:
     """Cotangents of U, σ and V, in their shapes."""
     du, ds, dvh = (np.asarray(x) for x in given)
     du = np.broadcast_to(du, u.shape)
@@ -181,15 +238,18 @@ def _cotangents(u, s, v, given):
     return du, np.broadcast_to(ds.real, s.shape), dv
 
 
-def _allowed(u, s, v, cotangents, rtol, gauge_tol):
+def _allowed(
+    u: Array, s: Array, v: Array, cotangents: Sequence[Array], rtol: float, gauge_tol: float
+) -> Array:
     """Up to which size a dependence on the basis passes for rounding."""
     du, ds, dv = cotangents
     size = np.maximum(*(gauge.largest(gauge.largest(x)) for x in (du, dv)))
     rtol = max(rtol, _default_rtol(u, adjoint(v)))
-    return gauge_tol * size + gauge.slack(s, rtol) * gauge.largest(ds)
+    allowed: Array = gauge_tol * size + gauge.slack(s, rtol) * gauge.largest(ds)
+    return allowed
 
 
-def _split(basis, cotangent):
+def _split(basis: Array, cotangent: Array) -> _Side:
     """How a loss turns a basis: skew-Hermitian part within its span, and what leads out of it."""
     inner = adjoint(basis) @ cotangent
     if basis.shape[-2] == basis.shape[-1]:
@@ -197,16 +257,19 @@ def _split(basis, cotangent):
     return skew_part(inner), cotangent - basis @ inner
 
 
-def _tied(labels):
+def _tied(labels: Array) -> tuple[Array, ...]:
     """Indices of the pairs in one cluster of positive values, each with itself too."""
     return np.nonzero(spectrum.same(labels) & (labels >= 0)[..., None])
 
 
-def _diagonal(values):
-    return values[..., None] * np.eye(values.shape[-1], dtype=values.dtype)
+def _diagonal(values: Array) -> Array:
+    diagonal: Array = values[..., None] * np.eye(values.shape[-1], dtype=values.dtype)
+    return diagonal
 
 
-def _require_invariance(sides, same, positive, allowed):
+def _require_invariance(
+    sides: Sequence[_Side], same: tuple[Array, ...], positive: Array, allowed: Array
+) -> None:
     (x, x_rest), (y, y_rest) = sides
     gauge.require(np.abs(x[same] + y[same]), allowed, "σ", gauge.TURNED, places=same)
     if np.all(positive):
@@ -221,7 +284,15 @@ def _require_invariance(sides, same, positive, allowed):
     gauge.require(excess, allowed, "σ", gauge.TURNED)
 
 
-def _gradient(u, s, v, ds, sides, same, positive):
+def _gradient(
+    u: Array,
+    s: Array,
+    v: Array,
+    ds: Array,
+    sides: Sequence[_Side],
+    same: tuple[Array, ...],
+    positive: Array,
+) -> Array:
     (x, x_rest), (y, y_rest) = sides
     difference = s[..., None, :] - s[..., :, None]
     total = s[..., None, :] + s[..., :, None]
@@ -242,13 +313,13 @@ def _gradient(u, s, v, ds, sides, same, positive):
     inverse = (positive / np.where(positive, s, 1)).astype(s.dtype)[..., None, :]
     if x_rest is not None:
         left += x_rest * inverse
-    gradient = left @ adjoint(v)
+    gradient: Array = left @ adjoint(v)
     if y_rest is not None:
         gradient += u @ adjoint(y_rest * inverse)
     return gradient
 
 
-def _default_rtol(u, vh):
+def _default_rtol(u: Array, vh: Array) -> float:
     if u.shape[-1] != min(u.shape[-2], vh.shape[-1]) or u.shape[-1] != vh.shape[-2]:
         raise ValueError(
             f"singular vectors of shapes {u.shape} and {vh.shape}: give the thin decomposition, "
@@ -257,7 +328,9 @@ def _default_rtol(u, vh):
     return spectrum.default_rtol((u.shape[-2], vh.shape[-1]), u.dtype)
 
 
-def polar_vjp(u, s, vh, cotangent, *, rtol=None):
+def polar_vjp(
+    u: ArrayLike, s: ArrayLike, vh: ArrayLike, cotangent: ArrayLike, *, rtol: float | None = None
+) -> Array:
     """Pull a cotangent B of the unitary polar factor UVᴴ back to the matrix, at ties too.
 
     With M = UᴴBV, G = U [(M − Mᴴ)ᵢⱼ/(σᵢ + σⱼ)] Vᴴ + (I − UUᴴ) B V Σ⁻¹ Vᴴ + U Σ⁻¹ Uᴴ B (I − VVᴴ):
@@ -306,18 +379,19 @@ def polar_vjp(u, s, vh, cotangent, *, rtol=None):
     left = u @ (2 * skew_part(inner) / total)
     if u.shape[-2] > u.shape[-1]:
         left += (right - u @ inner) / s[..., None, :]
-    gradient = left @ vh
+    gradient: Array = left @ vh
     if v.shape[-2] > v.shape[-1]:
         rest = adjoint(u) @ cotangent - inner @ vh
         gradient += (u / s[..., None, :]) @ rest
     return gradient.astype(u.dtype, copy=False)
 
 
-def _require_full_rank(s, rtol):
+def _require_full_rank(s: Array, rtol: float) -> None:
     zero = np.argwhere(~spectrum.positive(s, rtol))
     if zero.size:
-        *stack, i = (int(x) for x in zero[0])
-        value, tolerance = float(s[*stack, i]), float(rtol * np.max(s[*stack, :]))
+        *stack, i = map(int, zero[0])
+        row: Array = s[tuple(stack)]
+        value, tolerance = float(row[i]), float(rtol * np.max(row))
         raise gauge.GaugeError(
             f"{f'matrix {stack} of the stack: ' if stack else ''}{gauge.names('σ', i, i)} = "
             f"{value:.1e} is zero to a tolerance of {tolerance:.1e}: the polar factor depends on "
@@ -328,7 +402,7 @@ def _require_full_rank(s, rtol):
         )
 
 
-def polar_factor(matrix, *, rtol=None):
+def polar_factor(matrix: ArrayLike, *, rtol: float | None = None) -> Array:
     """Unitary polar factor UVᴴ: the matrix with orthonormal rows or columns nearest to A.
 
     Parameters
@@ -351,12 +425,24 @@ def polar_factor(matrix, *, rtol=None):
     """
     matrix = as_inexact(matrix)
     rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
+    factor = _polar_by_gram(matrix, rtol)
+    if factor is not None:
+        return factor
     u, s, vh = np.linalg.svd(matrix, full_matrices=False)
     _require_full_rank(s, rtol)
-    return (u @ vh).astype(matrix.dtype, copy=False)
+    polar: Array = u @ vh
+    return polar.astype(matrix.dtype, copy=False)
 
 
-def invariant_vjp(u, s, vh, pullback, *, rtol=None, gauge_tol=None):
+def invariant_vjp(
+    u: ArrayLike,
+    s: ArrayLike,
+    vh: ArrayLike,
+    pullback: Callable[[Array, Array, Array], Sequence[ArrayLike]],
+    *,
+    rtol: float | None = None,
+    gauge_tol: float | None = None,
+) -> Array:
     """Gradient of a loss L(U, σ, Vᴴ) that does not depend on the choice of bases, at ties too.
 
     As `spectralgrad.eigen.invariant_vjp`: the bases U_c and V_c of a cluster are rotated jointly;
@@ -411,7 +497,7 @@ def invariant_vjp(u, s, vh, pullback, *, rtol=None, gauge_tol=None):
     is_complex, v, k = np.iscomplexobj(u), adjoint(vh), s.shape[-1]
     eye, null = np.eye(k, dtype=s.dtype), _null_bases(u, v, positive)
 
-    def pull(rotation, choose, at=merged):
+    def pull(rotation: Array, choose: _Choice, at: Array = merged) -> Any:
         left, right = (x @ rotation.astype(u.dtype, copy=False) for x in (u, v))
         for place, bases in null.items():
             zero = ~positive[place]
@@ -421,7 +507,9 @@ def invariant_vjp(u, s, vh, pullback, *, rtol=None, gauge_tol=None):
         turned = [gauge.turns(*x) for x in ((u, left, du), (v, right, dv))]
         return (left, right), ds, turned, allowed
 
-    def compare(bases, ds, turned, allowed):
+    def compare(
+        bases: tuple[Array, Array], ds: Array, turned: Sequence[Array], allowed: Array
+    ) -> None:
         left, right = bases
         blocks = u @ block @ vh + null_block
         missed = np.abs(np.sum(left.conj() * (blocks @ right), axis=-2).real - ds)
@@ -471,7 +559,7 @@ def invariant_vjp(u, s, vh, pullback, *, rtol=None, gauge_tol=None):
     return gradient.astype(u.dtype, copy=False)
 
 
-def _null_bases(u, v, positive):
+def _null_bases(u: Array, v: Array, positive: Array) -> Any:
     """For each rank-deficient matrix of a stack, all of its left and right null vectors."""
     places = np.argwhere(~positive[..., -1]) if positive.shape[-1] else ()
     bases = {}
@@ -488,10 +576,10 @@ def _null_bases(u, v, positive):
     return bases
 
 
-def _pairing(step, is_complex):
+def _pairing(step: int, is_complex: bool) -> _Choice:
     """Pair null vectors so that, as the steps go on, each left one meets each right one once."""
 
-    def choose(left, right):
+    def choose(left: Array, right: Array) -> Sequence[Array]:
         fewer, more = sorted((left.shape[1], right.shape[1]))
         places = (np.arange(fewer) + step) % more
         phase = 1j if is_complex and step // more % 2 else 1
@@ -502,8 +590,8 @@ def _pairing(step, is_complex):
     return choose
 
 
-def _random_choice(rng, is_complex):
-    def choose(left, right):
+def _random_choice(rng: np.random.Generator, is_complex: bool) -> _Choice:
+    def choose(left: Array, right: Array) -> Sequence[Array]:
         fewer = min(left.shape[1], right.shape[1])
         return [
             x @ gauge.unitary(x.shape[1], rng, is_complex=is_complex)[:, :fewer]
@@ -525,32 +613,32 @@ class RankSplit:
         Orthonormal bases of what is left.
     """
 
-    u1: np.ndarray
-    v1: np.ndarray
-    u0: np.ndarray
-    v0: np.ndarray
+    u1: Array
+    v1: Array
+    u0: Array
+    v0: Array
 
     @property
-    def rank(self):
+    def rank(self) -> int:
         """The number r of positive singular values."""
-        return self.u1.shape[1]
+        return int(self.u1.shape[1])
 
     @property
-    def regular_part(self):
+    def regular_part(self) -> Array:
         """U₁V₁ᴴ, (m, n): the part that every gradient of Σσᵢ shares."""
         return self.u1 @ self.v1.conj().T
 
-    def null_part(self, gradient):
+    def null_part(self, gradient: ArrayLike) -> Array:
         """W = U₀ᴴ G V₀, (m − r, n − r): the part that no theory fixes."""
         return self.u0.conj().T @ gradient @ self.v0
 
-    def residual(self, gradient):
+    def residual(self, gradient: ArrayLike) -> float:
         """Norm of what G holds beyond U₁V₁ᴴ + U₀WV₀ᴴ."""
         rebuilt = self.regular_part + self.u0 @ self.null_part(gradient) @ self.v0.conj().T
         return float(np.linalg.norm(gradient - rebuilt))
 
 
-def rank_split(matrix, *, rtol=None):
+def rank_split(matrix: ArrayLike, *, rtol: float | None = None) -> RankSplit:
     """Split the singular vectors of a matrix at its rank.
 
     Real square matrices get U₀ and V₀ oriented so that det[U₁ U₀] · det[V₁ V₀] = 1. Then

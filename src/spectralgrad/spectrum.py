@@ -3,11 +3,15 @@
 import itertools
 import json
 import reprlib
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from spectralgrad._types import Array
 
 
-def default_rtol(shape, dtype):
+def default_rtol(shape: Sequence[int], dtype: DTypeLike) -> float:
     """Relative tolerance within which two spectral values count as equal.
 
     ``max(m, n) · eps(dtype)``: the size of the rounding errors that a backward stable
@@ -27,7 +31,7 @@ def default_rtol(shape, dtype):
     return max(shape[-2:]) * float(np.finfo(dtype).eps)
 
 
-def labels(values, rtol):
+def labels(values: ArrayLike, rtol: float) -> Array:
     """Number the clusters: equal numbers for the values of one cluster.
 
     A cluster is a maximal run of values in which each is within ``rtol · max|value|`` of the next.
@@ -49,7 +53,7 @@ def labels(values, rtol):
     return np.cumsum(breaks, axis=-1)
 
 
-def same(numbers):
+def same(numbers: ArrayLike) -> Array:
     """Tell which pairs of values lie in one cluster.
 
     Parameters
@@ -62,10 +66,11 @@ def same(numbers):
     (..., k, k) numpy.ndarray of bool
     """
     numbers = np.asarray(numbers)
-    return numbers[..., :, None] == numbers[..., None, :]
+    alike: Array = numbers[..., :, None] == numbers[..., None, :]
+    return alike
 
 
-def merge(values, numbers):
+def merge(values: ArrayLike, numbers: ArrayLike) -> Array:
     """Replace each value by the mean of its cluster.
 
     Parameters
@@ -81,10 +86,11 @@ def merge(values, numbers):
     """
     values, alike = np.asarray(values), same(numbers)
     total = np.where(alike, values[..., None, :], 0).sum(axis=-1)
-    return (total / alike.sum(axis=-1)).astype(values.dtype)
+    means: Array = total / alike.sum(axis=-1)
+    return means.astype(values.dtype)
 
 
-def clusters(values, rtol):
+def clusters(values: ArrayLike, rtol: float) -> list[slice]:
     """Return the clusters of one list of values as slices; see `labels`.
 
     Parameters
@@ -103,7 +109,7 @@ def clusters(values, rtol):
     return [slice(start, stop) for start, stop in itertools.pairwise(edges) if stop > start]
 
 
-def positive(singular_values, rtol):
+def positive(singular_values: ArrayLike, rtol: float) -> Array:
     """Tell the singular values outside the cluster of zero.
 
     Parameters
@@ -125,7 +131,7 @@ def positive(singular_values, rtol):
     return numbers[..., :-1] < numbers[..., -1:]
 
 
-def rank(singular_values, rtol):
+def rank(singular_values: ArrayLike, rtol: float) -> int:
     """Count the singular values outside the cluster of zero.
 
     Parameters
@@ -141,7 +147,7 @@ def rank(singular_values, rtol):
     return int(np.count_nonzero(positive(singular_values, rtol)))
 
 
-def smallest_gap(values):
+def smallest_gap(values: ArrayLike) -> float:
     """Smallest distance between neighbours; the largest modulus if there is one value only.
 
     Parameters
@@ -158,7 +164,9 @@ def smallest_gap(values):
     return float(gaps.min() if gaps.size else np.max(np.abs(values), initial=0.0))
 
 
-def regimes(values, rtol, *, near, singular=False):
+def regimes(
+    values: ArrayLike, rtol: float, *, near: float, singular: bool = False
+) -> tuple[str, ...]:
     """Say in what ways a spectrum makes gradients difficult, whatever the function of it.
 
     Parameters
@@ -199,7 +207,7 @@ def regimes(values, rtol, *, near, singular=False):
     return tuple(words) or ("regular",)
 
 
-def move_apart(values, *, singular=False, least=1e-3):
+def move_apart(values: ArrayLike, *, singular: bool = False, least: float = 1e-3) -> Array:
     """Move values apart unless they are, for what can be shown only where they are.
 
     Parameters
@@ -225,7 +233,7 @@ def move_apart(values, *, singular=False, least=1e-3):
     return values + (steps[::-1] if singular else steps)
 
 
-def weights(choice, k):
+def weights(choice: str | Sequence[float], k: int) -> Array:
     """Make the weights of a spectral sum from what a person writes.
 
     Parameters
@@ -248,10 +256,11 @@ def weights(choice, k):
     if isinstance(choice, str) and choice in ("sum", "first", "last"):
         if choice == "sum":
             return np.ones(k)
-        return np.eye(k)[0 if choice == "first" else -1]
+        picked: Array = np.eye(k)[0 if choice == "first" else -1]
+        return picked
     try:
         numbers = json.loads(choice) if isinstance(choice, str) else choice
-        result = np.array(numbers, dtype=float)
+        result: Array | None = np.array(numbers, dtype=float)
     except (TypeError, ValueError, OverflowError, RecursionError):
         result = None
     if result is None or result.shape != (k,) or not np.all(np.isfinite(result)):

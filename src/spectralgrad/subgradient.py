@@ -19,12 +19,15 @@ Clarke (1983), "Optimization and nonsmooth analysis", for the definition; Watson
 (1996), "Derivatives of spectral functions", for eigenvalues.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
 from spectralgrad import gauge, spectrum, symmetric
+from spectralgrad._types import Array, Problem
 from spectralgrad.matrices import as_inexact
 
 
@@ -87,19 +90,19 @@ class GeneralisedGradient:
         (5 eps in single): see TOLMUL in the documentation of DBDSQR.
     """
 
-    problem: str
-    values: np.ndarray
-    weights: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    clusters: list
+    problem: Problem
+    values: Array
+    weights: Array
+    left: Array
+    right: Array
+    clusters: list[slice]
     rank: int
     rtol: float
     rounding: float
     tolerance: float
 
     @property
-    def undecided(self):
+    def undecided(self) -> list[slice]:
         """The clusters whose block is not fixed by the weights alone."""
         return [
             c
@@ -107,23 +110,23 @@ class GeneralisedGradient:
             if (np.any(self.weights[c]) if self._is_zero(c) else np.ptp(self.weights[c]) > 0)
         ]
 
-    def _is_zero(self, cluster):
-        return cluster.start >= self.rank
+    def _is_zero(self, cluster: slice) -> bool:
+        return bool(cluster.start >= self.rank)
 
     @property
-    def differentiable(self):
+    def differentiable(self) -> bool:
         """Whether the set is one matrix only: the gradient."""
         return not self.undecided
 
     @property
-    def convex(self):
+    def convex(self) -> bool:
         """Whether f is convex: larger values, larger weights; of singular values, none negative."""
         rising = self.weights if self.problem == "eigh" else self.weights[::-1]
         steps = np.diff(rising) if self.problem == "eigh" else np.diff(rising, prepend=0.0)
         return bool(np.all(steps >= 0))
 
     @property
-    def minimum_norm(self):
+    def minimum_norm(self) -> Array:
         """The gradient, or the element of smallest Frobenius norm, (m, n).
 
         It has the mean weight on each cluster and 0 on the zero cluster.
@@ -132,18 +135,20 @@ class GeneralisedGradient:
         for c in self.clusters:
             means[c] = 0.0 if self._is_zero(c) else np.mean(self.weights[c])
         k = len(means)
-        return (self.left[:, :k] * means) @ self.right[:, :k].conj().T
+        smallest: Array = (self.left[:, :k] * means) @ self.right[:, :k].conj().T
+        return smallest
 
-    def _blocks(self, rotated):
+    def _blocks(self, rotated: Array) -> Iterator[tuple[slice, Array]]:
         """Clusters with the place of their blocks in UᴴXV, and a view of each."""
         for c in self.clusters:
             # Null vectors beyond the k-th belong to the zero cluster.
             yield c, rotated[c.start :, c.start :] if self._is_zero(c) else rotated[c, c]
 
-    def _rotate(self, matrix):
-        return self.left.conj().T @ np.asarray(matrix) @ self.right
+    def _rotate(self, matrix: ArrayLike) -> Array:
+        rotated: Array = self.left.conj().T @ np.asarray(matrix) @ self.right
+        return rotated
 
-    def project(self, gradient):
+    def project(self, gradient: ArrayLike) -> Array:
         """Return the valid gradient nearest to a matrix, in the Frobenius norm.
 
         The nearest block has the same eigenvectors (singular vectors), and the eigenvalues
@@ -168,14 +173,16 @@ class GeneralisedGradient:
         gradient = gradient if np.iscomplexobj(self.left) else gradient.real
         return self._with_values(gradient, _majorised)
 
-    def _with_values(self, matrix, choose):
+    def _with_values(
+        self, matrix: ArrayLike, choose: Callable[[Array, Array, bool], Array]
+    ) -> Array:
         """The blocks of a matrix with their own vectors, and values made of theirs and the weights.
 
         Both come in descending order; the third argument of `choose` tells the zero cluster.
         """
         rotated = self._rotate(matrix)
-        result = np.zeros_like(rotated)
-        pairs = zip(self._blocks(rotated), self._blocks(result), strict=True)
+        blocks = np.zeros_like(rotated)
+        pairs = zip(self._blocks(rotated), self._blocks(blocks), strict=True)
         for (c, block), (_, image) in pairs:
             if self._is_zero(c):
                 u, x, vh = np.linalg.svd(block, full_matrices=False)
@@ -184,9 +191,10 @@ class GeneralisedGradient:
                 x, v = np.linalg.eigh(symmetric.hermitian_part(block))
                 y = choose(x[::-1], np.sort(self.weights[c])[::-1], False)[::-1]
                 image[:] = (v * y) @ v.conj().T
-        return self.left @ result @ self.right.conj().T
+        result: Array = self.left @ blocks @ self.right.conj().T
+        return result
 
-    def contains(self, gradient, *, tolerance=None):
+    def contains(self, gradient: ArrayLike, *, tolerance: float | None = None) -> Membership:
         """Test whether a matrix is one of the valid gradients.
 
         Parameters
@@ -218,7 +226,7 @@ class GeneralisedGradient:
         extreme = inside and (self.differentiable or bool(short <= tolerance))
         return Membership(inside, excess, max(parts)[1], extreme, tolerance)
 
-    def directional_derivative(self, direction):
+    def directional_derivative(self, direction: ArrayLike) -> float:
         """One-sided derivative of f along a direction: lim (f(A + tE) − f(A))/t for t ↓ 0.
 
         On each cluster, the weights in the order of the values meet the eigenvalues of the block of
@@ -237,7 +245,7 @@ class GeneralisedGradient:
         slopes = [self.weights[c] @ x for c, x in self._spectra(direction)]
         return float(np.sum(slopes))
 
-    def support(self, direction):
+    def support(self, direction: ArrayLike) -> float:
         """Largest Re⟨G, E⟩ over the valid gradients; the smallest is ``-support(-direction)``.
 
         It is Clarke's generalised derivative of f along E.
@@ -257,7 +265,7 @@ class GeneralisedGradient:
         ]
         return float(np.sum(slopes))
 
-    def extreme_point(self, direction):
+    def extreme_point(self, direction: ArrayLike) -> Array:
         """Return the valid gradient that is farthest in a direction, an extreme point of the set.
 
         An autodiff answer V diag(w) Vᴴ, in whatever basis V, is one of these.
@@ -274,7 +282,7 @@ class GeneralisedGradient:
         """
         return self._with_values(direction, lambda values, weights, weakly: weights)
 
-    def _spectra(self, direction):
+    def _spectra(self, direction: ArrayLike) -> Iterator[tuple[slice, Array]]:
         """For each cluster, how its values move along a direction, in the order of the values."""
         for c, block in self._blocks(self._rotate(direction)):
             if self._is_zero(c):
@@ -283,14 +291,14 @@ class GeneralisedGradient:
                 moves = np.linalg.eigvalsh(symmetric.hermitian_part(block))
                 yield c, moves if self.problem == "eigh" else moves[::-1]
 
-    def name(self, cluster):
+    def name(self, cluster: slice) -> str:
         """Name the values of a cluster, as ``"σ₃ to σ₅"``."""
         symbol = "λ" if self.problem == "eigh" else "σ"
         joint = " and " if cluster.stop - cluster.start == 2 else " to "
         return gauge.names(symbol, cluster.start, cluster.stop - 1, joint)
 
     @property
-    def reason(self):
+    def reason(self) -> str:
         """One sentence: why f is, or is not, differentiable at this matrix."""
         if self.differentiable:
             return (
@@ -312,7 +320,7 @@ class GeneralisedGradient:
         )
 
     @property
-    def _why_differentiable(self):
+    def _why_differentiable(self) -> str:
         tied = [c for c in self.clusters if c.stop - c.start > 1 and not self._is_zero(c)]
         kind = "eigenvalue" if self.problem == "eigh" else "singular value"
         if len(self.values) == 1:
@@ -326,13 +334,15 @@ class GeneralisedGradient:
         return f"{among} and {nonzero if full else 'f does not depend on what is zero'}"
 
 
-def _majorised(values, weights, weakly):
+def _majorised(values: Array, weights: Array, weakly: bool) -> Array:
     """Project on the vectors majorised by weights (weakly: nonnegative ones); all descending."""
-    moved = isotonic_regression(values - weights, increasing=False).x
+    moved: Array = isotonic_regression(values - weights, increasing=False).x
     return values - (np.maximum(moved, 0) if weakly else moved)
 
 
-def _errors(values, weights, groups, eps, size, *, singular):
+def _errors(
+    values: Array, weights: Array, groups: list[slice], eps: float, size: int, *, singular: bool
+) -> tuple[float, float]:
     """The attributes `rounding` and `tolerance` of a generalised gradient of a matrix of a size.
 
     A backward stable decomposition is exact for a matrix within ``p · eps · ‖A‖`` of A, where p is
@@ -355,16 +365,19 @@ def _errors(values, weights, groups, eps, size, *, singular):
     return rounding, rounding + float(backward * np.max(np.abs(values), initial=0.0) * slope)
 
 
-def _qr_precision(eps):
+def _qr_precision(eps: float) -> float:
     """Relative precision of singular values at which LAPACK's iteration (xBDSQR) stops.
 
     In double precision 49 eps, so that for small matrices it outweighs all rounding errors.
     """
     roundoff = eps / 2
-    return max(10.0, min(100.0, roundoff**-0.125)) * roundoff
+    factor: float = roundoff**-0.125
+    return max(10.0, min(100.0, factor)) * roundoff
 
 
-def _prepare(matrix, weights, rtol):
+def _prepare(
+    matrix: ArrayLike, weights: ArrayLike, rtol: float | None
+) -> tuple[Array, Array, float, float]:
     """Lift to double precision; tolerances stay those of the dtype that was given."""
     matrix, weights = as_inexact(matrix), np.asarray(weights, dtype=float)
     if weights.shape != (min(matrix.shape),):
@@ -379,7 +392,9 @@ def _prepare(matrix, weights, rtol):
     return matrix.astype(np.result_type(matrix, float)), weights, rtol, eps
 
 
-def eigvalsh(matrix, weights, *, rtol=None):
+def eigvalsh(
+    matrix: ArrayLike, weights: ArrayLike, *, rtol: float | None = None
+) -> GeneralisedGradient:
     """Generalised gradient of Σ wᵢ λᵢ(A), eigenvalues ascending.
 
     Parameters
@@ -410,7 +425,9 @@ def eigvalsh(matrix, weights, *, rtol=None):
     )
 
 
-def svdvals(matrix, weights, *, rtol=None):
+def svdvals(
+    matrix: ArrayLike, weights: ArrayLike, *, rtol: float | None = None
+) -> GeneralisedGradient:
     """Generalised gradient of Σ wᵢ σᵢ(A), singular values descending.
 
     Parameters

@@ -12,14 +12,16 @@ part of G counts, so that many arrays G say the same. Three of them are in use:
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from spectralgrad._types import Array, Convention
 from spectralgrad.matrices import MatrixError, as_inexact
 
 #: The ways to write a gradient with respect to a Hermitian matrix.
-CONVENTIONS = ("symmetric", "lower", "upper")
+CONVENTIONS: tuple[Convention, ...] = ("symmetric", "lower", "upper")
 
 
-def adjoint(matrix):
+def adjoint(matrix: ArrayLike) -> Array:
     """Return Aᴴ.
 
     Parameters
@@ -35,7 +37,7 @@ def adjoint(matrix):
     return np.conj(transposed) if np.iscomplexobj(transposed) else transposed
 
 
-def skew_part(matrix):
+def skew_part(matrix: ArrayLike) -> Array:
     """Return (A − Aᴴ)/2.
 
     Parameters
@@ -51,7 +53,7 @@ def skew_part(matrix):
     return half - adjoint(half)
 
 
-def hermitian_part(matrix):
+def hermitian_part(matrix: ArrayLike) -> Array:
     """Return (A + Aᴴ)/2.
 
     Parameters
@@ -67,7 +69,7 @@ def hermitian_part(matrix):
     return half + adjoint(half)
 
 
-def convert(gradient, convention):
+def convert(gradient: ArrayLike, convention: Convention) -> Array:
     """Write a gradient in another convention; df stays the same for every Hermitian dA.
 
     Parameters
@@ -96,7 +98,7 @@ def convert(gradient, convention):
     return triangle((2 - diagonal) * symmetric)
 
 
-def recognise(gradient, *, tolerance):
+def recognise(gradient: ArrayLike, *, tolerance: float) -> tuple[Convention, ...]:
     """Name the conventions in which a gradient can be written as it stands.
 
     Parameters
@@ -119,7 +121,9 @@ def recognise(gradient, *, tolerance):
     )
 
 
-def require_hermitian(matrix, label="the matrix", *, mend=None):
+def require_hermitian(
+    matrix: ArrayLike, label: str = "the matrix", *, mend: str | None = None
+) -> Array:
     """Return the Hermitian part of a matrix that is Hermitian up to rounding.
 
     Parameters

@@ -37,7 +37,7 @@ _REDIRECT = re.compile(r'\s*<meta http-equiv="Refresh" content="0; url=([^"]+)" 
 _UNUSED = ("*.map", "*.ttf", "_static/locales/**/*.*")
 
 
-def mend(folder):
+def mend(folder: Path) -> None:
     """Mend rendered pages, and leave out files that no browser asks for.
 
     Parameters
@@ -54,7 +54,7 @@ def mend(folder):
         path.write_text(_redirect(path, redirect[1]) if redirect else _mend(text), "utf-8")
 
 
-def pages(folder):
+def pages(folder: Path) -> list[Path]:
     """List the pages in a folder.
 
     Parameters
@@ -69,16 +69,16 @@ def pages(folder):
     return sorted(p for p in folder.rglob("*.html") if p.relative_to(folder).parts[0][0] != "_")
 
 
-def _mend(text):
+def _mend(text: str) -> str:
     for pattern, replacement in _MENDS:
         text = re.sub(pattern, replacement, text, flags=re.DOTALL)
     return text
 
 
-def _redirect(path, target):
+def _redirect(path: Path, target: str) -> str:
     """Page that leads to another, with a language, a title and a link."""
     page = Path(path.parent, target).read_text(encoding="utf-8")
-    title = re.search(r"<title>(.*?)</title>", page, re.DOTALL)[1].strip()
+    title, *_ = (t.strip() for t in re.findall(r"<title>(.*?)</title>", page, re.DOTALL))
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<title>{title}</title>\n<link rel="icon" href="data:,">\n'

@@ -2,12 +2,16 @@
 
 import math
 import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from spectralgrad import frameworks as libraries
 from spectralgrad import gauge, matrices, spectrum, subgradient, symmetric
+from spectralgrad._types import Array, Outcome, Problem, Quality, Source
 from spectralgrad.matrices import MatrixError
 
 #: Every verdict with what it means; the last three are about the framework, not about a gradient.
@@ -49,15 +53,15 @@ class Judgement:
         Further conventions in which the gradient reads the same.
     """
 
-    verdict: str
+    verdict: Quality
     convention: str
     conjugated: bool
     relative_error: float
     allowed: float
-    also: tuple = ()
+    also: tuple[str, ...] = ()
 
     @property
-    def decided(self):
+    def decided(self) -> bool:
         """Whether the verdict means anything.
 
         Where rounding errors alone may change the answer by half its norm or more, being within
@@ -66,7 +70,9 @@ class Judgement:
         return self.verdict in ("wrong", "not finite") or self.allowed < 0.5
 
 
-def judge(gradient, valid, *, tolerance=None):
+def judge(
+    gradient: ArrayLike, valid: subgradient.GeneralisedGradient, *, tolerance: float | None = None
+) -> Judgement:
     """Judge a gradient of a weighted spectral sum.
 
     Parameters
@@ -104,27 +110,31 @@ def judge(gradient, valid, *, tolerance=None):
     return plain
 
 
-def _scale(valid):
+def _scale(valid: subgradient.GeneralisedGradient) -> float:
     """What errors are relative to."""
     return float(np.linalg.norm(valid.minimum_norm)) or 1.0
 
 
-def _judge(gradient, valid, tolerance):
+def _judge(
+    gradient: Array, valid: subgradient.GeneralisedGradient, tolerance: float | None
+) -> Judgement:
     scale = _scale(valid)
     allowed = valid.tolerance if tolerance is None else tolerance
     if not np.all(np.isfinite(gradient)):
         return Judgement("not finite", "", False, np.inf, allowed / scale)
-    conventions, written = ("general",), gradient
+    conventions: tuple[str, ...] = ("general",)
+    written = gradient
     if valid.problem == "eigh":
         # A form shows in zeros and in mirrored entries, which no condition disturbs.
         form = valid.rounding if tolerance is None else tolerance
         conventions = symmetric.recognise(gradient, tolerance=form)
         written = symmetric.hermitian_part(gradient) if conventions else gradient
     if valid.differentiable:
-        excess, right = float(np.linalg.norm(written - valid.minimum_norm)), "agrees"
+        excess = float(np.linalg.norm(written - valid.minimum_norm))
     else:
-        excess, right = valid.contains(written).excess, "subgradient"
-    verdict = right if conventions and excess <= allowed else "wrong"
+        excess = valid.contains(written).excess
+    right: Quality = "agrees" if valid.differentiable else "subgradient"
+    verdict: Quality = right if conventions and excess <= allowed else "wrong"
     return Judgement(
         verdict,
         (*conventions, "")[0],
@@ -154,20 +164,20 @@ class Answer:
     """
 
     version: str
-    gradient: np.ndarray | None = None
+    gradient: Array | None = None
     judgement: Judgement | None = None
-    outcome: str = ""
+    outcome: Outcome = ""
     message: str = ""
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
         """One of `VERDICTS`."""
         if self.judgement is None:
             return self.outcome
         return self.judgement.verdict if self.judgement.decided else "undecided"
 
     @property
-    def finite(self):
+    def finite(self) -> bool:
         """Whether there is a gradient, and all of it finite."""
         return self.judgement is not None and self.judgement.verdict != "not finite"
 
@@ -194,27 +204,27 @@ class Verdict:
 
     source: str
     place: str
-    matrix: np.ndarray
+    matrix: Array
     valid: subgradient.GeneralisedGradient
-    answers: dict
+    answers: dict[str, Answer]
 
     @property
-    def gradient(self):
+    def gradient(self) -> Array:
         """The gradient from theory or, where there is none, the valid answer of smallest norm."""
         return self.valid.minimum_norm
 
     @property
-    def allowed(self):
+    def allowed(self) -> float:
         """The relative error up to which an answer counts as right."""
         return self.valid.tolerance / _scale(self.valid)
 
     @property
-    def digits(self):
+    def digits(self) -> int:
         """How many decimal digits of an answer can be trusted, whoever computes it."""
         return digits(self.allowed, self.matrix.dtype)
 
     @property
-    def regimes(self):
+    def regimes(self) -> tuple[str, ...]:
         """What makes the matrix difficult; see `spectralgrad.spectrum.regimes`."""
         near = gauge.default_tol(self.matrix.dtype)
         valid = self.valid
@@ -222,11 +232,11 @@ class Verdict:
         return spectrum.regimes(valid.values, valid.rtol, near=near, singular=singular)
 
     @property
-    def flagged(self):
+    def flagged(self) -> bool:
         """Whether some answer asks for a closer look: neither right nor absent."""
         return any(answer.verdict in FLAGGED for answer in self.answers.values())
 
-    def digits_of(self, answer):
+    def digits_of(self, answer: Answer) -> int | None:
         """How many of the digits that can be trusted an answer has.
 
         Parameters
@@ -243,7 +253,7 @@ class Verdict:
         error = max(answer.judgement.relative_error, self.allowed)
         return digits(error, self.matrix.dtype)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Everything as objects that JSON has: no NaN, complex numbers as ``[re, im]``.
 
         Returns
@@ -275,7 +285,7 @@ class Verdict:
             "frameworks": {name: self._answer(a) for name, a in self.answers.items()},
         }
 
-    def _answer(self, answer):
+    def _answer(self, answer: Answer) -> dict[str, Any]:
         judgement = answer.judgement
         return {
             "version": answer.version,
@@ -290,7 +300,7 @@ class Verdict:
         }
 
 
-def digits(error, dtype):
+def digits(error: float, dtype: DTypeLike) -> int:
     """How many decimal digits a relative error leaves.
 
     Parameters
@@ -309,23 +319,25 @@ def digits(error, dtype):
     )
 
 
-def _plain(values):
+def _plain(values: ArrayLike) -> Any:
     values = np.asarray(values)
     if np.iscomplexobj(values):
         values = np.stack([values.real, values.imag], axis=-1)
-    return np.where(np.isfinite(values), values.astype(object), None).tolist()
+    plain = values.astype(object)
+    plain[~np.isfinite(values)] = None
+    return plain.tolist()
 
 
 def prepare(
-    matrix,
+    matrix: Source,
     *,
-    problem="auto",
-    weights="auto",
-    dtype="auto",
-    rtol="auto",
-    symmetrize=False,
-    label=None,
-):
+    problem: Problem | Literal["auto"] = "auto",
+    weights: str | Sequence[float] = "auto",
+    dtype: str = "auto",
+    rtol: float | str = "auto",
+    symmetrize: bool = False,
+    label: str | None = None,
+) -> tuple[Array, subgradient.GeneralisedGradient]:
     """Read what is to be checked, and find all valid answers; no framework is asked.
 
     Parameters
@@ -364,7 +376,7 @@ def prepare(
         raise ValueError(f"problem: unknown {_shown(problem)}; choose from auto, eigh, svd")
     if symmetrize and problem == "svd":
         raise ValueError("symmetrize: is for eigenvalues, not for singular values; leave it out")
-    rtol = _read_rtol(rtol)
+    width = _read_rtol(rtol)
     label = label or matrices.describe(matrix)
     matrix = _load(matrix, dtype)
     if symmetrize and matrix.shape[0] == matrix.shape[1]:
@@ -381,15 +393,15 @@ def prepare(
     if isinstance(weights, str) and weights == "auto":
         weights = "first" if problem == "eigh" else "sum"
     try:
-        weights = spectrum.weights(weights, min(matrix.shape))
-        _require_moderate(weights, matrix.dtype)
+        numbers = spectrum.weights(weights, min(matrix.shape))
+        _require_moderate(numbers, matrix.dtype)
     except ValueError as error:
         raise ValueError(f"{label}: {error}") from None
     find = subgradient.eigvalsh if problem == "eigh" else subgradient.svdvals
-    return matrix, find(matrix, weights, rtol=rtol)
+    return matrix, find(matrix, numbers, rtol=width)
 
 
-def _require_moderate(weights, dtype):
+def _require_moderate(weights: Array, dtype: np.dtype[Any]) -> None:
     """Refuse weights whose gradient overflows, or vanishes, where it is compared with others."""
     is_single = np.finfo(dtype).bits == 32
     smallest, largest = (1e-30, 1e30) if is_single else matrices.RANGE
@@ -408,15 +420,15 @@ _MEND = (
 )
 
 
-def _shown(value):
+def _shown(value: object) -> str:
     return matrices.one_line(repr(value), 60)
 
 
-def _load(matrix, dtype, **options):
+def _load(matrix: Source, dtype: str, **options: Any) -> Array:
     return matrices.load(matrix, dtype=None if dtype == "auto" else dtype, **options)
 
 
-def _read_rtol(rtol):
+def _read_rtol(rtol: float | str) -> float | None:
     if isinstance(rtol, str) and rtol == "auto":
         return None
     try:
@@ -429,16 +441,16 @@ def _read_rtol(rtol):
 
 
 def check(
-    matrix,
+    matrix: Source,
     *,
-    problem="auto",
-    weights="auto",
-    frameworks="all",
-    dtype="auto",
-    rtol="auto",
-    symmetrize=False,
-    label=None,
-):
+    problem: Problem | Literal["auto"] = "auto",
+    weights: str | Sequence[float] = "auto",
+    frameworks: str | Iterable[str] = "all",
+    dtype: str = "auto",
+    rtol: float | str = "auto",
+    symmetrize: bool = False,
+    label: str | None = None,
+) -> Verdict:
     """Ask every framework for a gradient at one matrix, and judge what it returns.
 
     The function is a weighted spectral sum, Σ wᵢ λᵢ(A) or Σ wᵢ σᵢ(A).
@@ -485,7 +497,7 @@ def check(
     return Verdict(label, "", matrix, valid, {name: _ask(name, matrix, valid) for name in names})
 
 
-def check_stack(stack, *, label=None, **options):
+def check_stack(stack: Source, *, label: str | None = None, **options: Any) -> list[Verdict]:
     """Check every matrix of a stack; see `check`.
 
     Parameters
@@ -516,7 +528,7 @@ def check_stack(stack, *, label=None, **options):
     return verdicts
 
 
-def _ask(name, matrix, valid):
+def _ask(name: str, matrix: Array, valid: subgradient.GeneralisedGradient) -> Answer:
     """Have one framework differentiate, and judge the answer."""
     version = ""
     try:
@@ -534,7 +546,7 @@ def _ask(name, matrix, valid):
         return Answer(version, outcome=_outcome(error), message=matrices.one_line(message, 300))
 
 
-def _outcome(error):
+def _outcome(error: Exception) -> Outcome:
     if isinstance(error, ModuleNotFoundError):
         return "not installed"
     # TensorFlow looks for a missing gradient in a dictionary, and has an error class of its own.

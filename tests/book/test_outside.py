@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from writing import write_chapter
 
-from spectralgrad import book, cli, matrices, survey
+from spectralgrad import book, cli, matrices, publishing, survey
 
 # Of its singular values none can be told from zero, so that it gets a report.
 FLAGGED = np.diag([1.0, 1e-14, 0.0])
@@ -73,7 +73,7 @@ def test_a_report_stays_in_its_folder(outside, small_book):
     # Links that somebody has put into a report of ours.
     page = Path.cwd() / "..-report" / "one.html"
     page.parent.mkdir()
-    (page.parent / book.MARK).touch()
+    (page.parent / publishing.MARK).touch()
     (page.parent / "_static").symlink_to(outside)
     page.symlink_to(outside / "thesis.tex")
     assert book.report("../here/...csv", chapter="one") == page
@@ -143,18 +143,18 @@ def linked_folder(outside):
 
 def linked_inner_folder(outside):
     Path("results-reports").mkdir()
-    Path("results-reports", book.MARK).touch()
+    Path("results-reports", publishing.MARK).touch()
     Path("results-reports", book.EXECUTED).symlink_to(outside)
 
 
 def linked_mark(outside):
     Path("results-reports").mkdir()
-    Path("results-reports", book.MARK).symlink_to(outside / "new")
+    Path("results-reports", publishing.MARK).symlink_to(outside / "new")
 
 
 def linked_file(outside):
     Path("results-reports", book.EXECUTED).mkdir(parents=True)
-    Path("results-reports", book.MARK).touch()
+    Path("results-reports", publishing.MARK).touch()
     Path("results-reports", book.EXECUTED, "0.failed.ipynb").symlink_to(outside / "thesis.tex")
 
 

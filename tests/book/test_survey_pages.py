@@ -55,8 +55,7 @@ def surveyed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(book, "root", lambda: folder / "repository")
         patch.chdir(folder)
-        done = survey.survey(["data"], **QUICK)
-    return done
+        return survey.survey(["data"], **QUICK)
 
 
 def opened(browser, done, *arguments, **options):
@@ -264,8 +263,11 @@ def test_what_the_chapter_is_given(tmp_path, monkeypatch):
     matrix = page.values.pop("matrix")
     assert np.array_equal(np.load(matrix), [[1, 1], [1, 1]])
     assert page.values == {
-        **{"problem": "auto", "weights": "[1.0, 2.0]", "dtype": "auto"},
-        **{"frameworks": "autograd", "rtol": "0.1"},
+        "problem": "auto",
+        "weights": "[1.0, 2.0]",
+        "dtype": "auto",
+        "frameworks": "autograd",
+        "rtol": "0.1",
     }
 
 

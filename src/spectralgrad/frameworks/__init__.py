@@ -25,6 +25,16 @@ import os
 import reprlib
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from spectralgrad._types import Framework
+
+if TYPE_CHECKING:
+    from spectralgrad.frameworks import autograd, jax, tensorflow, torch
+
+    # What `get` promises of each, as mypy sees it.
+    _MODULES: tuple[Framework, ...] = (autograd, jax, tensorflow, torch)
 
 #: In the order in which the book shows them.
 NAMES = ("autograd", "torch", "tensorflow", "jax")
@@ -33,7 +43,7 @@ NAMES = ("autograd", "torch", "tensorflow", "jax")
 TITLES = {"autograd": "autograd", "torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
 
 
-def select(choice):
+def select(choice: str | Iterable[str]) -> tuple[str, ...]:
     """Read which frameworks a person names.
 
     Parameters
@@ -63,7 +73,7 @@ def select(choice):
     return tuple(name for name in NAMES if name in given)
 
 
-def get(name):
+def get(name: str) -> Framework:
     """Import one framework, silently.
 
     Parameters
@@ -89,7 +99,7 @@ def get(name):
 
 
 @contextlib.contextmanager
-def quiet():
+def quiet() -> Iterator[None]:
     """Keep what compiled code writes to standard error, such as TensorFlow's start-up notices.
 
     If the block raises, then what was kept is written after all.

@@ -1,5 +1,6 @@
 """The recipes for HIPS autograd."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import autograd.numpy as anp
@@ -20,26 +21,26 @@ xp = SimpleNamespace(
 )
 
 
-def operation(rule):
+def operation(rule: rules.Declared) -> Callable[..., rules.Tensor]:
     """Make a function of a matrix whose reverse pass is a rule."""
 
-    @primitive
-    def decomposed(matrix, *options):
+    def decomposed(matrix: rules.Tensor, *options: rules.Option) -> rules.Factors:
         factors = rule.decompose(xp, matrix)
         return rule.value(xp, factors, *options), *factors
 
-    def vjp(results, matrix, *options):
+    def vjp(results: rules.Factors, matrix: rules.Tensor, *options: rules.Option) -> rules.Pullback:
         # A second derivative goes through autograd's own decomposition.
         factors = rule.decompose(xp, matrix) if isbox(matrix) else results[1:]
 
-        def pullback(cotangents):
+        def pullback(cotangents: rules.Factors) -> rules.Tensor:
             # autograd's cotangents are conjugated.
             return anp.conj(rule.pullback(xp, factors, anp.conj(cotangents[0]), *options))
 
         return pullback
 
-    defvjp(decomposed, vjp, argnums=(0,))
-    return rules.public(rule, lambda matrix, *options: decomposed(matrix, *options)[0])
+    traced = primitive(decomposed)
+    defvjp(traced, vjp, argnums=(0,))
+    return rules.public(rule, lambda matrix, *options: traced(matrix, *options)[0])
 
 
 nuclear_norm = operation(rules.nuclear_norm)

@@ -1,7 +1,9 @@
 """The recipes for JAX."""
 
+from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
+from typing import NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -23,18 +25,22 @@ xp = SimpleNamespace(
 )
 
 
-def operation(rule):
+def operation(rule: rules.Declared) -> Callable[..., jax.Array]:
     """Make a function of a matrix whose reverse pass is a rule."""
 
     @partial(jax.custom_vjp, nondiff_argnums=(1,))
-    def apply(matrix, options):
+    def apply(matrix: jax.Array, options: tuple[rules.Option, ...]) -> rules.Tensor:
         return rule.value(xp, rule.decompose(xp, matrix), *options)
 
-    def forward(matrix, options):
+    def forward(
+        matrix: jax.Array, options: tuple[rules.Option, ...]
+    ) -> tuple[jax.Array, rules.Factors]:
         factors = rule.decompose(xp, matrix)
         return rule.value(xp, factors, *options), factors
 
-    def backward(options, factors, cotangent):
+    def backward(
+        options: tuple[rules.Option, ...], factors: rules.Factors, cotangent: jax.Array
+    ) -> tuple[jax.Array]:
         # JAX's cotangents are conjugated.
         return (rule.pullback(xp, factors, cotangent.conj(), *options).conj(),)
 
@@ -53,35 +59,40 @@ expm = operation(rules.expm)
 projector = operation(rules.projector)
 
 
-def _cotangents(loss):
-    def cotangents(*factors):
+def _cotangents(loss: Callable[..., jax.Array]) -> Callable[..., rules.Factors]:
+    def cotangents(*factors: jax.Array) -> rules.Factors:
         gradients = jax.grad(loss, argnums=tuple(range(len(factors))))(*factors)
-        return [x.conj() for x in gradients]
+        return tuple(x.conj() for x in gradients)
 
     return cotangents
 
 
 @jax.custom_jvp
-def _first(gradient):
+def _first(gradient: jax.Array) -> jax.Array:
     return gradient
 
 
 @_first.defjvp
-def _refuse(primals, tangents):
+def _refuse(primals: rules.Factors, tangents: rules.Factors) -> NoReturn:
     # Near a tie it would be finite, and wrong.
     raise NotImplementedError("a second basis gives first derivatives only")
 
 
-def _invariant(decompose, pullback, loss, rtol):
+def _invariant(
+    decompose: Callable[..., rules.Factors],
+    pullback: Callable[..., jax.Array],
+    loss: Callable[..., jax.Array],
+    rtol: float | None,
+) -> Callable[[jax.Array], jax.Array]:
     @jax.custom_vjp
-    def apply(matrix):
+    def apply(matrix: jax.Array) -> jax.Array:
         return loss(*decompose(xp, matrix))
 
-    def forward(matrix):
+    def forward(matrix: jax.Array) -> tuple[jax.Array, rules.Factors]:
         factors = decompose(xp, matrix)
         return loss(*factors), factors
 
-    def backward(factors, cotangent):
+    def backward(factors: rules.Factors, cotangent: jax.Array) -> tuple[jax.Array]:
         gradient = pullback(xp, *factors, _cotangents(loss), rtol)
         return (_first(cotangent * gradient.conj()),)
 
@@ -89,7 +100,9 @@ def _invariant(decompose, pullback, loss, rtol):
     return apply
 
 
-def invariant_eigh(loss, rtol=None):
+def invariant_eigh(
+    loss: Callable[..., jax.Array], rtol: float | None = None
+) -> Callable[[jax.Array], jax.Array]:
     """Make of ``loss(values, vectors)`` a function of one Hermitian matrix.
 
     `spectralgrad.recipes.second_basis` says how.
@@ -110,7 +123,9 @@ def invariant_eigh(loss, rtol=None):
     return _invariant(rules.hermitian, second_basis.eigh_pullback, loss, rtol)
 
 
-def invariant_svd(loss, rtol=None):
+def invariant_svd(
+    loss: Callable[..., jax.Array], rtol: float | None = None
+) -> Callable[[jax.Array], jax.Array]:
     """Make of ``loss(u, s, vh)``, thin, a function of one matrix of full rank.
 
     `spectralgrad.recipes.second_basis` says how.

@@ -30,10 +30,19 @@ import functools
 import inspect
 import numbers
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 #: Functions of a namespace that every framework calls as NumPy does.
 ELEMENTWISE = ("abs", "exp", "expm1", "maximum", "ones_like", "sqrt", "sum", "where", "zeros_like")
+
+# An array of whichever framework, and what its module calls xp.
+Tensor = Any
+Factors = tuple[Tensor, ...]
+Namespace = SimpleNamespace
+Option = float | None
+Pullback = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -48,22 +57,32 @@ class Rule:
         ``value(xp, factors, *options)``: the operation's value.
     pullback : callable
         ``pullback(xp, factors, cotangent, *options)``: the gradient.
-    declared : callable, optional
+    """
+
+    decompose: Callable[..., Factors]
+    value: Callable[..., Tensor]
+    pullback: Callable[..., Tensor]
+
+
+@dataclass(frozen=True)
+class Declared(Rule):
+    """A rule, and the operation as it is called.
+
+    Attributes
+    ----------
+    declared : callable
         Has the name, the arguments and the docstring of the operation.
     """
 
-    decompose: Callable
-    value: Callable
-    pullback: Callable
-    declared: Callable | None = None
+    declared: Callable[..., Tensor]
 
 
-def public(rule, apply):
+def public(rule: Declared, apply: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Document a framework's function of a matrix and options, and check the options.
 
     Parameters
     ----------
-    rule : Rule
+    rule : Declared
     apply : callable
         ``apply(matrix, *options)``.
 
@@ -81,10 +100,10 @@ def public(rule, apply):
     signature = inspect.signature(rule.declared)
     _, *known = signature.parameters.values()
     least = sum(option.default is option.empty for option in known)
-    usage = f"call it as {rule.declared.__name__}{signature}"
+    usage = f"call it as {rule.declared.__name__}{_untyped(signature)}"
 
     @functools.wraps(rule.declared)
-    def operation(matrix, *options, **named):
+    def operation(matrix: Tensor, *options: Option, **named: Option) -> Tensor:
         if named:
             options = signature.bind(matrix, *options, **named).args[1:]
         if not least <= len(options) <= len(known):
@@ -96,7 +115,13 @@ def public(rule, apply):
     return operation
 
 
-def _number(option):
+def _untyped(signature: inspect.Signature) -> inspect.Signature:
+    """A signature without annotations, as a person calls the function."""
+    plain = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    return inspect.Signature(plain)
+
+
+def _number(option: object) -> Option:
     """An option as a number of Python, which does not widen the dtype of an array."""
     if option is None:
         return None
@@ -107,14 +132,14 @@ def _number(option):
     raise TypeError(f"an option is a number, and this is of the type {type(option).__name__}")
 
 
-def thin(xp, matrix):
+def thin(xp: Namespace, matrix: Tensor) -> Factors:
     """Decompose a matrix of any shape: U, σ, Vᴴ, thin."""
     u, s, vh = xp.svd(matrix)
     mark = _mark(xp, s, s) + _mark(xp, s[..., :-1] - s[..., 1:], s)
     return u + xp.cast(mark, u), s, vh
 
 
-def hermitian(xp, matrix):
+def hermitian(xp: Namespace, matrix: Tensor) -> Factors:
     """Decompose a Hermitian matrix: λ, V."""
     if matrix.shape[-1] != matrix.shape[-2]:
         m, n = matrix.shape[-2:]
@@ -124,7 +149,7 @@ def hermitian(xp, matrix):
     return values, v + xp.cast(_mark(xp, values[..., 1:] - values[..., :-1], values), v)
 
 
-def _mark(xp, distances, values):
+def _mark(xp: Namespace, distances: Tensor, values: Tensor) -> Tensor:
     """Zero, and if a distance is below the root of eps, with a derivative that is not finite."""
     size = xp.maximum(xp.abs(values[..., :1]), xp.abs(values[..., -1:]))
     close = distances <= xp.eps(values) ** 0.5 * size
@@ -133,26 +158,26 @@ def _mark(xp, distances, values):
     return 0 * xp.sum(roots, axis=-1)[..., None, None]
 
 
-def _rows(x):
+def _rows(x: Tensor) -> Tensor:
     return x[..., :, None]
 
 
-def _columns(x):
+def _columns(x: Tensor) -> Tensor:
     return x[..., None, :]
 
 
-def _times(xp, table, matrix):
+def _times(xp: Namespace, table: Tensor, matrix: Tensor) -> Tensor:
     """Multiply entry by entry with real numbers."""
     return xp.cast(table, matrix) * matrix
 
 
-def _ratio(xp, above, below):
+def _ratio(xp: Namespace, above: Tensor, below: Tensor) -> Tensor:
     """Divide, where 0/0 counts as 0."""
     zero = (above == 0) & (below == 0)
     return xp.where(zero, xp.zeros_like(below), above / xp.where(zero, xp.ones_like(below), below))
 
 
-def hermitian_function(tables):
+def hermitian_function(tables: Callable[..., Factors]) -> Rule:
     """Rule of V f(Λ) Vᴴ: the gradient is V (F ∘ VᴴGV) Vᴴ (Daleckii and Krein 1965).
 
     Parameters
@@ -165,12 +190,12 @@ def hermitian_function(tables):
     Rule
     """
 
-    def value(xp, factors, *options):
+    def value(xp: Namespace, factors: Factors, *options: Option) -> Tensor:
         values, v = factors
         function, _ = tables(xp, values, *options)
         return _times(xp, _columns(function), v) @ xp.adjoint(v)
 
-    def pullback(xp, factors, cotangent, *options):
+    def pullback(xp: Namespace, factors: Factors, cotangent: Tensor, *options: Option) -> Tensor:
         values, v = factors
         _, divided = tables(xp, values, *options)
         cotangent = (cotangent + xp.adjoint(cotangent)) / 2
@@ -179,7 +204,7 @@ def hermitian_function(tables):
     return Rule(hermitian, value, pullback)
 
 
-def singular_function(tables):
+def singular_function(tables: Callable[..., Factors]) -> Rule:
     """Rule of U f(Σ) Vᴴ, the chapter `recipes`, eq. (recipes-singular).
 
     Parameters
@@ -193,12 +218,12 @@ def singular_function(tables):
     Rule
     """
 
-    def value(xp, factors, *options):
+    def value(xp: Namespace, factors: Factors, *options: Option) -> Tensor:
         u, _, vh = factors
         function, *_ = tables(xp, factors, *options)
         return _times(xp, _columns(function), u) @ vh
 
-    def pullback(xp, factors, cotangent, *options):
+    def pullback(xp: Namespace, factors: Factors, cotangent: Tensor, *options: Option) -> Tensor:
         u, s, vh = factors
         uh, v = xp.adjoint(u), xp.adjoint(vh)
         _, minus, plus, ratio = tables(xp, factors, *options)
@@ -214,7 +239,7 @@ def singular_function(tables):
     return Rule(thin, value, pullback)
 
 
-def singular_sum(terms):
+def singular_sum(terms: Callable[..., Factors]) -> Rule:
     """Rule of Σ f(σᵢ): the gradient is U diag(f′(σ)) Vᴴ.
 
     Parameters
@@ -227,11 +252,11 @@ def singular_sum(terms):
     Rule
     """
 
-    def value(xp, factors, *options):
+    def value(xp: Namespace, factors: Factors, *options: Option) -> Tensor:
         function, _ = terms(xp, factors, *options)
         return xp.sum(function, axis=-1)
 
-    def pullback(xp, factors, cotangent, *options):
+    def pullback(xp: Namespace, factors: Factors, cotangent: Tensor, *options: Option) -> Tensor:
         u, _, vh = factors
         _, derivative = terms(xp, factors, *options)
         return _times(xp, _columns(derivative * cotangent[..., None]), u) @ vh
@@ -239,7 +264,7 @@ def singular_sum(terms):
     return Rule(thin, value, pullback)
 
 
-def _kept(xp, factors, rtol):
+def _kept(xp: Namespace, factors: Factors, rtol: float | None) -> Tensor:
     """Which singular values count as positive."""
     u, s, vh = factors
     if rtol is None:
@@ -247,12 +272,12 @@ def _kept(xp, factors, rtol):
     return s > rtol * s[..., :1]
 
 
-def _nuclear(xp, factors, rtol=None):
+def _nuclear(xp: Namespace, factors: Factors, rtol: float | None = None) -> Factors:
     s = factors[1]
     return s, xp.cast(_kept(xp, factors, rtol), s)
 
 
-def _spectral(xp, factors, rtol=None):
+def _spectral(xp: Namespace, factors: Factors, rtol: float | None = None) -> Factors:
     u, s, vh = factors
     if rtol is None:
         rtol = max(u.shape[-2], vh.shape[-1]) * xp.eps(s)
@@ -261,13 +286,13 @@ def _spectral(xp, factors, rtol=None):
     return share * s[..., :1], share
 
 
-def _polar(xp, factors):
+def _polar(xp: Namespace, factors: Factors) -> Factors:
     s = factors[1]
     total = _rows(s) + _columns(s)
     return xp.ones_like(s), xp.zeros_like(total), 2 / total, 1 / s
 
 
-def _shrunk(xp, s, function, kept):
+def _shrunk(xp: Namespace, s: Tensor, function: Tensor, kept: Tensor) -> Factors:
     """Tables of an f with slope 1 on the singular values that are kept, and 0 on the others."""
     alike = _rows(kept) == _columns(kept)
     gap = _rows(s) - _columns(s)
@@ -278,19 +303,19 @@ def _shrunk(xp, s, function, kept):
     return function, minus, plus, _ratio(xp, function, s)
 
 
-def _soft(xp, factors, threshold):
+def _soft(xp: Namespace, factors: Factors, threshold: float) -> Factors:
     s = factors[1]
     kept = s > threshold
     return _shrunk(xp, s, xp.where(kept, s - threshold, xp.zeros_like(s)), kept)
 
 
-def _truncated(xp, factors, rank):
+def _truncated(xp: Namespace, factors: Factors, rank: int) -> Factors:
     s = factors[1]
     kept = xp.positions(s) < rank
     return _shrunk(xp, s, xp.where(kept, s, xp.zeros_like(s)), kept)
 
 
-def _inverse(xp, factors, rtol=None):
+def _inverse(xp: Namespace, factors: Factors, rtol: float | None = None) -> Factors:
     s = factors[1]
     kept = _kept(xp, factors, rtol)
     inverse = xp.where(kept, 1 / xp.where(kept, s, xp.ones_like(s)), xp.zeros_like(s))
@@ -304,33 +329,33 @@ def _inverse(xp, factors, rtol=None):
     return inverse, one - both, one + both, inverse**2
 
 
-def _adjoint_of(rule):
+def _adjoint_of(rule: Rule) -> Rule:
     """The rule of the conjugate transpose."""
     # torch.compile takes functions from a closure, and no other objects.
     of_matrix, back = rule.value, rule.pullback
 
-    def value(xp, factors, *options):
+    def value(xp: Namespace, factors: Factors, *options: Option) -> Tensor:
         return xp.adjoint(of_matrix(xp, factors, *options))
 
-    def pullback(xp, factors, cotangent, *options):
+    def pullback(xp: Namespace, factors: Factors, cotangent: Tensor, *options: Option) -> Tensor:
         return back(xp, factors, xp.adjoint(cotangent), *options)
 
     return Rule(rule.decompose, value, pullback)
 
 
-def _root(xp, values):
+def _root(xp: Namespace, values: Tensor) -> Factors:
     roots = xp.sqrt(values)
     return roots, 1 / (_rows(roots) + _columns(roots))
 
 
-def _exponential(xp, values):
+def _exponential(xp: Namespace, values: Tensor) -> Factors:
     a, b = _rows(values), _columns(values)
     gap = xp.abs(a - b)
     mean = xp.where(gap == 0, xp.ones_like(gap), _ratio(xp, -xp.expm1(-gap), gap))
     return xp.exp(values), xp.exp(xp.maximum(a, b)) * mean
 
 
-def _projector(xp, values, rank):
+def _projector(xp: Namespace, values: Tensor, rank: int) -> Factors:
     kept = xp.positions(values) >= values.shape[-1] - rank
     alike = _rows(kept) == _columns(kept)
     gap = xp.abs(_rows(values) - _columns(values))
@@ -338,12 +363,12 @@ def _projector(xp, values, rank):
     return xp.cast(kept, values), xp.where(alike, xp.zeros_like(gap), divided)
 
 
-def _declare(rule):
-    return lambda declared: replace(rule, declared=declared)
+def _declare(rule: Rule) -> Callable[[Callable[..., Tensor]], Declared]:
+    return lambda declared: Declared(rule.decompose, rule.value, rule.pullback, declared)
 
 
 @_declare(singular_sum(_nuclear))
-def nuclear_norm(matrix, rtol=None):
+def nuclear_norm(matrix: Tensor, rtol: float | None = None) -> Tensor:
     """Σ σᵢ; its gradient where it is differentiable, else the smallest subgradient.
 
     Parameters
@@ -361,7 +386,7 @@ def nuclear_norm(matrix, rtol=None):
 
 
 @_declare(singular_sum(_spectral))
-def spectral_norm(matrix, rtol=None):
+def spectral_norm(matrix: Tensor, rtol: float | None = None) -> Tensor:
     """σ₁; its gradient where it is differentiable, else the smallest subgradient.
 
     Parameters
@@ -379,7 +404,7 @@ def spectral_norm(matrix, rtol=None):
 
 
 @_declare(singular_function(_soft))
-def soft_threshold(matrix, threshold):
+def soft_threshold(matrix: Tensor, threshold: float) -> Tensor:
     """U max(Σ − t, 0) Vᴴ, the proximal operator of t times the nuclear norm.
 
     Parameters
@@ -396,7 +421,7 @@ def soft_threshold(matrix, threshold):
 
 
 @_declare(singular_function(_truncated))
-def low_rank(matrix, rank):
+def low_rank(matrix: Tensor, rank: int) -> Tensor:
     """The sum of the first r terms σᵢ uᵢ vᵢᴴ, the nearest matrix of rank r.
 
     Parameters
@@ -413,7 +438,7 @@ def low_rank(matrix, rank):
 
 
 @_declare(singular_function(_polar))
-def polar(matrix):
+def polar(matrix: Tensor) -> Tensor:
     """U Vᴴ, the nearest matrix with orthonormal columns, or rows.
 
     Parameters
@@ -428,7 +453,7 @@ def polar(matrix):
 
 
 @_declare(_adjoint_of(singular_function(_inverse)))
-def pinv(matrix, rtol=None):
+def pinv(matrix: Tensor, rtol: float | None = None) -> Tensor:
     """The Moore-Penrose inverse; its derivative along matrices of the same rank.
 
     Parameters
@@ -450,7 +475,7 @@ def pinv(matrix, rtol=None):
 
 
 @_declare(hermitian_function(_root))
-def sqrtm(matrix):
+def sqrtm(matrix: Tensor) -> Tensor:
     """The positive definite square root.
 
     Parameters
@@ -466,7 +491,7 @@ def sqrtm(matrix):
 
 
 @_declare(hermitian_function(_exponential))
-def expm(matrix):
+def expm(matrix: Tensor) -> Tensor:
     """The exponential of a Hermitian matrix.
 
     Parameters
@@ -481,7 +506,7 @@ def expm(matrix):
 
 
 @_declare(hermitian_function(_projector))
-def projector(matrix, rank):
+def projector(matrix: Tensor, rank: int) -> Tensor:
     """The orthogonal projector on the eigenvectors of the r largest eigenvalues.
 
     Parameters

@@ -13,10 +13,16 @@ Array code of any framework, as in `spectralgrad.recipes.rules`. The namespace `
     whether x is known to have no entry that is true. Under ``jit`` nothing is known.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
+from spectralgrad.recipes import rules
 
-def _clusters(xp, values, rtol):
+
+def _clusters(
+    xp: rules.Namespace, values: rules.Tensor, rtol: float | None
+) -> tuple[rules.Tensor, rules.Tensor]:
     """Which values belong together, as a matrix of ones and zeros; and their means."""
     n = values.shape[-1]
     rtol = xp.eps(values) ** 0.5 if rtol is None else rtol
@@ -27,7 +33,12 @@ def _clusters(xp, values, rtol):
     return same, same @ values / xp.sum(same, axis=-1)
 
 
-def _within(xp, same, like, cotangents):
+def _within(
+    xp: rules.Namespace,
+    same: rules.Tensor,
+    like: rules.Tensor,
+    cotangents: Callable[[rules.Tensor], rules.Tensor],
+) -> rules.Tensor:
     """The Hermitian part of the gradient within the clusters, but for its diagonal.
 
     ``cotangents(rotation)`` gives the cotangent of the values, clusters merged, in a rotated basis.
@@ -53,7 +64,13 @@ def _within(xp, same, like, cotangents):
     return total
 
 
-def eigh_pullback(xp, values, vectors, cotangents, rtol):
+def eigh_pullback(
+    xp: rules.Namespace,
+    values: rules.Tensor,
+    vectors: rules.Tensor,
+    cotangents: Callable[..., Sequence[rules.Tensor]],
+    rtol: float | None,
+) -> rules.Tensor:
     """Gradient of a loss of the eigenvalues and eigenvectors.
 
     Parameters
@@ -87,7 +104,14 @@ def eigh_pullback(xp, values, vectors, cotangents, rtol):
     return vectors @ inner @ xp.adjoint(vectors)
 
 
-def svd_pullback(xp, u, s, vh, cotangents, rtol):
+def svd_pullback(
+    xp: rules.Namespace,
+    u: rules.Tensor,
+    s: rules.Tensor,
+    vh: rules.Tensor,
+    cotangents: Callable[..., Sequence[rules.Tensor]],
+    rtol: float | None,
+) -> rules.Tensor:
     """Gradient of a loss of the singular values and the thin singular vectors, at full rank.
 
     Parameters

@@ -1,5 +1,6 @@
 """The recipes for TensorFlow."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import tensorflow as tf
@@ -7,20 +8,20 @@ import tensorflow as tf
 from spectralgrad.recipes import rules
 
 
-def _size(a):
+def _size(a: rules.Tensor) -> rules.Tensor:
     # TensorFlow adds 1e-20 to the squares of gaps: a second derivative would not survive scaling.
     size = tf.stop_gradient(tf.reduce_max(tf.abs(a), axis=(-2, -1), keepdims=True))
     return tf.where(size > 0, size, tf.ones_like(size))
 
 
-def _eigh(a):
+def _eigh(a: rules.Tensor) -> rules.Factors:
     size = _size(a)
     values, vectors = tf.linalg.eigh(a / tf.cast(size, a.dtype))
     # TensorFlow gives the eigenvalues the dtype of the matrix.
     return tf.math.real(values) * size[..., 0], vectors
 
 
-def _svd(a):
+def _svd(a: rules.Tensor) -> rules.Factors:
     size = _size(a)
     s, u, v = tf.linalg.svd(a / tf.cast(size, a.dtype))
     return u, s * size[..., 0], tf.linalg.adjoint(v)
@@ -45,20 +46,19 @@ xp = SimpleNamespace(
 )
 
 
-def operation(rule):
+def operation(rule: rules.Declared) -> Callable[..., rules.Tensor]:
     """Make a function of a matrix whose reverse pass is a rule."""
 
-    def apply(matrix, *options):
-        @tf.custom_gradient
-        def of_matrix(matrix):
+    def apply(matrix: rules.Tensor, *options: rules.Option) -> rules.Tensor:
+        def of_matrix(matrix: rules.Tensor) -> tuple[rules.Tensor, rules.Pullback]:
             factors = rule.decompose(xp, matrix)
 
-            def pullback(cotangent):
+            def pullback(cotangent: rules.Tensor) -> rules.Tensor:
                 return rule.pullback(xp, factors, cotangent, *options)
 
             return rule.value(xp, factors, *options), pullback
 
-        return of_matrix(tf.convert_to_tensor(matrix))
+        return tf.custom_gradient(of_matrix)(tf.convert_to_tensor(matrix))
 
     return rules.public(rule, apply)
 

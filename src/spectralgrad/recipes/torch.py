@@ -1,6 +1,8 @@
 """The recipes for PyTorch."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any, NoReturn
 
 import torch
 
@@ -21,26 +23,26 @@ xp = SimpleNamespace(
 )
 
 
-def operation(rule):
+def operation(rule: rules.Declared) -> Callable[..., torch.Tensor]:
     """Make a function of a matrix whose reverse pass is a rule."""
     decompose, value, pullback = rule.decompose, rule.value, rule.pullback
 
-    class Operation(torch.autograd.Function):
+    class Operation(torch.autograd.Function):  # type: ignore[misc]
         generate_vmap_rule = True
 
         @staticmethod
-        def forward(matrix, *options):
+        def forward(matrix: torch.Tensor, *options: rules.Option) -> rules.Factors:
             factors = decompose(xp, matrix)
             return value(xp, factors, *options), *factors
 
         @staticmethod
-        def setup_context(ctx, inputs, output):
+        def setup_context(ctx: Any, inputs: rules.Factors, output: rules.Factors) -> None:
             ctx.mark_non_differentiable(*output[1:])
             ctx.save_for_backward(inputs[0], *output[1:])
             ctx.options = inputs[1:]
 
         @staticmethod
-        def backward(ctx, cotangent, *_):
+        def backward(ctx: Any, cotangent: torch.Tensor, *_: object) -> rules.Factors:
             matrix, *factors = ctx.saved_tensors
             # A second derivative goes through PyTorch's own decomposition.
             if torch.is_grad_enabled():
@@ -61,33 +63,41 @@ expm = operation(rules.expm)
 projector = operation(rules.projector)
 
 
-def _cotangents(loss):
-    def cotangents(*factors):
-        return torch.func.grad(loss, argnums=tuple(range(len(factors))))(*factors)
+def _cotangents(loss: Callable[..., torch.Tensor]) -> Callable[..., rules.Factors]:
+    def cotangents(*factors: torch.Tensor) -> rules.Factors:
+        gradients: rules.Factors = torch.func.grad(loss, argnums=tuple(range(len(factors))))(
+            *factors
+        )
+        return gradients
 
     return cotangents
 
 
-class _First(torch.autograd.Function):
+class _First(torch.autograd.Function):  # type: ignore[misc]
     """Refuses a second derivative, which would silently be zero."""
 
     @staticmethod
-    def forward(gradient, *_):
+    def forward(gradient: torch.Tensor, *_: object) -> torch.Tensor:
         return gradient.clone()
 
     @staticmethod
-    def setup_context(ctx, inputs, output):
+    def setup_context(ctx: Any, inputs: rules.Factors, output: torch.Tensor) -> None:
         pass
 
     @staticmethod
-    def backward(ctx, *_):
+    def backward(ctx: Any, *_: object) -> NoReturn:
         raise NotImplementedError("a second basis gives first derivatives only")
 
 
-def _invariant(decompose, pullback, loss, rtol):
-    class Invariant(torch.autograd.Function):
+def _invariant(
+    decompose: Callable[..., rules.Factors],
+    pullback: Callable[..., torch.Tensor],
+    loss: Callable[..., torch.Tensor],
+    rtol: float | None,
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    class Invariant(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
-        def forward(matrix, learning):
+        def forward(matrix: torch.Tensor, learning: bool) -> rules.Factors:
             factors = decompose(xp, matrix)
             with torch.set_grad_enabled(learning):
                 value = loss(*factors)
@@ -96,12 +106,12 @@ def _invariant(decompose, pullback, loss, rtol):
             return value, *factors
 
         @staticmethod
-        def setup_context(ctx, inputs, output):
+        def setup_context(ctx: Any, inputs: rules.Factors, output: rules.Factors) -> None:
             ctx.mark_non_differentiable(*output[1:])
             ctx.save_for_backward(inputs[0], *output[1:])
 
         @staticmethod
-        def backward(ctx, cotangent, *_):
+        def backward(ctx: Any, cotangent: torch.Tensor, *_: object) -> tuple[torch.Tensor, None]:
             matrix, *factors = ctx.saved_tensors
             gradient = pullback(xp, *(x.detach() for x in factors), _cotangents(loss), rtol)
             return _First.apply(cotangent.detach() * gradient, matrix, cotangent), None
@@ -109,7 +119,9 @@ def _invariant(decompose, pullback, loss, rtol):
     return lambda matrix: Invariant.apply(matrix, torch.is_grad_enabled())[0]
 
 
-def invariant_eigh(loss, rtol=None):
+def invariant_eigh(
+    loss: Callable[..., torch.Tensor], rtol: float | None = None
+) -> Callable[[torch.Tensor], torch.Tensor]:
     """Make of ``loss(values, vectors)`` a function of one Hermitian matrix.
 
     `spectralgrad.recipes.second_basis` says how.
@@ -130,7 +142,9 @@ def invariant_eigh(loss, rtol=None):
     return _invariant(rules.hermitian, second_basis.eigh_pullback, loss, rtol)
 
 
-def invariant_svd(loss, rtol=None):
+def invariant_svd(
+    loss: Callable[..., torch.Tensor], rtol: float | None = None
+) -> Callable[[torch.Tensor], torch.Tensor]:
     """Make of ``loss(u, s, vh)``, thin, a function of one matrix of full rank.
 
     `spectralgrad.recipes.second_basis` says how.

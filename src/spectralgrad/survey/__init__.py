@@ -4,18 +4,27 @@ What is done is saved every few seconds, and not done again: a survey that is st
 goes on from there.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import importlib
 import json
 import os
 import sys
 import threading
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from spectralgrad import book, matrices, spectrum, verdict
 from spectralgrad import frameworks as libraries
+from spectralgrad import matrices, spectrum, verdict
+from spectralgrad._types import Problem
+from spectralgrad.errors import BookError, InputError
 from spectralgrad.matrices import MatrixError
 from spectralgrad.survey import crew, walk
+
+if TYPE_CHECKING:
+    from spectralgrad.survey import pages, results
 
 # How many of the bad ones a summary names.
 _NAMED = 10
@@ -51,11 +60,11 @@ class Survey:
     before: int = 0
     flagged: int = 0
     bad: int = 0
-    messages: list = dataclasses.field(default_factory=list)
-    failures: list = dataclasses.field(default_factory=list)
+    messages: list[str] = dataclasses.field(default_factory=list)
+    failures: list[str] = dataclasses.field(default_factory=list)
 
     @property
-    def summary(self):
+    def summary(self) -> str:
         """The same as a text, which ends with the path of a file to be opened."""
         number = f"{self.matrices} {'matrix' if self.matrices == 1 else 'matrices'}"
         before = f", {self.before} of them checked before" if self.before else ""
@@ -67,7 +76,7 @@ class Survey:
             lines.append(f"pages: {self.index}")
         return "\n".join(lines)
 
-    def note_bad(self, source, place, message):
+    def note_bad(self, source: str, place: str, message: str) -> None:
         """Count what could not be checked, and keep the first messages.
 
         Parameters
@@ -79,7 +88,7 @@ class Survey:
             self.messages.append(": ".join(filter(None, (source, place, message))))
 
 
-def _listed(what, lines, number):
+def _listed(what: str, lines: list[str], number: int) -> list[str]:
     more = number - len(lines[:_NAMED])
     return [
         *(f"{what}: {line}" for line in lines[:_NAMED]),
@@ -88,19 +97,19 @@ def _listed(what, lines, number):
 
 
 def survey(
-    paths,
+    paths: Iterable[str | os.PathLike[str]],
     *,
-    output="results.parquet",
-    reports="flagged",
-    jobs=None,
-    scheduler=None,
-    problem="auto",
-    weights="auto",
-    frameworks="all",
-    dtype="auto",
-    rtol="auto",
-    symmetrize=False,
-):
+    output: str | os.PathLike[str] = "results.parquet",
+    reports: Literal["flagged", "all", "none"] = "flagged",
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    problem: Problem | Literal["auto"] = "auto",
+    weights: str | Sequence[float] = "auto",
+    frameworks: str | Iterable[str] = "all",
+    dtype: str = "auto",
+    rtol: float | str = "auto",
+    symmetrize: bool = False,
+) -> Survey:
     """Check every matrix in files and folders.
 
     Parameters
@@ -133,7 +142,7 @@ def survey(
     """
     options = _options(problem, weights, frameworks, dtype, rtol, symmetrize)
     if reports not in ("flagged", "all", "none"):
-        raise book.InputError(f"reports: unknown {reports!r}; choose from flagged, all, none")
+        raise InputError(f"reports: unknown {reports!r}; choose from flagged, all, none")
     roots = walk.roots(paths)
     output = _output(output)
     _require_extra()
@@ -150,7 +159,7 @@ def survey(
             with _Progress(roots) as progress:
                 run = _Run(done, store, kept, progress)
 
-                def idle():
+                def idle() -> None:
                     store.save()
                     progress.say(workers.trouble)
 
@@ -159,55 +168,68 @@ def survey(
         if kept:
             try:
                 done.index, done.failures = kept.write(jobs)
-            except book.BookError as error:
-                raise book.BookError(f"{error}; the results are in {output}") from error
+            except BookError as error:
+                raise BookError(f"{error}; the results are in {output}") from error
     return done
 
 
-def _options(problem, weights, frameworks, dtype, rtol, symmetrize):
+def _options(
+    problem: Problem | Literal["auto"],
+    weights: str | Sequence[float],
+    frameworks: str | Iterable[str],
+    dtype: str,
+    rtol: float | str,
+    symmetrize: bool,
+) -> dict[str, Any]:
     """Check all options on a small matrix, and write equal ones equally."""
     try:
         names = list(libraries.select(frameworks))
         if not isinstance(weights, str) or weights not in ("auto", "sum", "first", "last"):
             weights = json.dumps(_weights(weights))
-        options = {"problem": problem, "dtype": dtype, "rtol": rtol, "symmetrize": symmetrize}
+        options: dict[str, Any] = {
+            "problem": problem,
+            "dtype": dtype,
+            "rtol": rtol,
+            "symmetrize": symmetrize,
+        }
         verdict.prepare([[1.0]], **options)
     except ValueError as error:
         text = " ".join(str(error).split())
-        raise book.InputError(text.removeprefix("the matrix given inline: ")) from error
+        raise InputError(text.removeprefix("the matrix given inline: ")) from error
     rtol = rtol if rtol == "auto" else repr(float(rtol))
     return options | {"rtol": rtol, "weights": weights, "frameworks": names}
 
 
-def _weights(weights):
+def _weights(weights: str | Sequence[float]) -> list[float]:
     try:
         number = len(json.loads(weights) if isinstance(weights, str) else weights)
     except (TypeError, ValueError, RecursionError):
         number = 0
-    return spectrum.weights(weights, number or 1).tolist()
+    numbers: list[float] = spectrum.weights(weights, number or 1).tolist()
+    return numbers
 
 
-def _output(output):
+def _output(output: str | os.PathLike[str]) -> Path:
     # Of a link, the file that it points to is replaced.
     path = Path(os.path.realpath(output))
     shown = matrices.one_line(str(path))
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
-        raise book.InputError(f"{shown}: not a name in UTF-8; choose another") from error
+        raise InputError(f"{shown}: not a name in UTF-8; choose another") from error
     if path.is_dir():
-        raise book.InputError(f"{shown}: is a folder; name a file in it with --output")
+        raise InputError(f"{shown}: is a folder; name a file in it with --output")
     if path.suffix.lower() in matrices.SUFFIXES:
-        raise book.InputError(f"{shown}: is named like a matrix; name it .parquet")
+        raise InputError(f"{shown}: is named like a matrix; name it .parquet")
     return path
 
 
-def _require_extra():
+def _require_extra() -> None:
     try:
         for module in ("pyarrow.parquet", "tqdm"):
             importlib.import_module(module)
     except ImportError as error:
-        raise book.InputError(
+        raise InputError(
             f"a survey needs more ({error}); pip install 'spectralgrad[survey]'"
         ) from error
 
@@ -215,10 +237,12 @@ def _require_extra():
 class _Run:
     """What is met, and what comes back."""
 
-    def __init__(self, done, store, kept, progress):
+    def __init__(
+        self, done: Survey, store: results.Results, kept: pages.Reports | None, progress: _Progress
+    ) -> None:
         self._done, self._store, self._kept, self._progress = done, store, kept, progress
 
-    def tasks(self, roots):
+    def tasks(self, roots: list[str]) -> Iterator[walk.Task]:
         """Read the files, and yield what has to be checked."""
         for path in walk.paths(roots):
             source, met = walk.name(path), 0
@@ -233,7 +257,7 @@ class _Run:
             self._store.earlier.leave(source)
             self._progress.correct(met - walk.count(path))
 
-    def _is_new(self, task):
+    def _is_new(self, task: walk.Task) -> bool:
         flagged = self._store.earlier.visit(task)
         if flagged is None:
             return True
@@ -243,13 +267,13 @@ class _Run:
         self._judge(task, flagged)
         return False
 
-    def _fail(self, source, row):
+    def _fail(self, source: str, row: crew.Row) -> None:
         self._done.matrices += 1
         self._done.note_bad(source, "", row["message"])
         self._store.add([row | {"source": source, "place": ""}])
         self._progress.advance()
 
-    def note(self, task, rows):
+    def note(self, task: walk.Task, rows: list[crew.Row]) -> None:
         """Keep what came back for a matrix."""
         names = {"source": task.source, "place": task.place, "digest": task.digest}
         self._store.add([names | row for row in rows])
@@ -260,7 +284,7 @@ class _Run:
             self._done.note_bad(task.source, task.place, rows[0]["message"])
         self._progress.advance()
 
-    def _judge(self, task, flagged):
+    def _judge(self, task: walk.Task, flagged: bool) -> None:
         self._done.flagged += flagged
         if self._kept:
             self._kept.keep(task, flagged)
@@ -269,24 +293,25 @@ class _Run:
 class _Progress:
     """A bar of what is left to be done; how much that is, is counted meanwhile."""
 
-    def __init__(self, roots):
+    def __init__(self, roots: list[str]) -> None:
         from tqdm import tqdm
 
         # Into a file it writes now and then, on a terminal ten times a second.
         interval = 0.1 if sys.stderr.isatty() else 60
         self._bar = tqdm(unit=" matrices", mininterval=interval, maxinterval=interval)
-        self._roots, self._counted, self._correction = roots, None, 0
+        self._roots, self._correction = roots, 0
+        self._counted: int | None = None
         self._said, self._is_over = "", False
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         threading.Thread(target=self._count, daemon=True).start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._is_over = True
         self._bar.close()
 
-    def _count(self):
+    def _count(self) -> None:
         number = 0
         for path in walk.paths(self._roots):
             if self._is_over:
@@ -294,17 +319,17 @@ class _Progress:
             number += walk.count(path)
         self._counted = number
 
-    def correct(self, difference):
+    def correct(self, difference: int) -> None:
         """Note that there are more to be done than was counted, or fewer."""
         self._correction += difference
 
-    def say(self, text):
+    def say(self, text: str) -> None:
         """Show a few words beside the bar."""
         if text != self._said:
             self._said = text
             self._bar.set_postfix_str(text)
 
-    def advance(self):
+    def advance(self) -> None:
         """Note that one is done."""
         if self._counted is not None:
             self._bar.total = self._counted + self._correction

@@ -4,6 +4,8 @@ Both are used through `concurrent.futures`. A worker may die, of a matrix or of 
 what it had is done again, one matrix at a time, so that no matrix is blamed for another.
 """
 
+from __future__ import annotations
+
 import collections
 import concurrent.futures
 import contextlib
@@ -15,11 +17,19 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Literal, Self
 
 import numpy as np
 
-from spectralgrad import book, frameworks, matrices, spectrum, verdict
+from spectralgrad import frameworks, matrices, spectrum, verdict
+from spectralgrad._types import Array
+from spectralgrad.errors import BookError, InputError
+from spectralgrad.survey.walk import Task
+
+Row = dict[str, Any]
 
 # A chunk takes a few tenths of a second: long against the way there, short against a survey.
 CHUNK = 16
@@ -42,10 +52,10 @@ _LABEL = "this matrix"
 # Standard error, NumPy's error state and the list of warnings belong to the whole process, and a
 # worker of Dask may have several threads.
 _LOCK = threading.Lock()
-_shapes = set()
+_shapes: set[tuple[tuple[int, ...], str]] = set()
 
 
-def check_all(stack, options):
+def check_all(stack: list[Array], options: Mapping[str, Any]) -> list[list[Row]]:
     """Check some matrices, in a worker.
 
     Parameters
@@ -64,8 +74,9 @@ def check_all(stack, options):
         return [_check(matrix, options) for matrix in stack]
 
 
-def _check(matrix, options):
+def _check(matrix: Array, options: Mapping[str, Any]) -> list[Row]:
     _forget_shapes(matrix)
+    outcome: Literal["unreadable", "failed"]
     try:
         return _rows(verdict.check(matrix, label=_LABEL, **options), options["weights"])
     except np.linalg.LinAlgError as error:
@@ -80,7 +91,7 @@ def _check(matrix, options):
     return [fault(outcome, message, matrix)]
 
 
-def _forget_shapes(matrix):
+def _forget_shapes(matrix: Array) -> None:
     _shapes.add((matrix.shape, matrix.dtype.char))
     if len(_shapes) > MOST_SHAPES:
         _shapes.clear()
@@ -88,7 +99,9 @@ def _forget_shapes(matrix):
             sys.modules["jax"].clear_caches()
 
 
-def fault(outcome, message, matrix=None):
+def fault(
+    outcome: Literal["unreadable", "failed"], message: str, matrix: Array | None = None
+) -> Row:
     """Make the row of a matrix or a file that cannot be checked.
 
     Parameters
@@ -107,7 +120,7 @@ def fault(outcome, message, matrix=None):
     return row
 
 
-def _rows(result, weights):
+def _rows(result: verdict.Verdict, weights: str) -> list[Row]:
     valid = result.valid
     size = float(np.max(np.abs(valid.values)))
     if weights == "auto":
@@ -128,10 +141,10 @@ def _rows(result, weights):
     return [facts | _answer(result, name) for name in result.answers]
 
 
-def _answer(result, name):
+def _answer(result: verdict.Verdict, name: str) -> Row:
     answer = result.answers[name]
     judgement = answer.judgement
-    row = {
+    row: Row = {
         "framework": name,
         "version": answer.version,
         "verdict": answer.verdict,
@@ -149,7 +162,7 @@ def _answer(result, name):
     return row
 
 
-def chunks(tasks):
+def chunks(tasks: Iterable[Task]) -> Iterator[list[Task]]:
     """Put matrices together that are sent to a worker at once.
 
     Parameters
@@ -171,7 +184,12 @@ def chunks(tasks):
         yield chunk
 
 
-def run(tasks, crew, options, idle):
+def run(
+    tasks: Iterable[Task],
+    crew: Processes | Cluster,
+    options: Mapping[str, Any],
+    idle: Callable[[], None],
+) -> Iterator[tuple[Task, list[Row]]]:
     """Have matrices checked; as many are under way as keep the workers busy, and no more.
 
     Parameters
@@ -196,9 +214,10 @@ def run(tasks, crew, options, idle):
     spectralgrad.errors.BookError
         If the workers cannot do their part, whatever the matrix.
     """
-    waiting, suspects, flying = chunks(tasks), collections.deque(), {}
+    waiting, flying = chunks(tasks), {}
+    suspects: collections.deque[Task] = collections.deque()
 
-    def send(chunk, alone=False):
+    def send(chunk: list[Task], alone: bool = False) -> None:
         future = crew.submit(check_all, [task.matrix for task in chunk], options)
         flying[future] = chunk, alone
 
@@ -229,17 +248,17 @@ _LOST = "the connection to the scheduler is lost; the same command goes on from 
 _DEADLY = "the process that checked this matrix died, and so did the next one, with it alone"
 
 
-def _result(future, crew):
+def _result(future: Future[list[list[Row]]], crew: Processes | Cluster) -> list[list[Row]] | None:
     """What a worker returned; None if it died."""
     try:
         return future.result()
     except crew.deaths:
         return None
     except concurrent.futures.CancelledError:
-        raise book.BookError(_LOST) from None
+        raise BookError(_LOST) from None
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
-        raise book.BookError(
+        raise BookError(
             f"the workers cannot do their part ({matrices.one_line(text, 300)})"
         ) from error
 
@@ -257,23 +276,23 @@ class Processes:
 
     deaths = (BrokenProcessPool,)
     trouble = ""
+    _pool: concurrent.futures.ProcessPoolExecutor
 
-    def __init__(self, jobs, names):
+    def __init__(self, jobs: int, names: Sequence[str]) -> None:
         self.width = jobs
         self._names = names
-        self._pool = None
         self._environment = contextlib.ExitStack()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._environment.enter_context(_environment(_ONE_THREAD))
         self._pool = self._start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._end()
         self._environment.close()
 
-    def submit(self, function, *arguments):
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Send a call to a process; see `concurrent.futures.Executor.submit`.
 
         Raises
@@ -287,7 +306,7 @@ class Processes:
             self._renew()
             return self._submit(function, *arguments)
 
-    def _submit(self, function, *arguments):
+    def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         # A process that is started here starts with the signal blocked: Ctrl-C is for the parent.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -295,25 +314,25 @@ class Processes:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
-    def _start(self):
+    def _start(self) -> concurrent.futures.ProcessPoolExecutor:
         # Not forked: frameworks have threads, and a fork would copy their locks without them.
         spawn = multiprocessing.get_context("spawn")
         return concurrent.futures.ProcessPoolExecutor(
             self.width, mp_context=spawn, initializer=_begin
         )
 
-    def _renew(self):
+    def _renew(self) -> None:
         """Start again after a death, and see that it was not a framework that is to blame."""
         self._end()
         self._pool = self._start()
         try:
             self._submit(_import, self._names).result()
         except BrokenProcessPool:
-            raise book.BookError(
+            raise BookError(
                 f"a new process dies while it imports {', '.join(self._names)}"
             ) from None
 
-    def _end(self):
+    def _end(self) -> None:
         # To end politely would take as long as the frameworks take to unload. Python 3.14 has
         # kill_workers for this.
         for process in list((self._pool._processes or {}).values()):
@@ -322,7 +341,7 @@ class Processes:
 
 
 @contextlib.contextmanager
-def _environment(values):
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables, for the processes that are started in the block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
@@ -336,20 +355,21 @@ def _environment(values):
                 os.environ[name] = value
 
 
-def _begin():
+def _begin() -> None:
     """Prepare a process: it heeds its parent, not the terminal, and is silent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _end_with_parent():
+def _end_with_parent() -> None:
     # A parent that is killed cannot end its processes, which would wait for work for ever.
-    multiprocessing.parent_process().join()
+    if parent := multiprocessing.parent_process():
+        parent.join()
     os._exit(1)
 
 
-def _import(names):
+def _import(names: Sequence[str]) -> None:
     for name in names:
         with contextlib.suppress(ImportError):
             frameworks.get(name)
@@ -367,17 +387,17 @@ class Cluster:
     # How long to wait for an answer, and for a first worker, in seconds.
     patience = 10
 
-    def __init__(self, address):
+    def __init__(self, address: str) -> None:
         self._address = address
         self._stack = contextlib.ExitStack()
         self._width, self._asked = 0, -np.inf
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         try:
             from distributed import Client
             from distributed.scheduler import KilledWorker
         except ImportError as error:
-            raise book.InputError(
+            raise InputError(
                 f"--scheduler needs Dask ({error}); pip install 'spectralgrad[cluster]'"
             ) from error
         self.deaths = (KilledWorker,)
@@ -389,44 +409,45 @@ class Cluster:
             # Whatever is wrong with an address: it differs with the protocol.
             except Exception as error:
                 text = matrices.one_line(" ".join(str(error).split()), 200)
-                raise book.InputError(f"{address}: no Dask scheduler answers ({text})") from error
+                raise InputError(f"{address}: no Dask scheduler answers ({text})") from error
             self._client = stack.enter_context(client)
             try:
                 client.wait_for_workers(1, timeout=self.patience)
             except TimeoutError:
-                raise book.InputError(
+                raise InputError(
                     f"{address}: has no workers; start one with `dask worker {address}`"
                 ) from None
             self._pool = client.get_executor(pure=False)
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     @property
-    def width(self):
+    def width(self) -> int:
         """How many tasks the cluster takes at once; it may grow and shrink."""
         if time.monotonic() > self._asked + 5:
             self._asked = time.monotonic()
             try:
                 self._width = sum(self._client.nthreads().values())
             except OSError:
-                raise book.BookError(_LOST) from None
+                raise BookError(_LOST) from None
         return max(self._width, 1)
 
     @property
-    def trouble(self):
+    def trouble(self) -> str:
         """What keeps it from going on."""
         return "" if self._width else "no workers left, waiting for some"
 
-    def submit(self, function, *arguments):
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Send a call to a worker; see `concurrent.futures.Executor.submit`."""
-        return self._pool.submit(function, *arguments)
+        future: Future[Any] = self._pool.submit(function, *arguments)
+        return future
 
 
 @contextlib.contextmanager
-def _silence():
+def _silence() -> Iterator[None]:
     """Keep what Dask tells its operators from those who read the results."""
     # When it is imported, it gives levels of their own to some.
     names = [n for n in logging.root.manager.loggerDict if n.split(".")[0] in _TALKATIVE]

@@ -6,14 +6,19 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
-from spectralgrad import book, matrices, prose, symmetric
+from spectralgrad import book, matrices, prose, publishing, symmetric
+from spectralgrad.errors import BookError, InputError
+from spectralgrad.execution import Page
 from spectralgrad.frameworks import TITLES
 from spectralgrad.survey import results
+from spectralgrad.survey.walk import Task
 from spectralgrad.verdict import FLAGGED, VERDICTS
 
 CHAPTER = "your_matrix"
@@ -51,16 +56,16 @@ class Entry:
     name: str
     source: str
     place: str
-    facts: dict
-    verdicts: dict
+    facts: dict[str, Any]
+    verdicts: dict[str, str]
 
     @property
-    def flagged(self):
+    def flagged(self) -> bool:
         """Whether some answer asks for a closer look."""
         return any(verdict in FLAGGED for verdict in self.verdicts.values())
 
     @property
-    def title(self):
+    def title(self) -> str:
         """Source and place, in one line."""
         return f"{self.source}: {self.place}" if self.place else self.source
 
@@ -83,15 +88,17 @@ class Reports:
         If something that the pages need is missing.
     """
 
-    def __init__(self, output, which, options):
+    def __init__(
+        self, output: Path, which: Literal["flagged", "all"], options: Mapping[str, Any]
+    ) -> None:
         self.folder = output.with_name(f"{output.stem}-reports")
         self._output, self._which, self._options = output, which, options
         self._kept = {True: 0, False: 0}
         _require_book()
         _require_no_links(self.folder)
-        self._executed = book.open_reports(self.folder)
+        self._executed: Path = book.open_reports(self.folder)
 
-    def keep(self, task, flagged):
+    def keep(self, task: Task, flagged: bool) -> None:
         """Keep a matrix, if it is to have a report.
 
         Parameters
@@ -113,7 +120,7 @@ class Reports:
                 np.save(file, matrix)
             aside.replace(path)
 
-    def write(self, jobs=None):
+    def write(self, jobs: int | None = None) -> tuple[Path, list[str]]:
         """Execute the reports and render all pages.
 
         Parameters
@@ -133,12 +140,12 @@ class Reports:
         reported = [e for e in wanted if self._matrix(e.name).exists()][:MOST_REPORTS]
         chapter = book.chapters()[CHAPTER]
         pages = [
-            book.Page(chapter, entry.name, self._values(chapter, entry), _head(entry))
+            Page(chapter, entry.name, self._values(chapter, entry), _head(entry))
             for entry in reported
         ]
-        failed = {}
+        failed: dict[str, str] = {}
 
-        def front(folder, failures):
+        def front(folder: Path, failures: Mapping[str, str]) -> None:
             failed.update(failures)
             names = {entry.name for entry in reported}
             links = {e.name: _link(e, names, failures) for e in wanted}
@@ -149,10 +156,10 @@ class Reports:
         failures = [f"{e.title}: {failed[e.name]}" for e in reported if e.name in failed]
         return index, list(map(matrices.one_line, failures))
 
-    def _matrix(self, name):
+    def _matrix(self, name: str) -> Path:
         return self._executed / f"{name}.npy"
 
-    def _values(self, chapter, entry):
+    def _values(self, chapter: Path, entry: Entry) -> dict[str, Any]:
         """Parameters of the chapter, of those that it has."""
         values = {
             "matrix": os.path.relpath(self._matrix(entry.name)),
@@ -166,48 +173,48 @@ class Reports:
         return {name: value for name, value in values.items() if name in known}
 
 
-def _require_book():
+def _require_book() -> None:
     """Refuse before hours are spent what would be refused after them."""
     missing = [m for m in ("jupyter_book", "papermill") if not importlib.util.find_spec(m)]
     mend = "or use --reports none"
     if missing:
-        raise book.InputError(f"reports need the book's tools ({missing[0]} is missing), {mend}")
+        raise InputError(f"reports need the book's tools ({missing[0]} is missing), {mend}")
     try:
         root = book.root()
-    except book.InputError as error:
-        raise book.InputError(f"{error}, {mend}") from None
+    except InputError as error:
+        raise InputError(f"{error}, {mend}") from None
     if not (root / book.MATHJAX).is_file():
-        raise book.BookError(f"{book.NO_MATHJAX}; {mend}")
+        raise BookError(f"{book.NO_MATHJAX}; {mend}")
     for path in _SCRIPTS:
         if not (root / path).is_file():
-            raise book.BookError(
+            raise BookError(
                 f"Tabulator is missing ({path}); run `make book` once, or `npm ci`, in the book's "
                 f"folder, {mend}"
             )
 
 
-def _require_no_links(folder):
+def _require_no_links(folder: Path) -> None:
     """Refuse what would lead out of the folder whatever is written, or removed, in it."""
     executed = folder / book.EXECUTED
     inner = executed.iterdir() if executed.is_dir() and not executed.is_symlink() else ()
-    for path in (folder / book.MARK, executed, *inner):
+    for path in (folder / publishing.MARK, executed, *inner):
         if path.is_symlink():
-            raise book.InputError(
+            raise InputError(
                 f"{matrices.one_line(str(path))}: is a link; remove it, or name another file with "
                 "--output"
             )
 
 
-def _is_large(shape):
+def _is_large(shape: Sequence[int]) -> bool:
     return max(shape) > book.LARGEST_REPORT
 
 
-def _name(source, place, digest):
+def _name(source: str, place: str, digest: str | None) -> str:
     text = "\0".join((source, place, digest or ""))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _title(text):
+def _title(text: str) -> str:
     """Make a heading of a file name."""
     # The theme puts headings on the page a second time, for printing, and there "<" is markup.
     return f"# {prose.literal(text.translate(_HARMLESS))}"
@@ -216,7 +223,7 @@ def _title(text):
 _HARMLESS = str.maketrans("<>", "‹›")
 
 
-def _head(entry):
+def _head(entry: Entry) -> str:
     place = f", {entry.place}" if entry.place else ""
     return (
         f"{_title(entry.title)}\n\n"
@@ -225,7 +232,7 @@ def _head(entry):
     )
 
 
-def _link(entry, reported, failures):
+def _link(entry: Entry, reported: Container[str], failures: Container[str]) -> str:
     """What the index says of a report that is wanted: the page, or why there is none."""
     if _is_large((entry.facts["rows"], entry.facts["columns"])):
         return "too large"
@@ -234,37 +241,40 @@ def _link(entry, reported, failures):
     return f"reports/{entry.name}.html" if entry.name in reported else "not made"
 
 
-def _entries(path):
+def _entries(path: Path) -> tuple[list[Entry], list[int]]:
     """Rows of the index, those first that matter most; and how many of each kind there are.
 
     The kinds are: flagged, not checked, and the others.
     """
-    kinds, counts = ([], [], []), [0, 0, 0]
-    for key, rows in results.by_matrix(path, _COLUMNS):
-        rows = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+    kinds: list[list[Entry]] = [[], [], []]
+    counts = [0, 0, 0]
+    for key, group in results.by_matrix(path, _COLUMNS):
+        rows = [dict(zip(_COLUMNS, row, strict=True)) for row in group]
         verdicts = {row["framework"]: row["verdict"] for row in rows if row["framework"]}
         facts = {name: rows[0][name] for name in _COLUMNS[:7]}
         # Of a matrix that is checked, the messages are in its report.
         facts["message"] = "" if verdicts else rows[0]["message"]
         facts["outcome"] = "" if verdicts else rows[0]["verdict"]
         entry = Entry(_name(*key), key[0], key[1], facts, verdicts)
-        kind = 0 if entry.flagged else 1 if not verdicts else 2
-        counts[kind] += 1
-        if len(kinds[kind]) < MOST_ROWS:
-            kinds[kind].append(entry)
+        place = 0 if entry.flagged else 1 if not verdicts else 2
+        counts[place] += 1
+        if len(kinds[place]) < MOST_ROWS:
+            kinds[place].append(entry)
     for kind in kinds:
         kind.sort(key=lambda entry: (_natural(entry.source), _natural(entry.place)))
     return [entry for kind in kinds for entry in kind][:MOST_ROWS], counts
 
 
-def _natural(text):
+def _natural(text: str) -> list[Any]:
     """Order in which 10 stands behind 9."""
     parts = re.split(r"(\d+)", text)
     # Every second part is a number, but not all that are called digits are.
     return [part if i % 2 == 0 else (len(part), part) for i, part in enumerate(parts)]
 
 
-def _write_index(folder, name, entries, counts, links):
+def _write_index(
+    folder: Path, name: str, entries: list[Entry], counts: list[int], links: Mapping[str, str]
+) -> None:
     assets = folder / "assets"
     for path in _SCRIPTS:
         shutil.copy(book.root() / path, assets)
@@ -279,7 +289,7 @@ def _write_index(folder, name, entries, counts, links):
     (folder / "index.md").write_text(index, encoding="utf-8")
 
 
-def _row(entry, link):
+def _row(entry: Entry, link: str) -> dict[str, Any]:
     facts = entry.facts
     differentiable = {True: "yes", False: "no", None: ""}[facts["differentiable"]]
     return {
@@ -298,7 +308,7 @@ def _row(entry, link):
     } | entry.verdicts
 
 
-def _index(name, shown, counts, links):
+def _index(name: str, shown: int, counts: list[int], links: Mapping[str, str]) -> str:
     """The first page, in Markdown."""
     number = sum(counts)
     found = [

@@ -12,12 +12,19 @@ import os
 import queue
 import tempfile
 import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spectralgrad import book, matrices
+from spectralgrad import matrices
+from spectralgrad._types import Array
+from spectralgrad.errors import InputError
+from spectralgrad.survey.crew import Row
+from spectralgrad.survey.walk import Task
 from spectralgrad.verdict import FLAGGED
 
 #: One row for each matrix and framework; for what cannot be checked, one without a framework.
@@ -49,6 +56,9 @@ SCHEMA = pa.schema(
     ]
 )
 
+# Source, place and digest of a matrix.
+Key = tuple[str, str, str | None]
+
 #: Key of the options, as JSON, in the metadata of the file.
 OPTIONS = b"spectralgrad.survey"
 
@@ -61,7 +71,7 @@ _MEND = "name another file with --output"
 
 
 @contextlib.contextmanager
-def locked(path):
+def locked(path: Path) -> Iterator[None]:
     """Keep other surveys from writing to a file.
 
     Parameters
@@ -81,9 +91,9 @@ def locked(path):
             pass
         file = _lock(lock)
     except BlockingIOError:
-        raise book.InputError(f"{shown}: another survey writes to it; {_MEND}") from None
+        raise InputError(f"{shown}: another survey writes to it; {_MEND}") from None
     except OSError as error:
-        raise book.InputError(f"{shown}: cannot be written ({error.strerror}); {_MEND}") from error
+        raise InputError(f"{shown}: cannot be written ({error.strerror}); {_MEND}") from error
     with file:
         try:
             yield
@@ -91,7 +101,7 @@ def locked(path):
             lock.unlink(missing_ok=True)
 
 
-def _lock(path):
+def _lock(path: Path) -> IO[str]:
     while True:
         # A lock goes with its process, however that ends. What a link leads to is not ours.
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
@@ -107,7 +117,7 @@ def _lock(path):
         file.close()
 
 
-def read(path, columns):
+def read(path: Path, columns: Sequence[str]) -> Iterator[list[list[Any]]]:
     """Read some columns, a batch at a time.
 
     Parameters
@@ -125,7 +135,9 @@ def read(path, columns):
             yield [batch.column(name).to_pylist() for name in columns]
 
 
-def by_matrix(path, columns):
+def by_matrix(
+    path: Path, columns: Sequence[str]
+) -> Iterator[tuple[Key, Iterator[tuple[Any, ...]]]]:
     """Read some columns, the rows of one matrix together.
 
     Parameters
@@ -145,7 +157,7 @@ def by_matrix(path, columns):
         yield key, (row[3:] for row in group)
 
 
-def _hash(*texts):
+def _hash(*texts: str) -> int:
     state = hashlib.blake2b("\0".join(texts).encode(), digest_size=8)
     return int.from_bytes(state.digest(), "big")
 
@@ -161,25 +173,25 @@ class Earlier:
 
     UNSEEN, KEPT, OUTDATED = range(3)
 
-    def __init__(self, path=None):
+    def __init__(self, path: Path | None = None) -> None:
         sources, places = array.array("Q"), array.array("Q")
         contents, counts, flags = array.array("Q"), array.array("H"), bytearray()
         groups = by_matrix(path, ["framework", "verdict"]) if path else ()
         for (source, place, digest), rows in groups:
-            rows = list(rows)
+            answers = list(rows)
             sources.append(_hash(source))
             places.append(_hash(source, place))
             # What could not be checked is tried again.
-            contents.append(0 if rows[0][0] is None else int(digest[:16], 16))
-            counts.append(len(rows))
-            flags.append(any(verdict in FLAGGED for _, verdict in rows))
+            contents.append(int(digest[:16], 16) if digest and answers[0][0] else 0)
+            counts.append(len(answers))
+            flags.append(any(verdict in FLAGGED for _, verdict in answers))
         self._contents, self._flags = contents, flags
         self._counts = np.array(counts, dtype=np.int64)
         self._state = np.full(len(flags), self.UNSEEN, dtype=np.uint8)
         self._by_source, self._sources = _sorted(sources)
         self._by_place, self._places = _sorted(places)
 
-    def visit(self, task):
+    def visit(self, task: Task) -> bool | None:
         """Look a matrix up.
 
         Parameters
@@ -202,7 +214,7 @@ class Earlier:
                 self._state[record] = self.OUTDATED
         return found
 
-    def leave(self, source):
+    def leave(self, source: str) -> None:
         """Note that a file has been read to its end: what was not met is not in it any more.
 
         Parameters
@@ -213,16 +225,17 @@ class Earlier:
         unseen = records[self._state[records] == self.UNSEEN]
         self._state[unseen] = self.OUTDATED
 
-    def outdated(self):
+    def outdated(self) -> Array:
         """Return which matrices are to be left out when the file is written next.
 
         Returns
         -------
         numpy.ndarray of bool
         """
-        return (self._state == self.OUTDATED) & (self._counts > 0)
+        gone: Array = (self._state == self.OUTDATED) & (self._counts > 0)
+        return gone
 
-    def rows(self, outdated):
+    def rows(self, outdated: Array) -> Array:
         """Return which of the file's first rows stay.
 
         Parameters
@@ -233,9 +246,10 @@ class Earlier:
         -------
         numpy.ndarray of bool
         """
-        return np.repeat(~outdated, self._counts)
+        stay: Array = np.repeat(~outdated, self._counts)
+        return stay
 
-    def drop(self, outdated):
+    def drop(self, outdated: Array) -> None:
         """Note that the rows of some matrices have been left out.
 
         Parameters
@@ -245,13 +259,13 @@ class Earlier:
         self._counts[outdated] = 0
 
 
-def _sorted(keys):
-    keys = np.array(keys, dtype=np.uint64)
-    order = np.argsort(keys, kind="stable")
-    return order, keys[order]
+def _sorted(keys: Sequence[int]) -> tuple[Array, Array]:
+    numbers = np.array(keys, dtype=np.uint64)
+    order = np.argsort(numbers, kind="stable")
+    return order, numbers[order]
 
 
-def _records(order, keys, key):
+def _records(order: Array, keys: Array, key: int) -> Array:
     # Bisection, for NumPy would convert all keys to compare them with one Python integer.
     start = bisect.bisect_left(keys, key)
     return order[start : bisect.bisect_right(keys, key, lo=start)]
@@ -276,7 +290,7 @@ class Results:
         If the file cannot be read, was made by something else, or with other options.
     """
 
-    def __init__(self, path, options):
+    def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
         self._path = path
         self._aside = path.with_name(f".{path.name}.partial")
         self._schema = SCHEMA.with_metadata({OPTIONS: json.dumps(options)})
@@ -289,16 +303,16 @@ class Results:
                 self.earlier = Earlier(path)
             except (pa.ArrowException, OSError) as error:
                 raise _no_results(path, f"is damaged ({error})") from error
-        self._incoming = queue.SimpleQueue()
-        self._batches = []
+        self._incoming: queue.SimpleQueue[list[Row]] = queue.SimpleQueue()
+        self._batches: list[pa.RecordBatch] = []
         self._thread = concurrent.futures.ThreadPoolExecutor(1)
-        self._saving = None
+        self._saving: concurrent.futures.Future[None] | None = None
         self._due = time.monotonic() + SAVE_AFTER
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # At the end an empty file says that there is nothing; before, it would say too much.
         last = self._thread.submit(self._write_what_is_left, even_nothing=kind is None)
         interrupted = None
@@ -313,12 +327,12 @@ class Results:
         if interrupted:
             raise interrupted
 
-    def _write_what_is_left(self, even_nothing):
+    def _write_what_is_left(self, even_nothing: bool) -> None:
         self._take()
         if self._batches or self.earlier.outdated().any() or (even_nothing and self._is_new):
             self._write()
 
-    def add(self, rows):
+    def add(self, rows: list[Row]) -> None:
         """Add the rows of one matrix.
 
         Parameters
@@ -327,7 +341,7 @@ class Results:
         """
         self._incoming.put(rows)
 
-    def save(self):
+    def save(self) -> None:
         """Save, if it is time to.
 
         Raises
@@ -346,7 +360,7 @@ class Results:
             # As columns, they take a tenth of the memory.
             self._saving = self._thread.submit(self._take)
 
-    def _take(self):
+    def _take(self) -> None:
         rows = []
         with contextlib.suppress(queue.Empty):
             while True:
@@ -354,7 +368,7 @@ class Results:
         if rows:
             self._batches.append(pa.RecordBatch.from_pylist(rows, schema=self._schema))
 
-    def _write(self):
+    def _write(self) -> None:
         start = time.monotonic()
         self._take()
         outdated = self.earlier.outdated()
@@ -376,7 +390,7 @@ class Results:
         end = time.monotonic()
         self._due = end + max(SAVE_AFTER, 20 * (end - start))
 
-    def _all(self, stay):
+    def _all(self, stay: Array) -> Iterator[pa.RecordBatch]:
         """What is in the file and stays, then what is new."""
         if not self._is_new:
             with pq.ParquetFile(self._path) as file:
@@ -390,9 +404,10 @@ class Results:
         yield from self._batches
 
 
-def _regrouped(batches):
+def _regrouped(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """Tables of as many rows as a row group has; the last one as it comes."""
-    held, number = [], 0
+    held: list[pa.RecordBatch] = []
+    number = 0
     for batch in batches:
         while number + len(batch) >= _ROWS:
             cut = _ROWS - number
@@ -404,7 +419,7 @@ def _regrouped(batches):
         yield pa.Table.from_batches(held)
 
 
-def _require_ours(path, options):
+def _require_ours(path: Path, options: Mapping[str, Any]) -> None:
     try:
         schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
@@ -422,10 +437,10 @@ def _require_ours(path, options):
         raise _no_results(path, f"was made with {', '.join(changed)}; use the same options, or")
 
 
-def _shown(value):
+def _shown(value: object) -> str:
     return matrices.one_line(",".join(value) if isinstance(value, list) else str(value), 60)
 
 
-def _no_results(path, what):
+def _no_results(path: Path, what: str) -> InputError:
     joint = "" if what.endswith(", or") else ";"
-    return book.InputError(matrices.one_line(f"{path}: {what}{joint} {_MEND}"))
+    return InputError(matrices.one_line(f"{path}: {what}{joint} {_MEND}"))

@@ -2,12 +2,13 @@
 
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from spectralgrad import book, matrices
+from spectralgrad import matrices, publishing
+from spectralgrad._types import Array
+from spectralgrad.errors import InputError
 from spectralgrad.matrices import MatrixError
 
 
@@ -30,10 +31,10 @@ class Task:
     source: str
     place: str
     digest: str
-    matrix: np.ndarray
+    matrix: Array
 
 
-def digest(matrix):
+def digest(matrix: Array) -> str:
     """Hash the content of a matrix.
 
     Parameters
@@ -49,7 +50,7 @@ def digest(matrix):
     return hashlib.sha256(head + matrix.tobytes()).hexdigest()[:32]
 
 
-def name(path):
+def name(path: str) -> str:
     """Name a path in one line; as it was given, unless it holds odd characters.
 
     Parameters
@@ -63,7 +64,7 @@ def name(path):
     return matrices.one_line(path)
 
 
-def roots(paths):
+def roots(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
     """Check that all paths are there, and leave out those that another one leads to.
 
     Parameters
@@ -79,10 +80,10 @@ def roots(paths):
     spectralgrad.errors.InputError
         If a path is not there.
     """
-    places = {}
+    places: dict[str, str] = {}
     for path in (str(Path(os.fsdecode(path))) for path in paths):
         if not os.path.lexists(path):
-            raise book.InputError(
+            raise InputError(
                 f"{name(path)[:200]}: no such file or folder; check the path, which is relative to "
                 f"{name(os.getcwd())}"
             )
@@ -95,7 +96,7 @@ def roots(paths):
     ]
 
 
-def _place(path):
+def _place(path: str) -> str:
     """Where a path is, without links on the way; a file that is a link is not its target."""
     if os.path.isdir(path):
         return os.path.realpath(path)
@@ -103,31 +104,31 @@ def _place(path):
     return os.path.join(os.path.realpath(folder), last)
 
 
-def _leads_to(folder, place):
+def _leads_to(folder: str, place: str) -> bool:
     """Whether a walk through a folder comes past a place below it."""
-    folder, place = Path(folder), Path(place)
-    if folder == place or folder not in place.parents:
+    above, below = Path(folder), Path(place)
+    if above == below or above not in below.parents:
         return False
-    inner = place.relative_to(folder).parts
-    above = [folder.joinpath(*inner[:depth]) for depth in range(1, len(inner))]
-    is_folder = place.is_dir()
+    inner = below.relative_to(above).parts
+    between = [above.joinpath(*inner[:depth]) for depth in range(1, len(inner))]
+    is_folder = below.is_dir()
     return (
         not any(part.startswith(".") for part in inner)
-        and not any(map(_is_book, [*above, place] if is_folder else above))
+        and not any(map(_is_book, [*between, below] if is_folder else between))
         and (is_folder or _fits(place))
     )
 
 
-def _fits(path):
+def _fits(path: str | os.PathLike[str]) -> bool:
     return os.path.splitext(path)[1].lower() in matrices.SUFFIXES
 
 
-def _is_book(folder):
+def _is_book(folder: str | os.PathLike[str]) -> bool:
     """Whether a folder holds rendered pages, whose files are no matrices."""
-    return os.path.isfile(os.path.join(folder, book.MARK))
+    return os.path.isfile(os.path.join(folder, publishing.MARK))
 
 
-def paths(roots):
+def paths(roots: list[str]) -> Iterator[str]:
     """Walk through folders, in the order of the names.
 
     A file that is named counts whatever it is called. In a folder those count that have a suffix
@@ -154,7 +155,7 @@ def paths(roots):
                 yield path
 
 
-def _names(folder):
+def _names(folder: str) -> list[str]:
     """What is in a folder, the last name first; nothing if it cannot be listed."""
     try:
         names = os.listdir(folder)
@@ -163,7 +164,7 @@ def _names(folder):
     return sorted((name for name in names if not name.startswith(".")), reverse=True)
 
 
-def count(path):
+def count(path: str) -> int:
     """Count the matrices that `read` yields, at a glance; where there is none, its message.
 
     Parameters
@@ -177,7 +178,7 @@ def count(path):
     return 0 if os.path.isdir(path) else matrices.count(path)
 
 
-def read(path):
+def read(path: str) -> Iterator[Task]:
     """Read the matrices of a file; see `spectralgrad.matrices.each`.
 
     Parameters
