@@ -431,8 +431,8 @@ def polar_factor(matrix: ArrayLike, *, rtol: float | None = None) -> Array:
         return factor
     u, s, vh = np.linalg.svd(matrix, full_matrices=False)
     _require_full_rank(s, rtol)
-    factor = u @ vh
-    return factor.astype(matrix.dtype, copy=False)
+    nearest: Array = u @ vh
+    return nearest.astype(matrix.dtype, copy=False)
 
 
 def invariant_vjp(
