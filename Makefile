@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: book pdf test lint bench linkcheck report lock clean
+.PHONY: book pdf test lint bench linkcheck audit report lock clean
 
 book: $(READY)
 	$(BIN)/spectralgrad build
@@ -24,6 +24,9 @@ bench: $(READY)
 
 linkcheck: $(READY)
 	@$(BIN)/python tools/linkcheck.py
+
+audit: $(READY)
+	@$(BIN)/python tools/audit.py
 
 # make report MATRIX=my.csv [CHAPTER=svd_example]: the shell reads them from the environment, so that
 # no character of a file name means anything to it.

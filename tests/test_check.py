@@ -382,6 +382,12 @@ def test_a_tolerance_makes_values_equal():
         ({"weights": [1, 2, 3]}, r"article-2x2: weights: \[1, 2, 3\] will not do for 2 values"),
         ({"weights": "[1, 2, 3]"}, r"article-2x2: weights: .* for 2 values; give sum, first"),
         ({"weights": "most"}, r"article-2x2: weights: 'most'"),
+        ({"weights": [1e200, 1]}, r"weights: 1e\+200 is the largest, too large for float64; scale"),
+        ({"weights": [0, -1e-200]}, r"weights: 1e-200 is the largest, too small for float64"),
+        (
+            {"weights": [1e31, 0], "dtype": "float32"},
+            r"1e\+31 is the largest, too large for float32",
+        ),
         ({"weights": '["a", 1]'}, r"article-2x2: weights"),
         ({"dtype": "half"}, r"article-2x2: dtype 'half': unknown; use float32"),
         ({"rtol": "small"}, r"rtol: 'small' will not do; give a number from 0 to below 1"),

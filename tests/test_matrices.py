@@ -412,7 +412,7 @@ def test_no_number(write):
     refuses(write("e.csv", "1\n" + "y" * 99), f"'{'y' * 39}…' is not")
     refuses(write("f.txt", "1 2\n1,,2"), "line 2, column 2: an empty cell", txt)
     refuses(write("g.tsv", "1\t2\n1 2"), "line 2, column 1: '1 2'", "separated by tabs")
-    refuses(write("h.csv", '1\n"a\nb"'), "line 2, column 1: 'a' is not a number")
+    refuses(write("h.csv", '1\n"a\nb"'), "line 2: unexpected end of data", csv)
     refuses(write("i.csv", "1\n\x1b[31m"), r"'\x1b[31m'")
     refuses(write("j.csv", "1," + "9" * 200_000), "line 1: field larger")
     refuses([[1, "x"]], "given inline: row 1, column 2: 'x' is not a number", '"1+2j"')

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from spectralgrad import book, cli, frameworks, subgradient, verdict
+from spectralgrad import book, cli, frameworks, matrices, subgradient, verdict
 from spectralgrad.survey import pages, results
 
 PAGE = (book.root() / "use.md").read_text(encoding="utf-8")
@@ -69,8 +69,19 @@ def test_the_limits_are_those_of_the_package():
     in_double, in_single = (
         round(subgradient._qr_precision(eps) / eps) for eps in (2.0**-52, 2.0**-23)
     )
+    assert f"{matrices.MAX_ENTRIES:,} numbers" in PAGE
+    assert f"{32 * matrices.MAX_ENTRIES // 2**20} MiB" in PAGE
     stops = rf"about ${in_double}\,\varepsilon$ in double and ${in_single}\,\varepsilon$ in single"
     assert stops in PAGE
+
+
+@pytest.mark.parametrize(("dtype", "power"), [("float64", 150), ("float32", 30)])
+def test_so_are_those_of_the_weights(dtype, power):
+    assert f"$10^{{-{power}}}$ and $10^{{{power}}}$" in PAGE
+    for inside, outside in ((f"1e{power}", f"1.1e{power}"), (f"1e-{power}", f"0.9e-{power}")):
+        verdict.prepare([[1.0]], weights=f"[{inside}]", dtype=dtype)
+        with pytest.raises(ValueError, match="weights"):
+            verdict.prepare([[1.0]], weights=f"[{outside}]", dtype=dtype)
 
 
 def test_the_frameworks_are_named():

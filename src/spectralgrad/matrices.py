@@ -3,6 +3,7 @@
 import cmath
 import csv
 import io
+import itertools
 import math
 import numbers
 import os
@@ -29,6 +30,10 @@ _INLINE = "the matrix given inline"
 _COMPLEX_HINT = 'complex ones as "1+2j"'
 # NumPy's own limit; it also ends the walk into a list that contains itself.
 _MAX_DEPTH = 64
+# Bytes of the list of members of an archive, which takes ten times that in memory.
+_LONGEST_LIST = 2**20
+# Of an object in JSON it is enough that it is one.
+_OBJECT: dict[str, object] = {}
 
 
 class MatrixError(ValueError):
@@ -51,6 +56,10 @@ def load(source: Source, *, dtype: str | None = None, stack: bool = False) -> Ar
         ``.txt`` (white space or commas) are UTF-8, a row per line; blank lines and lines that
         start with ``#`` or ``%`` are skipped. ``.npy``, ``.npz`` (of one array), ``.json`` (a
         nested list) and ``.mtx`` (Matrix Market, dense or sparse) are the others.
+
+        A text or an ``.npz`` file has at most ``32 * MAX_ENTRIES`` bytes, and an ``.npy`` file one
+        array with nothing behind it. Nothing is unpickled. In a text, a number below the smallest
+        float64 is 0.
 
         In text a complex number is written ``1+2j`` or ``1+2i``, in JSON and nested lists as a
         string, ``"1+2j"``: a pair ``[re, im]`` would turn the matrix into a stack.
@@ -315,6 +324,11 @@ def _check_size(shape: Sequence[int]) -> None:
         )
 
 
+def _too_many(place: str = "") -> MatrixError:
+    what = f"holds more numbers than the limit of {MAX_ENTRIES}"
+    return _fault(what, "pass a smaller matrix", place)
+
+
 def _check_kind(dtype: np.dtype[Any]) -> None:
     if dtype.kind not in "biufc":
         kind = "Python objects (pickled data is never read)" if dtype.hasobject else dtype.name
@@ -387,7 +401,8 @@ def _as_array(source: Any) -> Array:
     # __array__ is anybody's code: a PyTorch tensor that requires a gradient raises RuntimeError.
     except Exception as error:
         raise _fault(
-            f"a {type(source).__name__} that NumPy cannot read ({error})", "pass a NumPy array"
+            f"a {type(source).__name__} that NumPy cannot read ({one_line(str(error), 200)})",
+            "pass a NumPy array",
         ) from None
     if array.dtype == object and array.ndim == 0:
         raise _fault(
@@ -467,10 +482,14 @@ def _number(text: str) -> complex | None:
         return float(text)
     except ValueError:
         pass
+    text = re.sub(r"[iIJ](\)?)$", r"j\1", text.strip())
+    # A run of spaces is looked at once, and the sign of an exponent stays where it is.
+    text = re.sub(r"(?<![\seE])\s*([+-])\s*", r"\1", text)
+    # Older NumPy saved 1-2j as 1+-2j.
+    text = re.sub(r"(?<![eE])\+-", "-", text)
     try:
-        # Older NumPy saved 1-2j as 1+-2j.
-        text = re.sub(r"\s*([+-])\s*", r"\1", re.sub(r"[iIJ](\)?)$", r"j\1", text.strip()))
-        return complex(text.replace("+-", "-"))
+        # Python takes (5) for a complex number, and an accountant for -5.
+        return complex(text) if "j" in text else None
     except ValueError:
         return None
 
@@ -482,9 +501,12 @@ def _too_deep() -> MatrixError:
 def _from_json(text: str) -> Array:
     import json
 
+    # Of whatever Python would make, each has one of these before it, or is the first.
+    if sum(map(text.count, ",[{")) > 2 * MAX_ENTRIES + 1:
+        raise _too_many()
     try:
         # As floats, because Python refuses to read an integer of thousands of digits.
-        value = json.loads(text, parse_int=float)
+        value = json.loads(text, parse_int=float, object_pairs_hook=lambda _: _OBJECT)
     except json.JSONDecodeError as error:
         raise _fault(
             f"not valid JSON ({error.msg})",
@@ -529,7 +551,7 @@ def _read_file(
         raise _fault("not a regular file", "copy its contents to a file")
     if status.st_size == 0:
         raise _fault("an empty file", "put a matrix into it")
-    if suffix not in (".npy", ".npz") and status.st_size > 32 * MAX_ENTRIES:
+    if suffix != ".npy" and status.st_size > 32 * MAX_ENTRIES:
         raise _fault(
             f"a file of {status.st_size} bytes, over the limit of {32 * MAX_ENTRIES}",
             "pass a smaller matrix, or save it as .npy",
@@ -565,9 +587,24 @@ def _unknown_suffix(suffix: str) -> MatrixError:
     return _fault(what, f"{mend} are {', '.join(_READERS)}")
 
 
-def _text(path: Path) -> str:
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Number the lines of a text, of which there is no second copy in memory."""
+    content = path.read_bytes()
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        for line, text in enumerate(io.TextIOWrapper(io.BytesIO(content), "utf-8-sig"), 1):
+            if len(text) > MAX_ENTRIES:
+                separators = re.finditer(r"[\s,]", text)
+                if next(itertools.islice(separators, MAX_ENTRIES, None), None):
+                    raise _too_many(f"line {line}")
+            yield line, text
+    except UnicodeDecodeError:
+        # For the place, which a part of the text does not tell.
+        _decoded(content)
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         what = f"not UTF-8 text (byte 0x{error.object[error.start]:02x})"
@@ -575,9 +612,9 @@ def _text(path: Path) -> str:
 
 
 def _read_table(path: Path, split: Callable[[str], list[str]], separator: str) -> Array:
-    rows: list[list[Any]] = []
-    first = 0
-    for line, text in enumerate(io.StringIO(_text(path), newline=None), 1):
+    numbers: list[Any] = []
+    height, width, first = 0, 0, 0
+    for line, text in _lines(path):
         if not text.strip() or text.lstrip().startswith(("#", "%")):
             continue
         try:
@@ -592,26 +629,27 @@ def _read_table(path: Path, split: Callable[[str], list[str]], separator: str) -
             place = f"line {line}, column {column}"
             if value is None:
                 mend = f"write one number per cell, separated by {separator} ({_COMPLEX_HINT})"
-                if not rows:
+                if not numbers:
                     is_header = not any(re.search(r"\d", cell) for cell in cells)
                     mend = "remove the header row" if is_header else f"{mend}; no header row"
                 raise _fault(f"{_stood(cell)} is not a number", mend, place)
             raise _not_finite(place, value)
-        if rows and len(row) != len(rows[0]):
-            what = f"{_count(len(row), 'number')}, where line {first} has {len(rows[0])}"
+        if numbers and len(row) != width:
+            what = f"{_count(len(row), 'number')}, where line {first} has {width}"
             raise _fault(what, "make all rows equally long", f"line {line}")
-        first = first or line
-        rows.append(row)
-        _check_size((len(rows), len(row)))
-    if not rows:
+        first, height, width = first or line, height + 1, len(row)
+        numbers += row
+        _check_size((height, width))
+    if not numbers:
         raise _fault("empty: no line with numbers", "put a matrix into it, a row per line")
-    return np.array(rows)
+    return np.array(numbers).reshape(height, width)
 
 
 def _read_separated(delimiter: str, separator: str) -> Callable[[Path], Array]:
     def split(text: str) -> list[str]:
         # Line by line, so that an unclosed quote spoils one line and line numbers stay true.
-        return next(csv.reader([text.rstrip("\n")], delimiter=delimiter, skipinitialspace=True))
+        lines = [text.rstrip("\n")]
+        return next(csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True))
 
     return lambda path: _read_table(path, split, separator)
 
@@ -629,7 +667,7 @@ def _read_txt(path: Path) -> Array:
 
 
 def _read_json(path: Path) -> Array:
-    return _from_json(_text(path))
+    return _from_json(_decoded(path.read_bytes()))
 
 
 def _read_npy(path: Path) -> Array:
@@ -642,10 +680,15 @@ def _read_npz(path: Path) -> Array:
 
     with path.open("rb") as file:
         try:
+            # The list is read as a whole; that of one member is short.
+            end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+            if end and end[zipfile._ECD_SIZE] > _LONGEST_LIST:  # type: ignore[attr-defined]
+                raise _fault("holds too many members", "save one matrix alone, with numpy.save")
             archive = zipfile.ZipFile(file)
             members = [m for m in archive.infolist() if m.filename.endswith(".npy")]
             if len(members) != 1:
-                names = ", ".join(m.filename.removesuffix(".npy") for m in members[:10])
+                found = (m.filename.removesuffix(".npy") for m in members[:10])
+                names = ", ".join(one_line(name, 40) for name in found)
                 names += ", …" if len(members) > 10 else ""
                 what = f"{len(members)} arrays ({names})" if members else "no arrays"
                 raise _fault(f"holds {what}", "save one matrix alone, with numpy.save")
@@ -661,13 +704,16 @@ def _read_npz(path: Path) -> Array:
             raise _damaged(".npz", error, "numpy.savez") from None
 
 
+# numpy.load would leave out what follows: a second array, say.
+_MORE = "more data than the header promises"
+
+
 def _npy(file: IO[bytes]) -> Array:
     """Read one array, looking at what the header claims before believing it.
 
     `numpy.load` would allocate what the header asks for, and needs to be told not to unpickle.
     """
-    # A header is at most 10000 bytes, whatever length it states.
-    head = io.BytesIO(file.read(2**14))
+    head = _head(file)
     shape, is_fortran, dtype = _npy_header(head)
     _check_size(shape)
     try:
@@ -676,10 +722,18 @@ def _npy(file: IO[bytes]) -> Array:
         data = start + file.read(max(0, size - len(start)))
         if len(data) < size:
             raise ValueError(f"{len(data)} bytes of data, where the header promises {size}")
-        array = np.frombuffer(data, dtype=dtype, count=math.prod(shape))
+        # At its end, the check sum of a member is looked at.
+        if len(data) > size or file.read(1):
+            raise ValueError(_MORE)
+        array = np.frombuffer(data, dtype=dtype)
         return array.reshape(shape, order="F" if is_fortran else "C")
     except ValueError as error:
         raise _damaged(".npy", error, "numpy.save") from None
+
+
+def _head(file: IO[bytes]) -> io.BytesIO:
+    # A header is at most 10000 bytes, whatever length it states.
+    return io.BytesIO(file.read(2**14))
 
 
 def _npy_header(head: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -690,11 +744,15 @@ def _npy_header(head: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
             version = np.lib.format.read_magic(head)
             if version == (1, 0):
                 header = np.lib.format.read_array_header_1_0(head)
-            else:
+            elif version in ((2, 0), (3, 0)):
                 # Version 3 differs from 2 in the names of fields only, which are refused anyway.
                 header = np.lib.format.read_array_header_2_0(head)
-        if min(header[0], default=0) < 0:
-            raise ValueError("a negative size")
+            else:
+                raise ValueError(f"of version {version[0]}.{version[1]}")
+        if len(header[0]) > _MAX_DEPTH:
+            raise ValueError(f"{len(header[0])} dimensions")
+        if not all(0 <= size < 2**63 for size in header[0]):
+            raise ValueError("an impossible size")
         _check_kind(header[2])
         return header
     except (MatrixError, OSError):
@@ -706,13 +764,19 @@ def _npy_header(head: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 def _count_npy(path: Path) -> int:
     with path.open("rb") as file:
-        return math.prod(_npy_header(file)[0][:-2])
+        head = _head(file)
+        shape, _, dtype = _npy_header(head)
+        size = math.prod(shape) * dtype.itemsize
+        # Of a file that does not hold what it promises, there is one message.
+        is_whole = 0 < size == os.fstat(file.fileno()).st_size - head.tell()
+        return math.prod(shape[:-2]) if is_whole else 1
 
 
 def _each_npy(path: Path) -> Iterator[tuple[str, Array]]:
     """Read one matrix of a stack after another, and no more of the file than that."""
     with path.open("rb") as file:
-        shape, is_fortran, dtype = _npy_header(file)
+        head = _head(file)
+        shape, is_fortran, dtype = _npy_header(head)
         if is_fortran or len(shape) <= 2:
             file.seek(0)
             array = _npy(file)
@@ -722,10 +786,11 @@ def _each_npy(path: Path) -> Iterator[tuple[str, Array]]:
         *lead, m, n = shape
         # For the whole stack, emptiness is a fault and size is none.
         _check_size((*(min(k, 1) for k in lead), m, n))
+        file.seek(head.tell())
         size = m * n * dtype.itemsize
         missing = math.prod(lead) * size - (os.fstat(file.fileno()).st_size - file.tell())
-        if missing > 0:
-            reason = f"{missing} bytes fewer than the header promises"
+        if missing:
+            reason = f"{missing} bytes fewer than the header promises" if missing > 0 else _MORE
             raise _damaged(".npy", reason, "numpy.save")
         for index in np.ndindex(*lead):
             data = file.read(size)
@@ -738,10 +803,9 @@ def _each_npy(path: Path) -> Iterator[tuple[str, Array]]:
 @np.errstate(over="ignore")
 def _read_mtx(path: Path) -> Array:
     # Not scipy.io.mmread, which ends the whole process on some damaged files (SciPy 1.17).
-    lines = enumerate(io.StringIO(_text(path), newline=None), 1)
     content = (
         (line, text.split())
-        for line, text in lines
+        for line, text in _lines(path)
         if text.strip() and (line == 1 or not text.startswith("%"))
     )
     layout, field, symmetry = _mtx_banner(next(content, (1, []))[1])

@@ -394,10 +394,24 @@ def prepare(
         weights = "first" if problem == "eigh" else "sum"
     try:
         numbers = spectrum.weights(weights, min(matrix.shape))
+        _require_moderate(numbers, matrix.dtype)
     except ValueError as error:
         raise ValueError(f"{label}: {error}") from None
     find = subgradient.eigvalsh if problem == "eigh" else subgradient.svdvals
     return matrix, find(matrix, numbers, rtol=width)
+
+
+def _require_moderate(weights: Array, dtype: np.dtype[Any]) -> None:
+    """Refuse weights whose gradient overflows, or vanishes, where it is compared with others."""
+    is_single = np.finfo(dtype).bits == 32
+    smallest, largest = (1e-30, 1e30) if is_single else matrices.RANGE
+    size = float(np.abs(weights).max())
+    if size and not smallest <= size <= largest:
+        way = "large" if size > 1 else "small"
+        raise ValueError(
+            f"weights: {size:.2g} is the largest, too {way} for {dtype}; scale them all, which "
+            "scales the gradient"
+        )
 
 
 _MEND = (

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,7 +45,9 @@ def html():
 def odd_report(tmp_path_factory):
     """Report on a file whose name tries to be markup."""
     folder = tmp_path_factory.mktemp("report")
-    path = folder / "<img src=x onerror=alert(1)> *a* `b`.csv"
+    code = r"</script><script>alert(2)</script>{{7*7}} ${{7*7}} $(x) \(y\) [z](javascript:x)"
+    path = Path(f'{folder}/{code} "><img src=x onerror=alert(1)> *a* `b`.csv')
+    path.parent.mkdir(parents=True)
     np.savetxt(path, np.array([[2.0, 1.0], [1.0, 2.0]]), delimiter=",")
     return book.report(str(path), chapter="eigh_example", output=folder / "page")
 

@@ -160,7 +160,9 @@ def test_the_report_opens_offline_and_shows_odd_names_as_text(browser, odd_repor
         check(watched)
         text = watched.page.locator("article").inner_text()
         assert auditing.findings(watched.page) == []
-    assert "<img src=x onerror=alert(1)> *a* `b`.csv" in text
+    odd = r"</script><script>alert(2)</script>{{7*7}} ${{7*7}} $(x) \(y\) [z](javascript:x)"
+    assert odd in text
+    assert "><img src=x onerror=alert(1)> *a* `b`.csv" in text
     assert "eigenvalue 1 of 2" in text
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spectralgrad import book, matrices, prose, symmetric
+from spectralgrad import book, matrices, prose, publishing, symmetric
 from spectralgrad.errors import BookError, InputError
 from spectralgrad.execution import Page
 from spectralgrad.frameworks import TITLES
@@ -95,7 +95,8 @@ class Reports:
         self._output, self._which, self._options = output, which, options
         self._kept = {True: 0, False: 0}
         _require_book()
-        self._executed: Path = book.open_reports(self.folder)
+        _require_no_links(self.folder)
+        self._executed = book.open_reports(self.folder)
 
     def keep(self, task: Task, flagged: bool) -> None:
         """Keep a matrix, if it is to have a report.
@@ -148,10 +149,12 @@ class Reports:
             failed.update(failures)
             names = {entry.name for entry in reported}
             links = {e.name: _link(e, names, failures) for e in wanted}
-            _write_index(folder, self._output.name, entries, counts, links)
+            name = matrices.one_line(self._output.name)
+            _write_index(folder, name, entries, counts, links)
 
         index = book.reports(pages, self.folder, front=front, jobs=jobs)
-        return index, [f"{e.title}: {failed[e.name]}" for e in reported if e.name in failed]
+        failures = [f"{e.title}: {failed[e.name]}" for e in reported if e.name in failed]
+        return index, list(map(matrices.one_line, failures))
 
     def _matrix(self, name: str) -> Path:
         return self._executed / f"{name}.npy"
@@ -187,6 +190,18 @@ def _require_book() -> None:
             raise BookError(
                 f"Tabulator is missing ({path}); run `make book` once, or `npm ci`, in the book's "
                 f"folder, {mend}"
+            )
+
+
+def _require_no_links(folder: Path) -> None:
+    """Refuse what would lead out of the folder whatever is written, or removed, in it."""
+    executed = folder / book.EXECUTED
+    inner = executed.iterdir() if executed.is_dir() and not executed.is_symlink() else ()
+    for path in (folder / publishing.MARK, executed, *inner):
+        if path.is_symlink():
+            raise InputError(
+                f"{matrices.one_line(str(path))}: is a link; remove it, or name another file with "
+                "--output"
             )
 
 

@@ -103,8 +103,9 @@ def locked(path: Path) -> Iterator[None]:
 
 def _lock(path: Path) -> IO[str]:
     while True:
-        # A lock goes with its process, however that ends.
-        file = path.open("w")
+        # A lock goes with its process, however that ends. What a link leads to is not ours.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
+        file = os.fdopen(os.open(path, flags, 0o666), "w")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.exists(path) and os.path.samestat(os.fstat(file.fileno()), path.stat()):
@@ -372,7 +373,9 @@ class Results:
         self._take()
         outdated = self.earlier.outdated()
         try:
-            with self._aside.open("wb") as file:
+            # What stands there may be a link, which would be written through.
+            self._aside.unlink(missing_ok=True)
+            with self._aside.open("xb") as file:
                 with pq.ParquetWriter(file, self._schema, compression="zstd") as writer:
                     for table in _regrouped(self._all(self.earlier.rows(outdated))):
                         writer.write_table(table, row_group_size=_ROWS)
