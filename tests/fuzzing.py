@@ -360,7 +360,15 @@ def spoilt(rng, content):
     return bytes(content)
 
 
-FILES = dict(zip(matrices.SUFFIXES, (csv, tsv, txt, npy, npz, json_file, mtx), strict=True))
+FILES = {
+    ".csv": csv,
+    ".tsv": tsv,
+    ".txt": txt,
+    ".npy": npy,
+    ".npz": npz,
+    ".json": json_file,
+    ".mtx": mtx,
+}
 KINDS = (*FILES, "string", "object", "name")
 
 

@@ -364,7 +364,7 @@ def reports(
         (html / EXECUTED).mkdir()
         for path in executed.iterdir():
             if path.name.split(".")[0] in names:
-                shutil.copy(path, html / EXECUTED)
+                shutil.copy2(path, html / EXECUTED)
         mark = execution.digest(*sorted(name.encode() for name in names))
         publishing.publish(html, output, mark)
     return output / "index.html"

@@ -96,7 +96,7 @@ class Reports:
         self._kept = {True: 0, False: 0}
         _require_book()
         _require_no_links(self.folder)
-        self._executed: Path = book.open_reports(self.folder)
+        self._executed = book.open_reports(self.folder)
 
     def keep(self, task: Task, flagged: bool) -> None:
         """Keep a matrix, if it is to have a report.
