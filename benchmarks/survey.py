@@ -47,7 +47,7 @@ class Warm(crew.Processes):
 
     def __enter__(self):
         super().__enter__()
-        sample = list(np.load("stack.npy", mmap_mode="r")[:2])
+        sample = list(np.load("stack.npy", mmap_mode="r", allow_pickle=False)[:2])
         options = {"frameworks": self._names, "weights": "auto"}
         # To import takes so long that each process gets one of these.
         calls = [self.submit(crew.check_all, sample, options) for _ in range(self.width)]

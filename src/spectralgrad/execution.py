@@ -197,6 +197,8 @@ class Run:
             message = f"was killed ({signal.Signals(-status).name}); memory may have run out"
         place = failure(self.notebook) or message or "papermill ended without a message"
         if self.notebook.is_file():
+            # A copy from another disk would be written through a link there.
+            keep.unlink(missing_ok=True)
             shutil.move(self.notebook, keep)
             place += f" (kept: {keep})"
         raise ChapterError(f"chapter {self.page.chapter.stem}: {place}")
@@ -315,7 +317,8 @@ def _keep(notebook: Path, executed: Path, record: Record) -> None:
     """Move a notebook into place; at no time is there another beside its record."""
     target = executed / notebook.name
     fresh = target.with_suffix(".new")
-    # The scratch folder may be on another file system.
+    # From another file system it is copied, and would be through a link there.
+    fresh.unlink(missing_ok=True)
     shutil.move(notebook, fresh)
     target.with_suffix(".key").unlink(missing_ok=True)
     fresh.replace(target)

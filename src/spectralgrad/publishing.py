@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from spectralgrad import matrices
 from spectralgrad.errors import InputError
 
 #: File in every rendered folder, with a hash of its sources: the folder is ours to replace.
@@ -37,18 +38,19 @@ def require_ours(output: Path) -> None:
     InputError
         If the folder is not to be used.
     """
+    shown = matrices.one_line(str(output))
     if Path.cwd().is_relative_to(output):
-        raise InputError(f"{output}: is the folder in which this runs, or holds it; {_MEND}")
+        raise InputError(f"{shown}: is the folder in which this runs, or holds it; {_MEND}")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.is_symlink() or (output.exists() and not output.is_dir()):
-            raise InputError(f"{output}: is not a folder; {_MEND}")
+            raise InputError(f"{shown}: is not a folder; {_MEND}")
         if output.is_dir() and any(output.iterdir()) and not _is_file(output / MARK):
-            raise InputError(f"{output}: holds files that are not a rendered book; {_MEND}")
+            raise InputError(f"{shown}: holds files that are not a rendered book; {_MEND}")
         with tempfile.TemporaryFile(dir=output.parent):
             pass
     except OSError as error:
-        raise InputError(f"{output}: cannot be written ({error.strerror}); {_MEND}") from error
+        raise InputError(f"{shown}: cannot be written ({error.strerror}); {_MEND}") from error
 
 
 def _is_file(path: Path) -> bool:

@@ -59,6 +59,8 @@ class Renderer(processes.Process):
             output = re.sub(r"\x1b\[[\d;]*m", "", self.output())
             output = output.replace(f"{self._scratch}/source/", "")
             keep.parent.mkdir(parents=True, exist_ok=True)
+            # What stands there may be a link, which would be written through.
+            keep.unlink(missing_ok=True)
             keep.write_text(output, encoding="utf-8")
             raise BookError(
                 f"Jupyter Book refused the pages: {_problem(output)} (all of it: {keep})"

@@ -93,7 +93,6 @@ def other_disk(tmp_path, monkeypatch):
         yield
 
 
-@pytest.mark.xfail(strict=True, reason="execution.py and rendering.py write through links")
 @pytest.mark.usefixtures("other_disk")
 @pytest.mark.parametrize("source", ["1 / 0", "import sys; print('noise', file=sys.stderr)"])
 def test_what_a_failed_report_leaves_is_not_written_through_a_link(source, small_book, tmp_path):
