@@ -244,7 +244,7 @@ def panels(
     """
     rows = -(-len(groups) // columns)
     canvas = Canvas(figsize=(8, 3.1 * rows + 0.6), layout="constrained")
-    axes = canvas.subplots(rows, columns, squeeze=False, sharex=True)
+    axes = canvas.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     names = list(dict.fromkeys(name for curves in groups.values() for name in curves))
     strokes = dict(zip(names, itertools.cycle(STROKES)))
     drawn: dict[str, Any] = {}
