@@ -229,11 +229,14 @@ def notebook(measured):
     return {"cells": [{"metadata": {"tags": ["facts"]}, "outputs": outputs}]}
 
 
-def test_recorded_times(tmp_path):
+def test_recorded_times(tmp_path, monkeypatch):
     measured = costs.rounded({"sweep": TIMES, "eager": [], "here": TIMES[:1]})
     path = tmp_path / "out.ipynb"
     path.write_text(json.dumps(notebook(measured)), encoding="utf-8")
     assert costs.recorded(path) == measured
+    assert costs.recorded() is None
+    monkeypatch.setenv("SPECTRALGRAD_TIMES", str(path))
+    assert costs.recorded() == costs.recorded("") == measured
 
 
 BAD = {

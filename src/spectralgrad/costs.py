@@ -9,6 +9,7 @@ import ctypes
 import gc
 import json
 import math
+import os
 import re
 import statistics
 import sys
@@ -595,23 +596,28 @@ def rounded(value: Any, digits: int = 4) -> Any:
     return rounded(asdict(value), digits) if isinstance(value, Cost) else value
 
 
-def recorded(path: str | Path) -> dict[str, Any]:
+def recorded(path: str | Path = "") -> dict[str, Any] | None:
     """Read what an executed copy of the chapter on cost has measured; nothing is executed.
 
     Parameters
     ----------
-    path : str or path
+    path : str or path, optional
+        That of the environment variable ``SPECTRALGRAD_TIMES`` if not given: with the times of
+        another build, a build can be compared with it.
 
     Returns
     -------
-    dict
-        What the cell tagged ``facts`` printed under ``measured``.
+    dict or None
+        What the cell tagged ``facts`` printed under ``measured``; None if no copy is named.
 
     Raises
     ------
     ValueError
         In one line, if the file is no such notebook.
     """
+    path = path or os.environ.get("SPECTRALGRAD_TIMES", "")
+    if not path:
+        return None
     mend = "give a copy of chapters/performance.ipynb that was executed, by papermill say"
     try:
         cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
