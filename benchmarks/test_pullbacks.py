@@ -2,7 +2,7 @@
 
 Usage: make bench, or python -m pytest benchmarks/test_pullbacks.py
 
-The factors are at hand. The ratio to the floor is what counts; it should be at most 0.6.
+The factors are at hand. The ratio to the floor is what counts.
 """
 
 import time

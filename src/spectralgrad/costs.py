@@ -3,6 +3,11 @@
 The chapter on cost and the benchmarks take their problems, and how each library is asked for its
 gradient, from here. A way is a library, or ``"floor"``: LAPACK's decomposition alone, through
 NumPy. Whatever has to be compiled or traced is, before a clock starts.
+
+Throughout, ``problem`` is a key of `PROBLEMS`; ``a`` is a NumPy array of double precision, Hermitian
+except for the nuclear norm (or, in a loss, the array of a framework); ``c`` holds the real
+coefficients of the problem ``"vectors"``, in the shape of ``a``. A gradient is what the library
+returns, in its own convention.
 """
 
 import ctypes
