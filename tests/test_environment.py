@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import numpy as np
@@ -60,6 +61,8 @@ def test_the_commit_and_whether_it_was_changed(tmp_path):
     git(tmp_path, "tag", "v1")
     head = git(tmp_path, "rev-parse", "HEAD")[:7]
     assert environment.commit(tmp_path) == f"{head} of 2001-02-03"
+    shutil.copytree(tmp_path, tmp_path / "clone")
+    assert environment.commit(tmp_path / "clone") == f"{head} of 2001-02-03"
     file.write_text("2", encoding="utf-8")
     assert environment.commit(tmp_path) == f"{head} of 2001-02-03 with changes"
     # A copy without history, in another repository.

@@ -77,7 +77,10 @@ def commit(folder: StrPath) -> str:
         return ""
     seconds = int(_git(folder, "log", "-1", "--format=%ct"))
     day = datetime.datetime.fromtimestamp(seconds, datetime.UTC).date()
-    changes = " with changes" if _git(folder, "diff-index", "--name-only", "HEAD", "--") else ""
+    # Unlike diff-index, this sees that a file which was only copied is the same.
+    changes = (
+        " with changes" if _git(folder, "status", "--porcelain", "--untracked-files=no") else ""
+    )
     return f"{name} of {day}{changes}"
 
 
