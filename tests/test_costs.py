@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from spectralgrad import costs, figures, frameworks, prose, symmetric
+from spectralgrad import costs, frameworks, prose, symmetric
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +215,13 @@ def test_at_a_matrix(libraries):
     assert refused == {}
 
 
+@pytest.mark.parametrize("a", [np.zeros((2, 2)), np.array([[-2]])], ids=["zero", "1x1"])
+def test_at_a_matrix_without_a_size(a, libraries):
+    here, refused = costs.at(a, repetitions=1)
+    assert {(c.problem, c.n) for c in here} == {(p, len(a)) for p in costs.PROBLEMS}
+    assert refused == ({"one": {"package": "GaugeError"}} if len(a) > 1 else {})
+
+
 def test_rounding():
     assert costs.rounded({"a": [1 / 3, 7, "x"], "b": (2.0, None)}) == {
         "a": [0.3333, 7, "x"],
@@ -259,14 +266,3 @@ def test_what_holds_no_times_is_refused_in_one_line(content, tmp_path):
         costs.recorded(path)
     with pytest.raises(ValueError, match=r"missing.ipynb: No such file or directory; give a copy"):
         costs.recorded(tmp_path / "missing.ipynb")
-
-
-def test_panels_say_what_they_show():
-    groups = {"One": {"a": [(4, 1, 2, 3), (8, 2, 3, 4)], "b": [(4, 1, 1, 1)]}}
-    groups["Two"] = {"b": [(8, 5, 6, 7)]}
-    figure = figures.panels(groups, across="n", up="seconds")
-    assert figure.alt == (
-        "Curves over n, logarithmic axes; seconds at the first and last: One, a: 2 to 3; One, b: "
-        "1; Two, b: 6."
-    )
-    assert figure.svg == figures.panels(groups, across="n", up="seconds").svg

@@ -222,3 +222,14 @@ def test_kinds_differ_in_more_than_colour():
 def test_a_figure_prints_what_it_shows_and_not_its_source():
     """A notebook keeps the printed form beside the picture."""
     assert repr(figures.Figure("<svg/>", "A curve.")) == "Figure(alt='A curve.')"
+
+
+def test_panels_say_what_they_show():
+    groups = {"One": {"a": [(4, 1, 2, 3), (8, 2, 3, 4)], "b": [(4, 1, 1, 1)]}}
+    groups["Two"] = {"b": [(8, 5, 6, 7)]}
+    figure = figures.panels(groups, across="n", up="seconds")
+    assert figure.alt == (
+        "Curves over n, logarithmic axes; seconds at the first and last: One, a: 2 to 3; One, b: "
+        "1; Two, b: 6."
+    )
+    assert figure.svg == figures.panels(groups, across="n", up="seconds").svg

@@ -4,8 +4,8 @@ The chapter on cost and the benchmarks take their problems, and how each library
 gradient, from here. A way is a library, or ``"floor"``: LAPACK's decomposition alone, through
 NumPy. Whatever has to be compiled or traced is, before a clock starts.
 
-Throughout, ``problem`` is a key of `PROBLEMS`; ``a`` is a NumPy array of double precision, Hermitian
-except for the nuclear norm (or, in a loss, the array of a framework); ``c`` holds the real
+Throughout, ``problem`` is a key of `PROBLEMS`; ``a`` is a NumPy array of double precision (in a
+loss, the array of a framework), Hermitian except for the nuclear norm; ``c`` holds the real
 coefficients of the problem ``"vectors"``, in the shape of ``a``. A gradient is what the library
 returns, in its own convention.
 """

@@ -254,13 +254,15 @@ def panels(
             place, lower, median, upper = np.asarray(points, dtype=float).T
             spread = [median - lower, upper - median]
             drawn[name] = axis.errorbar(
-                place, median, spread, markersize=4, linewidth=1.4, capsize=2, **strokes[name]
+                place, median, spread, markersize=4, linewidth=1.4, **strokes[name]
             )
             ends = f"{median[0]:.2g} to {median[-1]:.2g}" if len(median) > 1 else f"{median[0]:.2g}"
             parts.append(f"{title}, {name}: {ends}")
         axis.set_title(title, fontsize=10)
         axis.set(xscale="log", yscale="log", xlabel=across, ylabel=up)
         axis.label_outer()
+        # They would be half of the picture's bytes.
+        axis.minorticks_off()
         axis.grid(alpha=0.3)
     for axis in axes.flat[len(groups) :]:
         axis.remove()
