@@ -177,7 +177,7 @@ def eigh_vjp(
     finest = spectrum.default_rtol(vectors.shape, vectors.dtype)
     rtol = finest if rtol is None else rtol
     gauge_tol = gauge.tolerance(gauge_tol, vectors.dtype)
-    same = np.nonzero(spectrum.same(spectrum.labels(values, rtol)))
+    same = _tied(spectrum.labels(values, rtol))
     dvalues, dvectors = _cotangents(
         values, vectors, (eigenvalues_cotangent, eigenvectors_cotangent)
     )
@@ -193,6 +193,14 @@ def eigh_vjp(
     inner[..., *np.diag_indices(values.shape[-1])] = dvalues
     gradient = _hermitian_product(vectors @ inner, vectors)
     return gradient.astype(vectors.dtype, copy=False)
+
+
+def _tied(labels):
+    """Indices of the pairs in one cluster, each value with itself too."""
+    if np.all(np.diff(labels)):
+        *stack, i = np.indices(labels.shape).reshape(labels.ndim, -1)
+        return *stack, i, i
+    return np.nonzero(spectrum.same(labels))
 
 
 def _cotangents(values, vectors, given):
@@ -258,7 +266,7 @@ def invariant_vjp(eigenvalues, eigenvectors, pullback, *, rtol=None, gauge_tol=N
     given, rtol = rtol, gauge.default_tol(vectors.dtype) if rtol is None else rtol
     gauge_tol = gauge.tolerance(gauge_tol, vectors.dtype)
     labels = spectrum.labels(values, rtol)
-    same, merged = np.nonzero(spectrum.same(labels)), spectrum.merge(values, labels)
+    same, merged = _tied(labels), spectrum.merge(values, labels)
     is_complex, n = np.iscomplexobj(vectors), values.shape[-1]
 
     def pull(rotation, at=merged):
