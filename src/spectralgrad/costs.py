@@ -46,7 +46,7 @@ WAYS = {"floor": "LAPACK alone", "package": "spectralgrad", **frameworks.TITLES}
 EAGER = {"tensorflow eager": "TensorFlow, eager", "jax eager": "JAX, without jit"}
 
 #: Seconds after which the threads of one library no longer wait for work while another computes.
-SETTLE = 0.05
+SETTLE = 0.25
 # A clock that is read for less than this says little: short calls are repeated within a reading.
 SHORTEST = 1e-3
 # A call that takes longer has little to gain from one before it that is not timed.
@@ -302,7 +302,8 @@ def take_turns(
         first = round_ % len(names)
         for name in names[first:] + names[:first]:
             if round_ < turns[name]:
-                time.sleep(settle)
+                # A call of less than a reading is too short for several threads.
+                time.sleep(settle if batches[name] == 1 else 0.0)
                 times[name].append(_read_clocks(calls[name], batches[name]))
     return times
 

@@ -180,7 +180,7 @@ def eigh_vjp(
     finest = spectrum.default_rtol(vectors.shape, vectors.dtype)
     rtol = finest if rtol is None else rtol
     gauge_tol = gauge.tolerance(gauge_tol, vectors.dtype)
-    same = np.nonzero(spectrum.same(spectrum.labels(values, rtol)))
+    same = _tied(spectrum.labels(values, rtol))
     dvalues, dvectors = _cotangents(
         values, vectors, (eigenvalues_cotangent, eigenvectors_cotangent)
     )
@@ -197,6 +197,14 @@ def eigh_vjp(
     inner[..., diagonal, diagonal] = dvalues
     gradient = _hermitian_product(vectors @ inner, vectors)
     return gradient.astype(vectors.dtype, copy=False)
+
+
+def _tied(labels: Array) -> tuple[Array, ...]:
+    """Indices of the pairs in one cluster, each value with itself too."""
+    if np.all(np.diff(labels)):
+        *stack, i = np.indices(labels.shape).reshape(labels.ndim, -1)
+        return *stack, i, i
+    return np.nonzero(spectrum.same(labels))
 
 
 def _cotangents(values: Array, vectors: Array, given: Sequence[ArrayLike]) -> tuple[Array, Array]:
@@ -269,7 +277,7 @@ def invariant_vjp(
     given, rtol = rtol, gauge.default_tol(vectors.dtype) if rtol is None else rtol
     gauge_tol = gauge.tolerance(gauge_tol, vectors.dtype)
     labels = spectrum.labels(values, rtol)
-    same, merged = np.nonzero(spectrum.same(labels)), spectrum.merge(values, labels)
+    same, merged = _tied(labels), spectrum.merge(values, labels)
     is_complex, n = np.iscomplexobj(vectors), values.shape[-1]
 
     def pull(rotation: Array, at: Array = merged) -> tuple[Array, Array, Array]:
