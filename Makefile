@@ -12,7 +12,7 @@ pdf: $(READY)
 	@$(BIN)/spectralgrad pdf
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov
 
 lint: $(READY)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
