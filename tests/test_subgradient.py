@@ -519,7 +519,7 @@ def test_large_eigenvalues_that_single_precision_can_barely_tell_apart():
 @pytest.mark.parametrize("weight", [np.nan, np.inf])
 @pytest.mark.parametrize("of", [subgradient.eigvalsh, subgradient.svdvals])
 def test_weights_that_are_not_finite_are_refused(of, weight):
-    with pytest.raises(ValueError, match="^weights that are not finite; give finite numbers$"):
+    with pytest.raises(ValueError, match=r"^weights that are not finite; give finite numbers$"):
         of(np.eye(2), [1.0, weight])
 
 

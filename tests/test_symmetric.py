@@ -75,7 +75,7 @@ def test_require_hermitian_takes_rounding_errors_only(factor):
     matrix[0, 1] += 2 * np.finfo(float).eps
     symmetric.require_hermitian(matrix)
     matrix[0, 1] += factor * np.finfo(float).eps
-    with pytest.raises(MatrixError, match="^the matrix: row 1, column 2: "):
+    with pytest.raises(MatrixError, match=r"^the matrix: row 1, column 2: "):
         symmetric.require_hermitian(matrix)
 
 
