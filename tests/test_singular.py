@@ -5,6 +5,7 @@ import pytest
 from drawing import random_matrix, seeds, unitary
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.linalg import hadamard
 
 from spectralgrad import exact, gauge, published, singular, subgradient
 
@@ -368,8 +369,23 @@ def test_a_wide_tolerance_takes_the_singular_values(rng):
         singular.polar_factor(a, rtol=0.6)
 
 
+@pytest.mark.parametrize(
+    ("smallest", "rtol", "quick"),
+    [(1e-3, EPS, True), (1e-5, EPS, False), (0.25, 0.1, True), (0.25, 0.2, False)],
+)
+def test_the_gram_matrix_is_for_what_is_far_from_rank_deficient(smallest, rtol, quick):
+    """The square of the smallest singular value must leave it half of the digits at least."""
+    values = np.append(np.ones(63), smallest)
+    found = singular._polar_by_gram(hadamard(64) * values, rtol)
+    assert (found is not None) == quick
+    if quick:
+        assert found == pytest.approx(hadamard(64) / 8)
+
+
 def test_a_large_matrix_that_is_not_finite_is_refused(rng):
     a = rng.standard_normal((64, 64))
+    a[3, 4] = np.inf
+    assert singular._polar_by_gram(a, EPS) is None
     a[3, 4] = np.nan
     with pytest.raises(np.linalg.LinAlgError):
         singular.nuclear_norm_gradient(a)
@@ -626,11 +642,12 @@ def test_large_values_that_single_precision_can_barely_tell_apart():
     assert found[0, 1] == pytest.approx(0.5, rel=1e-6)
 
 
-def test_a_decomposition_that_is_not_thin_is_refused(rng):
-    u, s, vh = np.linalg.svd(rng.standard_normal((4, 2)))
+@pytest.mark.parametrize("shape", [(4, 2), (2, 4)], ids=str)
+def test_a_decomposition_that_is_not_thin_is_refused(shape, rng):
+    u, s, vh = np.linalg.svd(rng.standard_normal(shape))
     for call in (
         lambda: singular.svd_vjp(u, s, vh, 0, 0, 0),
-        lambda: singular.polar_vjp(u, s, vh, np.ones((4, 2))),
+        lambda: singular.polar_vjp(u, s, vh, np.ones(shape)),
         lambda: singular.invariant_vjp(u, s, vh, lambda *_: (0, 0, 0)),
     ):
         with pytest.raises(ValueError, match="give the thin decomposition"):
@@ -695,7 +712,7 @@ def test_the_projector_on_a_part_of_the_left_null_vectors_is_refused(rng):
     c = hermitian(rng, 4, is_complex=False)
     usv = thin(with_values(rng, 4, 3, [2.0, 1.0, 0.0], is_complex=False))
     part = of_left_projectors([0 * c, c], [2, 1])
-    with pytest.raises(gauge.GaugeError, match=r"^σ₃: ") as caught:
+    with pytest.raises(gauge.GaugeError, match=f"^σ₃: {gauge.TURNED}: ") as caught:
         singular.svd_vjp(*usv, *part(*usv))
     assert caught.value.excess > caught.value.allowed > 0
     with pytest.raises(gauge.GaugeError, match=r"^σ₃: "):

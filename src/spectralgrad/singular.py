@@ -310,7 +310,7 @@ def _gradient(
     inner = together + apart
     inner[..., *np.diag_indices(s.shape[-1])] += ds
     left = u @ inner
-    inverse = (positive / np.where(positive, s, 1)).astype(s.dtype)[..., None, :]
+    inverse = (positive / np.where(positive, s, 1))[..., None, :]
     if x_rest is not None:
         left += x_rest * inverse
     gradient: Array = left @ adjoint(v)
