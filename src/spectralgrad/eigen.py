@@ -355,7 +355,7 @@ def divided_differences(
     rounding = (sizes[..., :, None] + sizes[..., None, :]) / np.abs(gaps)
     close = rounding > 16 * eps * np.abs(table)
     close[equal] = False
-    *stack, i, j = np.nonzero(close & np.tri(values.shape[-1], k=-1, dtype=bool))
+    *stack, i, j = np.nonzero(close & np.tri(values.shape[-1], dtype=bool))
     start, length, quotients = values[*stack, j], gaps[*stack, i, j], table[*stack, i, j]
     means, rough = (_mean(derivative, start, length, nodes) for nodes in (6, 5))
     # Nodes that miss a steep part of g′ may agree with one another, but not with the quotient.
