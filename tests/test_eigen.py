@@ -111,6 +111,12 @@ def test_select_refuses(index):
         eigen.select(index, 3)
 
 
+def test_select_says_what_there_is():
+    message = "eigenvalue: there is no number 3 among 3; choose from -3 to 2"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        eigen.select(3, 3)
+
+
 def with_values(rng, values, *, is_complex):
     """A matrix with these eigenvalues, up to rounding."""
     v = unitary(rng, len(values), is_complex=is_complex)
@@ -555,6 +561,42 @@ def test_one_eigenvalue_at_a_tie_is_refused(matrix):
     with pytest.raises(gauge.GaugeError) as caught:
         eigen.eigenvalue_second_derivative(values, v, 1, matrix)
     assert caught.value.pair == (0, 1)
+
+
+def test_one_eigenvalue_names_its_neighbour():
+    """Also where that is not among the first, which LAPACK is not asked for."""
+    message = (
+        r"^λ₄ and λ₅ are equal to a tolerance of 1\.[0-9]e-14: neither is differentiable "
+        r"\(subgradient\.eigvalsh gives the set of valid answers\)$"
+    )
+    with pytest.raises(gauge.GaugeError, match=message) as caught:
+        eigen.eigenvalue_gradient(np.diag([1.0, 2.0, 3.0, 7.0, 7.0]), -1)
+    assert caught.value.pair == (3, 4)
+
+
+def test_the_tolerance_of_one_eigenvalue_is_the_callers():
+    matrix = np.diag([3.0, 4.0])
+    eigen.eigenvalue_gradient(matrix, rtol=0.19)
+    with pytest.raises(gauge.GaugeError) as caught:
+        eigen.eigenvalue_gradient(matrix, rtol=0.21)
+    # The Frobenius norm is 5.
+    assert (caught.value.excess, caught.value.allowed) == pytest.approx((1.0, 1.05))
+    # What has no neighbour is equal to none.
+    assert eigen.eigenvalue_gradient([[3.0]], rtol=np.inf)[0] == 3.0
+
+
+@real_or_complex
+def test_one_eigenvalue_reads_the_lower_triangle(is_complex, rng):
+    matrix = hermitian(rng, 4, is_complex=is_complex)
+    whole, half = (eigen.eigenvalue_gradient(x, 1) for x in (matrix, np.tril(matrix)))
+    assert half[0] == pytest.approx(whole[0])
+    assert half[1] == pytest.approx(whole[1])
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.float32])
+def test_one_eigenvalue_is_real_in_the_precision_of_the_matrix(dtype):
+    value, gradient = eigen.eigenvalue_gradient(np.diag([1.0, 2.0]).astype(dtype)[None])
+    assert (value.dtype, gradient.dtype) == (np.float32, dtype)
 
 
 def test_one_simple_eigenvalue_beside_a_tie():

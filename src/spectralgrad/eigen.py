@@ -54,13 +54,15 @@ def eigvalsh_vjp(eigenvectors: ArrayLike, eigenvalues_cotangent: ArrayLike) -> A
 
 
 def _hermitian_product(left: Array, right: Array) -> Array:
-    """Return left @ rightᴴ where that is Hermitian: only blocks of one triangle are computed."""
+    """Return left @ rightᴴ where that is Hermitian: only blocks of one triangle are computed.
+
+    The product has the shape and the dtype of the left factor, which is made from the right one.
+    """
     right = adjoint(right)
     n = left.shape[-2]
     if n <= BLOCK:
         return hermitian_part(left @ right)
-    stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    product = np.empty((*stack, n, n), np.result_type(left, right))
+    product = np.empty(left.shape, left.dtype)
     for start in range(0, n, BLOCK):
         rows = slice(start, start + BLOCK)
         product[..., rows, : rows.stop] = left[..., rows, :] @ right[..., : rows.stop]
