@@ -658,6 +658,22 @@ def test_a_decomposition_that_is_not_thin_is_refused(shape, rng):
             call()
 
 
+@pytest.mark.parametrize("stack", [(), (1,)], ids=str)
+def test_a_decomposition_that_is_cut_short_is_refused(stack, rng):
+    u, s, vh = np.linalg.svd(rng.standard_normal((*stack, 4, 4)))
+    with pytest.raises(ValueError, match="give the thin decomposition"):
+        singular.svd_vjp(u[..., :2], s[..., :2], vh[..., :2, :], 0, 0, 0)
+
+
+@pytest.mark.parametrize("shape", [(2, 100), (1, 2, 100), (100, 2), (1, 100, 2)], ids=str)
+def test_the_larger_side_sets_the_tolerance(shape):
+    u, s, vh = thin(np.broadcast_to(np.eye(*shape[-2:]), shape))
+    s = s - np.array([0, 50 * EPS])
+    with pytest.raises(gauge.GaugeError, match="σ₁ and σ₂"):
+        singular.svd_vjp(u, s, vh, 0, [1.0, 0.0], 0)
+    singular.svd_vjp(u, s, vh, 0, [1.0, 0.0], 0, rtol=40 * EPS)
+
+
 # What depends on the bases is refused.
 
 
