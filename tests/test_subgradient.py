@@ -146,9 +146,32 @@ def test_reason(values, weights, differentiable, reason):
     )
 
 
-def test_reason_stays_one_sentence_with_many_ties():
-    valid = subgradient.eigvalsh(np.diag(np.repeat(np.arange(6.0), 2)), np.arange(12.0))
-    assert "4 further clusters" in valid.reason
+@pytest.mark.parametrize(
+    ("values", "weights", "reason"),
+    [
+        ([1, 2], [1, 2], "no two eigenvalues are equal"),
+        ([0, 2], [1, 2], "no two eigenvalues are equal"),
+        ([2, 2], [3, 3], "f treats equal eigenvalues alike"),
+        ([2], [1], "there is one eigenvalue only"),
+    ],
+)
+def test_reason_of_eigenvalues(values, weights, reason):
+    """Where zero is a value like any other."""
+    valid = subgradient.eigvalsh(np.diag(np.array(values, float)), weights, rtol=1e-9)
+    start = "f is differentiable at this matrix: to a relative tolerance of 1.0e-09, "
+    assert valid.reason == f"{start}{reason}."
+
+
+@pytest.mark.parametrize(("ties", "named"), [(3, 3), (4, 2), (6, 2)])
+def test_reason_stays_one_sentence_with_many_ties(ties, named):
+    values, weights = np.repeat(np.arange(float(ties)), 2), np.arange(2.0 * ties)
+    valid = subgradient.eigvalsh(np.diag(values), weights, rtol=1e-9)
+    pairs = ["λ₁ and λ₂", "λ₃ and λ₄", "λ₅ and λ₆"][:named]
+    causes = [f"{pair} are equal, and f treats them differently" for pair in pairs]
+    if named < ties:
+        causes.append(f"the same holds for {ties - named} further clusters")
+    start = "f is not differentiable at this matrix: to a relative tolerance of 1.0e-09, "
+    assert valid.reason == f"{start}{'; '.join(causes)}."
 
 
 def test_zero_is_an_eigenvalue_like_any_other():
