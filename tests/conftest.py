@@ -3,10 +3,18 @@
 import executing
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # The first example pays for imports, and shared machines are slow at times.
 settings.register_profile("spectralgrad", deadline=None, print_blob=True)
+# A thousand times over, the same few examples must do, and nobody reads the smallest that fails.
+settings.register_profile(
+    "mutation",
+    settings.get_profile("spectralgrad"),
+    derandomize=True,
+    max_examples=10,
+    phases=[Phase.explicit, Phase.generate],
+)
 settings.load_profile("spectralgrad")
 
 # What one test of such a file builds serves the others, and those of the files named with it.

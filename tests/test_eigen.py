@@ -111,6 +111,12 @@ def test_select_refuses(index):
         eigen.select(index, 3)
 
 
+def test_select_says_what_there_is():
+    message = "eigenvalue: there is no number 3 among 3; choose from -3 to 2"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        eigen.select(3, 3)
+
+
 def with_values(rng, values, *, is_complex):
     """A matrix with these eigenvalues, up to rounding."""
     v = unitary(rng, len(values), is_complex=is_complex)
@@ -356,7 +362,7 @@ def test_the_projector_on_a_whole_block(is_complex, rng):
     pullback = of_blocks([b, 0 * b], [1, 2])
     with pytest.raises(gauge.GaugeError, match=r"^λ₁ and λ₂: "):
         eigen.eigh_vjp(values, turn, *pullback(values, turn))
-    with pytest.raises(gauge.GaugeError, match=r"^λ₁ and λ₂: "):
+    with pytest.raises(gauge.GaugeError, match=f"^λ₁ and λ₂: {gauge.TURNED}: "):
         eigen.invariant_vjp(values, turn, pullback)
 
 
@@ -554,7 +560,44 @@ def test_one_eigenvalue_at_a_tie_is_refused(matrix):
     values, v = np.linalg.eigh(matrix)
     with pytest.raises(gauge.GaugeError) as caught:
         eigen.eigenvalue_second_derivative(values, v, 1, matrix)
-    assert caught.value.pair in [(0, 1), (1, 2)]
+    assert caught.value.pair == (0, 1)
+
+
+def test_one_eigenvalue_names_its_neighbour():
+    """Also where that is not among the first, which LAPACK is not asked for."""
+    message = (
+        r"^λ₄ and λ₅ are equal to a tolerance of 1\.[0-9]e-14: neither is differentiable "
+        r"\(subgradient\.eigvalsh gives the set of valid answers\)$"
+    )
+    for index in (-1, -2):
+        with pytest.raises(gauge.GaugeError, match=message) as caught:
+            eigen.eigenvalue_gradient(np.diag([1.0, 2.0, 3.0, 7.0, 7.0]), index)
+        assert caught.value.pair == (3, 4)
+
+
+def test_the_tolerance_of_one_eigenvalue_is_the_callers():
+    matrix = np.diag([3.0, 4.0])
+    eigen.eigenvalue_gradient(matrix, rtol=0.19)
+    with pytest.raises(gauge.GaugeError) as caught:
+        eigen.eigenvalue_gradient(matrix, rtol=0.21)
+    # The Frobenius norm is 5.
+    assert (caught.value.excess, caught.value.allowed) == pytest.approx((1.0, 1.05))
+    # What has no neighbour is equal to none.
+    assert eigen.eigenvalue_gradient([[3.0]], rtol=np.inf)[0] == 3.0
+
+
+@real_or_complex
+def test_one_eigenvalue_reads_the_lower_triangle(is_complex, rng):
+    matrix = hermitian(rng, 4, is_complex=is_complex)
+    whole, half = (eigen.eigenvalue_gradient(x, 1) for x in (matrix, np.tril(matrix)))
+    assert half[0] == pytest.approx(whole[0])
+    assert half[1] == pytest.approx(whole[1])
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.float32])
+def test_one_eigenvalue_is_real_in_the_precision_of_the_matrix(dtype):
+    value, gradient = eigen.eigenvalue_gradient(np.diag([1.0, 2.0]).astype(dtype)[None])
+    assert (value.dtype, gradient.dtype) == (np.float32, dtype)
 
 
 def test_one_simple_eigenvalue_beside_a_tie():
@@ -595,7 +638,7 @@ def test_a_sign_is_refused_where_several_bases_are_tried(rng):
     values, v = np.linalg.eigh(hermitian(rng, 4, is_complex=False))
     w = rng.standard_normal((4, 4))
     eigen.eigh_vjp(values, v, 0, w)
-    with pytest.raises(gauge.GaugeError, match=gauge.VARIES):
+    with pytest.raises(gauge.GaugeError, match=f"^λ. and λ.: {gauge.VARIES}: "):
         eigen.invariant_vjp(values, v, lambda *_: (0, w))
     eigen.invariant_vjp(values, v, lambda _, v: (0, 2 * w * v))
 
@@ -651,7 +694,7 @@ def test_a_rotation_is_refused_that_shows_in_other_bases_only():
 @pytest.mark.parametrize("dvalues", [[1.0, 0, 0], [0, 1.0, 2.0], [-1.0, 1.0, 0]])
 def test_cotangents_of_values_that_belong_to_no_matrix_are_refused(dvalues):
     values = np.array([1.0, 1.0, 3.0])
-    with pytest.raises(gauge.GaugeError):
+    with pytest.raises(gauge.GaugeError, match=f"^λ.: {gauge.VARIES}: "):
         eigen.invariant_vjp(values, np.eye(3), lambda *_: (dvalues, 0))
     dvalues = [dvalues[0], dvalues[0], dvalues[2]]
     found = eigen.invariant_vjp(values, np.eye(3), lambda *_: (dvalues, 0))
@@ -802,6 +845,24 @@ def test_divided_differences_of_stacks_and_integers():
     assert eigen.divided_differences(np.zeros(0), square, double).shape == (0, 0)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_functions_are_asked_between_the_values_only(dtype):
+    """Also at ties, and in the dtype of the values, whatever they answer in."""
+    values, seen = np.array([1, 1 + 1e-6, 3, 3], dtype), []
+
+    def g(x):
+        seen.append(x)
+        return 1000 + np.asarray(x, float) ** 2
+
+    table = eigen.divided_differences(values, g, lambda x: g(x) * 0 + 2 * np.asarray(x, float))
+    assert table.dtype == dtype
+    assert table == pytest.approx(np.add.outer(values, values), rel=1e-6)
+    assert len(seen) > 2
+    for x in seen:
+        assert x.dtype == dtype
+        assert np.all((values[0] <= x) & (x <= values[-1]))
+
+
 @pytest.mark.parametrize("size", [0.0, 1e-17])
 def test_at_a_minimum_the_trials_can_be_left_out(size, rng):
     """There, all cotangents are rounding errors, which differ from basis to basis."""
@@ -849,11 +910,95 @@ def test_cotangents_of_the_values_may_be_rounding_errors(is_complex, rng):
     assert gradient == pytest.approx(c @ matrix + matrix @ c, abs=1e-13)
 
 
-def test_rounding_errors_of_a_cotangent_are_no_dependence_on_the_basis():
-    noise = 1e-15 * np.array([[0.0, 1.0], [-1.0, 0.0]])
-    assert eigen.eigh_vjp(np.ones(2), np.eye(2), 1.0, noise) == pytest.approx(np.eye(2))
-    with pytest.raises(gauge.GaugeError):
-        eigen.eigh_vjp(np.ones(2), np.eye(2), 0.0, noise)
+TURN = np.array([[0.0, 1.0], [-1.0, 0.0]])
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 1e-6), ("float64", 1e-15)])
+def test_rounding_errors_of_a_cotangent_are_no_dependence_on_the_basis(dtype, size):
+    """The cotangents of the values tell how large they may be."""
+    values, v = np.ones(2, dtype), np.eye(2, dtype=dtype)
+    for of_values in (1.0, 0.0):
+
+        def pullback(_, v, of_values=of_values):
+            return of_values, size * (v @ TURN).astype(dtype)
+
+        for call in (
+            lambda: eigen.eigh_vjp(values, v, *pullback(values, v)),
+            lambda: eigen.invariant_vjp(values, v, pullback),
+        ):
+            if of_values:
+                assert call() == pytest.approx(np.eye(2))
+            else:
+                with pytest.raises(gauge.GaugeError):
+                    call()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_precision_of_the_vectors_says_how_much_a_loss_may_vary(dtype):
+    values, v = np.ones(2, dtype), np.eye(2, dtype=dtype)
+
+    def pullback(_, v):
+        return 0, (v @ (np.eye(2) + 1e-5 * TURN)).astype(dtype)
+
+    if dtype == "float32":
+        assert not eigen.invariant_vjp(values, v, pullback).any()
+    else:
+        with pytest.raises(gauge.GaugeError):
+            eigen.invariant_vjp(values, v, pullback)
+
+
+@pytest.mark.parametrize(("dtype", "equal"), [("float32", True), ("float64", False)])
+def test_the_precision_of_the_vectors_says_what_is_nearly_equal(dtype, equal):
+    values, v, seen = np.array([1, 1 + 1e-4], dtype), np.eye(2, dtype=dtype), []
+
+    def pullback(values, _):
+        seen.append(values)
+        return 2 * values, 0
+
+    assert eigen.invariant_vjp(values, v, pullback).dtype == dtype
+    assert sum(x[0] == x[1] for x in seen) == (len(seen) - 1) * equal
+
+
+def near_tie(slope, **settings):
+    """At λ = 1 and 1 + 10⁻⁹, the gradient of Σ g(λᵢ) for a slope g′."""
+    values = np.array([1.0, 1.0 + 1e-9])
+    return eigen.invariant_vjp(values, np.eye(2), lambda x, _: (slope(x), 0), **settings)
+
+
+def test_the_default_takes_nearly_equal_values_as_equal_where_that_can_be_seen_to_do():
+    """Also where all of them are, so that none stays as it was."""
+    assert near_tie(double) == pytest.approx(2 * np.eye(2), abs=1e-8)
+
+    def steep(x):
+        return np.cos((x - 1) / 1e-9)
+
+    with pytest.raises(ValueError, match=r"^λ₁: the gradient changes by 1\.2e-01 "):
+        near_tie(steep)
+    # Who gives a tolerance, has it.
+    assert near_tie(steep, rtol=1e-8) == pytest.approx(np.cos(0.5) * np.eye(2))
+    assert near_tie(steep, rtol=1e-12) == pytest.approx(np.diag(np.cos([0.0, 1.0])), abs=1e-6)
+
+
+def test_a_phase_is_refused_that_neither_signs_nor_right_angles_show():
+    """Re v₁₁⁴ is the same for v, −v and ±iv, and stationary in the phase of a real v."""
+    values, v = np.array([1.0, 2.0]), np.eye(2, dtype=complex)
+
+    def pullback(_, v):
+        return 0, np.array([[np.conj(4 * v[0, 0] ** 3), 0], [0, 0]])
+
+    assert not eigen.eigh_vjp(values, v, *pullback(values, v)).any()
+    with pytest.raises(gauge.GaugeError, match=gauge.VARIES):
+        eigen.invariant_vjp(values, v, pullback)
+
+
+def test_a_tie_of_the_second_derivative_is_one_to_a_tolerance():
+    """The caller's, and by default that of the precision of the vectors."""
+    values, v, e = np.array([1.0, 1.0 + 1e-9, 3.0]), np.eye(3), np.ones((3, 3))
+    found = eigen.eigenvalue_second_derivative(values, v, 0, e)
+    assert found == pytest.approx(2 * (-1e9 - 1 / 2), rel=1e-6)
+    for vectors, settings in ((v, {"rtol": 1e-8}), (v.astype(np.float32), {})):
+        with pytest.raises(gauge.GaugeError, match=r"^λ₁ and λ₂ are equal"):
+            eigen.eigenvalue_second_derivative(values, vectors, 0, e, **settings)
 
 
 def test_a_steep_function_between_the_nodes_is_not_missed():

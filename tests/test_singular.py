@@ -5,6 +5,7 @@ import pytest
 from drawing import random_matrix, seeds, unitary
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.linalg import hadamard
 
 from spectralgrad import exact, gauge, published, singular, subgradient
 
@@ -95,6 +96,11 @@ def test_precision_of_the_matrix_decides_its_rank():
     assert singular.rank_split(nearly).rank == 2
     assert singular.rank_split(nearly.astype(np.float32)).rank == 1
     assert singular.rank_split(nearly, rtol=1e-6).rank == 1
+    assert singular.nuclear_norm_gradient(nearly) == pytest.approx(np.eye(2))
+    assert singular.nuclear_norm_gradient(nearly.astype(np.float32)).tolist() == [[1, 0], [0, 0]]
+    assert singular.polar_factor(nearly) == pytest.approx(np.eye(2))
+    with pytest.raises(gauge.GaugeError):
+        singular.polar_factor(nearly.astype(np.float32))
 
 
 def test_integers_are_lifted():
@@ -109,6 +115,14 @@ def test_the_split_is_oriented_whatever_the_library_returns(sign):
     split = singular.rank_split(matrix)
     u, v = np.hstack([split.u1, split.u0]), np.hstack([split.v1, split.v0])
     assert np.linalg.det(u) * np.linalg.det(v) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("diagonal", [[1.0, -2.0], [3.0, -2.0, 0.0]])
+def test_the_split_is_oriented_at_the_cost_of_null_vectors_only(diagonal):
+    """Of a regular matrix there are none, and its sign is its own."""
+    split = singular.rank_split(np.diag(diagonal).astype(np.float32))
+    assert split.regular_part == pytest.approx(np.diag(np.sign(diagonal)))
+    assert all(x.dtype == float for x in (split.u1, split.v1, split.u0, split.v0))
 
 
 def turn_within(number, rng, *, is_complex):
@@ -355,8 +369,23 @@ def test_a_wide_tolerance_takes_the_singular_values(rng):
         singular.polar_factor(a, rtol=0.6)
 
 
+@pytest.mark.parametrize(
+    ("smallest", "rtol", "quick"),
+    [(1e-3, EPS, True), (1e-5, EPS, False), (0.25, 0.1, True), (0.25, 0.2, False)],
+)
+def test_the_gram_matrix_is_for_what_is_far_from_rank_deficient(smallest, rtol, quick):
+    """The square of the smallest singular value must leave it half of the digits at least."""
+    values = np.append(np.ones(63), smallest)
+    found = singular._polar_by_gram(hadamard(64) * values, rtol)
+    assert (found is not None) == quick
+    if quick:
+        assert found == pytest.approx(hadamard(64) / 8)
+
+
 def test_a_large_matrix_that_is_not_finite_is_refused(rng):
     a = rng.standard_normal((64, 64))
+    a[3, 4] = np.inf
+    assert singular._polar_by_gram(a, EPS) is None
     a[3, 4] = np.nan
     with pytest.raises(np.linalg.LinAlgError):
         singular.nuclear_norm_gradient(a)
@@ -515,7 +544,7 @@ def test_a_simple_vector_beside_a_tie(shape, is_complex, rng):
 # Shapes, scales, dtypes, stacks.
 
 CASES = [(0, 0), (1, 1), (4, 4), (2, 5), (5, 2), (5, 5), (2, 5, 5), (3, 5), (5, 3), (25, 25)]
-CASES += [(0, 3), (3, 0), (0, 2, 3), (2, 2, 3, 2)]
+CASES += [(0, 3), (3, 0), (0, 2, 3), (2, 2, 3, 2), (2, 5, 3), (2, 3, 5)]
 
 
 def stack_of(rng, shape, *, is_complex):
@@ -613,15 +642,36 @@ def test_large_values_that_single_precision_can_barely_tell_apart():
     assert found[0, 1] == pytest.approx(0.5, rel=1e-6)
 
 
-def test_a_decomposition_that_is_not_thin_is_refused(rng):
-    u, s, vh = np.linalg.svd(rng.standard_normal((4, 2)))
+@pytest.mark.parametrize("shape", [(4, 2), (2, 4)], ids=str)
+def test_a_decomposition_that_is_not_thin_is_refused(shape, rng):
+    u, s, vh = np.linalg.svd(rng.standard_normal(shape))
+    message = (
+        f"singular vectors of shapes {u.shape} and {vh.shape}: give the thin decomposition, "
+        "numpy.linalg.svd(A, full_matrices=False)"
+    )
     for call in (
         lambda: singular.svd_vjp(u, s, vh, 0, 0, 0),
-        lambda: singular.polar_vjp(u, s, vh, np.ones((4, 2))),
+        lambda: singular.polar_vjp(u, s, vh, np.ones(shape)),
         lambda: singular.invariant_vjp(u, s, vh, lambda *_: (0, 0, 0)),
     ):
-        with pytest.raises(ValueError, match="give the thin decomposition"):
+        with pytest.raises(ValueError, match=f"^{escape(message)}$"):
             call()
+
+
+@pytest.mark.parametrize("stack", [(), (1,)], ids=str)
+def test_a_decomposition_that_is_cut_short_is_refused(stack, rng):
+    u, s, vh = np.linalg.svd(rng.standard_normal((*stack, 4, 4)))
+    with pytest.raises(ValueError, match="give the thin decomposition"):
+        singular.svd_vjp(u[..., :2], s[..., :2], vh[..., :2, :], 0, 0, 0)
+
+
+@pytest.mark.parametrize("shape", [(2, 100), (1, 2, 100), (100, 2), (1, 100, 2)], ids=str)
+def test_the_larger_side_sets_the_tolerance(shape):
+    u, s, vh = thin(np.broadcast_to(np.eye(*shape[-2:]), shape))
+    s = s - np.array([0, 50 * EPS])
+    with pytest.raises(gauge.GaugeError, match="σ₁ and σ₂"):
+        singular.svd_vjp(u, s, vh, 0, [1.0, 0.0], 0)
+    singular.svd_vjp(u, s, vh, 0, [1.0, 0.0], 0, rtol=40 * EPS)
 
 
 # What depends on the bases is refused.
@@ -682,7 +732,7 @@ def test_the_projector_on_a_part_of_the_left_null_vectors_is_refused(rng):
     c = hermitian(rng, 4, is_complex=False)
     usv = thin(with_values(rng, 4, 3, [2.0, 1.0, 0.0], is_complex=False))
     part = of_left_projectors([0 * c, c], [2, 1])
-    with pytest.raises(gauge.GaugeError, match=r"^σ₃: ") as caught:
+    with pytest.raises(gauge.GaugeError, match=f"^σ₃: {gauge.TURNED}: ") as caught:
         singular.svd_vjp(*usv, *part(*usv))
     assert caught.value.excess > caught.value.allowed > 0
     with pytest.raises(gauge.GaugeError, match=r"^σ₃: "):
@@ -703,6 +753,16 @@ def test_a_loss_on_one_of_two_equal_values_is_refused():
     assert found == pytest.approx(np.diag([5.0, 0.25, 0.25]))
 
 
+def test_a_dependence_on_the_basis_passes_up_to_the_tolerance():
+    """Half of 0.1 turns U, and half of that is a turn of U against V, over σ₁ + σ₂."""
+    eye, du = np.eye(2), np.array([[0.0, 0.1], [0.0, 0.0]])
+    found = singular.svd_vjp(eye, np.ones(2), eye, du, 0, 0, gauge_tol=0.6)
+    assert found == pytest.approx(np.array([[0, 0.025], [-0.025, 0]]))
+    with pytest.raises(gauge.GaugeError) as caught:
+        singular.svd_vjp(eye, np.ones(2), eye, du, 0, 0, gauge_tol=0.4)
+    assert (caught.value.excess, caught.value.allowed) == pytest.approx((0.05, 0.04))
+
+
 def test_a_loss_on_a_value_that_is_zero_is_refused():
     s, eye = np.array([2.0, 0.0]), np.eye(2)
     with pytest.raises(gauge.GaugeError, match=f"^σ₂: {escape(gauge.AT_ZERO)}") as caught:
@@ -721,8 +781,12 @@ def test_a_loss_on_a_value_that_is_zero_is_refused():
 @pytest.mark.parametrize("shape", [(2, 2), (3, 2), (2, 3)], ids=str)
 def test_the_polar_factor_of_a_singular_matrix_is_refused(shape, rng):
     a = with_values(rng, *shape, [2.0, 0.0], is_complex=False)
+    message = (
+        r"^σ₂ = .* is zero to a tolerance of .*: the polar factor depends on the choice of "
+        r"singular vectors there$"
+    )
     for call in (lambda: singular.polar_factor(a), lambda: singular.polar_vjp(*thin(a), a)):
-        with pytest.raises(gauge.GaugeError, match=r"^σ₂ = .* is zero") as caught:
+        with pytest.raises(gauge.GaugeError, match=message) as caught:
             call()
         assert caught.value.pair == (1, 1)
         assert caught.value.excess <= caught.value.allowed
@@ -750,7 +814,7 @@ def test_a_sign_is_refused_where_several_bases_are_tried(rng):
     u, s, vh = thin(rng.standard_normal((4, 3)))
     w = rng.standard_normal((4, 3))
     singular.svd_vjp(u, s, vh, w, 0, 0)
-    with pytest.raises(gauge.GaugeError, match=gauge.VARIES):
+    with pytest.raises(gauge.GaugeError, match=f"^σ.: {gauge.VARIES}"):
         singular.invariant_vjp(u, s, vh, lambda *_: (w, 0, 0))
     singular.invariant_vjp(u, s, vh, lambda u, s, vh: (2 * w * u, 0, 0))
 
@@ -771,7 +835,7 @@ def test_a_rotation_is_refused_that_shows_in_other_bases_only(spectrum):
 
 @pytest.mark.parametrize(("s", "ds"), [([1.0, 1.0], [1.0, 0]), ([1.0, 0], [1.0, 0.5])])
 def test_cotangents_of_values_that_belong_to_no_matrix_are_refused(s, ds):
-    with pytest.raises(gauge.GaugeError):
+    with pytest.raises(gauge.GaugeError, match=f"^σ.: {gauge.VARIES}"):
         singular.invariant_vjp(np.eye(2), np.array(s), np.eye(2), lambda *_: (0, ds, 0))
     ds = [ds[0] * (x > 0) for x in s]
     found = singular.invariant_vjp(np.eye(2), np.array(s), np.eye(2), lambda *_: (0, ds, 0))
@@ -892,3 +956,95 @@ def test_a_loss_that_varies_too_fast_for_the_default_is_refused(rng):
     expected = c[1, 2] + c[2, 1]
     ratio = np.log(s[1] / s[2]) / (s[1] - s[2])
     assert ours[1, 2] + ours[2, 1] == pytest.approx(expected * ratio, rel=1e-8)
+
+
+def near_tie(slope, **settings):
+    """At σ = 1 + 10⁻⁹ and 1, the gradient of Σ g(σᵢ) for a slope g′."""
+    s, eye = np.array([1.0 + 1e-9, 1.0]), np.eye(2)
+    return singular.invariant_vjp(eye, s, eye, lambda u, s, vh: (0, slope(s), 0), **settings)
+
+
+def test_the_default_takes_nearly_equal_values_as_equal_where_that_can_be_seen_to_do():
+    """Also where all of them are, so that none stays as it was."""
+    assert near_tie(slope_of_cube) == pytest.approx(3 * np.eye(2), abs=1e-8)
+
+    def steep(x):
+        return np.cos((x - 1) / 1e-9)
+
+    with pytest.raises(ValueError, match=r"^σ₁: the gradient changes by 3\.4e-01 "):
+        near_tie(steep)
+    # Who gives a tolerance, has it.
+    assert near_tie(steep, rtol=1e-8) == pytest.approx(np.cos(0.5) * np.eye(2))
+    assert near_tie(steep, rtol=1e-12) == pytest.approx(np.diag(np.cos([1.0, 0.0])), abs=1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "equal"), [("float32", True), ("float64", False)])
+def test_the_precision_of_the_vectors_says_what_is_nearly_equal(dtype, equal):
+    s, eye, seen = np.array([1 + 1e-4, 1], dtype), np.eye(2, dtype=dtype), []
+
+    def pullback(u, s, vh):
+        seen.append(s)
+        return 0, 3 * s**2, 0
+
+    found = singular.invariant_vjp(eye, s, eye, pullback)
+    assert found.dtype == dtype
+    assert sum(x[0] == x[1] for x in seen) == (len(seen) - 1) * equal
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-17])
+def test_at_a_minimum_the_trials_can_be_left_out(size, rng):
+    """There, all cotangents are rounding errors, which differ from basis to basis."""
+    usv = thin(rng.standard_normal((4, 3)))
+
+    def noise(*usv):
+        return tuple(size * rng.standard_normal(x.shape) for x in usv)
+
+    gradient = singular.invariant_vjp(*usv, noise, gauge_tol=np.inf)
+    assert np.abs(gradient).max() <= 100 * size
+    if size:
+        with pytest.raises(gauge.GaugeError):
+            singular.invariant_vjp(*usv, noise)
+
+
+def quartic(z):
+    """The cotangent of Re z⁴: it is the same for z, −z and ±iz, and stationary for a real z."""
+    return np.conj(4 * z**3)
+
+
+def of_left_phase(u, s, vh):
+    du = np.zeros_like(u)
+    du[0, 0] = quartic(u[0, 0])
+    return du, 0, 0
+
+
+def of_phase_between_null_vectors(u, s, vh):
+    left, right, dz = u[:, 1], vh[1].conj(), quartic(u[:, 1].conj() @ vh[1].conj()).conj()
+    du, dvh = np.zeros_like(u), np.zeros_like(vh)
+    du[:, 1], dvh[1] = dz * right, dz * left.conj()
+    return du, 0, dvh
+
+
+@pytest.mark.parametrize("pullback", [of_left_phase, of_phase_between_null_vectors])
+def test_a_phase_is_refused_that_neither_signs_nor_right_angles_show(pullback):
+    s, eye = np.array([1.0, 0.0]), np.eye(2, dtype=complex)
+    assert not singular.svd_vjp(eye, s, eye, *pullback(eye, s, eye)).any()
+    with pytest.raises(gauge.GaugeError, match=gauge.VARIES):
+        singular.invariant_vjp(eye, s, eye, pullback)
+
+
+def test_the_bases_that_are_tried_are_the_same_each_time(rng):
+    usv = thin(with_values(rng, 4, 3, [2.0, 0.0, 0.0], is_complex=False))
+    runs = []
+    for _ in range(2):
+        seen = []
+        singular.invariant_vjp(*usv, lambda *usv, seen=seen: seen.append(usv) or (0, 0, 0))
+        runs.append([x for usv in seen for x in usv])
+    assert all(map(np.array_equal, *runs))
+
+
+def test_a_wide_tolerance_makes_a_small_value_zero(rng):
+    a = with_values(rng, 3, 2, [2.0, 0.5], is_complex=False)
+    for of in (singular.polar_factor, lambda a, **rtol: singular.polar_vjp(*thin(a), a, **rtol)):
+        of(a, rtol=0.2)
+        with pytest.raises(gauge.GaugeError, match=r"^σ₂ = 5\.0e-01 is zero to a tolerance of"):
+            of(a, rtol=0.3)

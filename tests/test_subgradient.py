@@ -127,6 +127,7 @@ def test_differentiable_means_one_gradient(seed, values, is_complex):
             False,
             "σ₁ and σ₂ are equal, and f treats them differently",
         ),
+        ([2, 1, 1], [1, 1, 2], False, "σ₂ and σ₃ are equal, and f treats them differently"),
         ([2, 1, 0], [1, 1, 1], False, "σ₃ is zero, and f depends on it"),
         (
             [0, 0, 0],
@@ -145,9 +146,32 @@ def test_reason(values, weights, differentiable, reason):
     )
 
 
-def test_reason_stays_one_sentence_with_many_ties():
-    valid = subgradient.eigvalsh(np.diag(np.repeat(np.arange(6.0), 2)), np.arange(12.0))
-    assert "4 further clusters" in valid.reason
+@pytest.mark.parametrize(
+    ("values", "weights", "reason"),
+    [
+        ([1, 2], [1, 2], "no two eigenvalues are equal"),
+        ([0, 2], [1, 2], "no two eigenvalues are equal"),
+        ([2, 2], [3, 3], "f treats equal eigenvalues alike"),
+        ([2], [1], "there is one eigenvalue only"),
+    ],
+)
+def test_reason_of_eigenvalues(values, weights, reason):
+    """Where zero is a value like any other."""
+    valid = subgradient.eigvalsh(np.diag(np.array(values, float)), weights, rtol=1e-9)
+    start = "f is differentiable at this matrix: to a relative tolerance of 1.0e-09, "
+    assert valid.reason == f"{start}{reason}."
+
+
+@pytest.mark.parametrize(("ties", "named"), [(3, 3), (4, 2), (6, 2)])
+def test_reason_stays_one_sentence_with_many_ties(ties, named):
+    values, weights = np.repeat(np.arange(float(ties)), 2), np.arange(2.0 * ties)
+    valid = subgradient.eigvalsh(np.diag(values), weights, rtol=1e-9)
+    pairs = ["λ₁ and λ₂", "λ₃ and λ₄", "λ₅ and λ₆"][:named]
+    causes = [f"{pair} are equal, and f treats them differently" for pair in pairs]
+    if named < ties:
+        causes.append(f"the same holds for {ties - named} further clusters")
+    start = "f is not differentiable at this matrix: to a relative tolerance of 1.0e-09, "
+    assert valid.reason == f"{start}{'; '.join(causes)}."
 
 
 def test_zero_is_an_eigenvalue_like_any_other():
@@ -211,10 +235,49 @@ def test_a_small_value_counts_in_the_tolerance_though_the_weights_are_equal(shap
     assert small.tolerance > 1e5 * large.tolerance
 
 
-def test_what_is_not_finite_does_not_belong():
-    membership = subgradient.eigvalsh(np.eye(2), [1, 0]).contains([[np.nan, 0], [0, 1]])
-    assert not membership.inside
-    assert membership.excess == np.inf
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize(
+    ("dtype", "eps", "stop"),
+    # xBDSQR stops at max(10, u^(−1/8)) u, for u = 2⁻²⁴ and 2⁻⁵³: from 10 and 2^(53/8).
+    [("float32", 2.0**-23, 10 * 2.0**-24), ("complex128", 2.0**-52, 2.0 ** (53 / 8 - 53))],
+)
+def test_the_tolerances_are_those_that_are_documented(dtype, eps, stop, n):
+    identity, weights, rounding = np.eye(n, dtype=dtype), np.full(n, 0.25), 8 * n * eps * 0.25
+    valid = subgradient.eigvalsh(identity, weights)
+    # No divided difference counts, since all weights are equal.
+    assert valid.rounding == valid.tolerance == rounding
+    valid = subgradient.svdvals(2 * identity, weights)
+    assert valid.rounding == rounding
+    backward = (8 * n * eps + 2 * stop) * 2 * (0.25 / 2)
+    assert valid.tolerance == pytest.approx(rounding + backward, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("of", [subgradient.eigvalsh, subgradient.svdvals])
+def test_what_is_said_of_the_set_is_in_double_precision(of):
+    matrix, weights = np.diag([1.0, 0.75]).astype(np.float32), [2, 3]
+    valid = of(matrix, weights, rtol=0.5)
+    assert (valid.rtol, valid.clusters) == (0.5, [slice(0, 2)])
+    assert sorted(valid.values) == [0.75, 1.0]
+    assert valid.weights.tolist() == weights
+    for array in (valid.values, valid.weights, valid.left, valid.right):
+        assert array.dtype == float
+
+
+@pytest.mark.parametrize("given", [None, 0.5])
+def test_what_is_not_finite_does_not_belong(given):
+    valid = subgradient.eigvalsh(np.eye(2), [1, 0])
+    membership = valid.contains([[np.nan, 0], [0, 1]], tolerance=given)
+    tolerance = given or valid.tolerance
+    assert membership == subgradient.Membership(
+        False, np.inf, "a number that is not finite", False, tolerance
+    )
+
+
+def test_an_extreme_point_that_is_exact_needs_no_tolerance():
+    valid = subgradient.eigvalsh(np.diag([1.0, 1.0, 3.0]), [1, 0, 0])
+    membership = valid.contains(np.diag([1.0, 0.0, 0.0]), tolerance=0.0)
+    assert membership.excess == 0.0
+    assert (membership.inside, membership.extreme, membership.tolerance) == (True, True, 0.0)
 
 
 @pytest.mark.parametrize("gap", [1e-2, 1e-4, 1e-6])
@@ -479,7 +542,7 @@ def test_large_eigenvalues_that_single_precision_can_barely_tell_apart():
 @pytest.mark.parametrize("weight", [np.nan, np.inf])
 @pytest.mark.parametrize("of", [subgradient.eigvalsh, subgradient.svdvals])
 def test_weights_that_are_not_finite_are_refused(of, weight):
-    with pytest.raises(ValueError, match="give finite numbers"):
+    with pytest.raises(ValueError, match=r"^weights that are not finite; give finite numbers$"):
         of(np.eye(2), [1.0, weight])
 
 

@@ -51,8 +51,14 @@ def test_conversion_keeps_dtype_and_stacks(rng):
 
 
 def test_unknown_convention():
-    with pytest.raises(ValueError, match=r"unknown convention 'L'; choose from symmetric"):
+    with pytest.raises(ValueError, match=r"'L'; choose from symmetric, lower, upper$"):
         symmetric.convert(np.eye(2), "L")
+
+
+@pytest.mark.parametrize("convention", symmetric.CONVENTIONS)
+def test_what_is_written_exactly_needs_no_tolerance(convention):
+    gradient = symmetric.convert([[1.0, 2.0], [2.0, 3.0]], convention)
+    assert symmetric.recognise(gradient, tolerance=0.0) == (convention,)
 
 
 def test_a_diagonal_gradient_is_ambiguous():
@@ -69,6 +75,14 @@ def test_require_hermitian_takes_rounding_errors_only(factor):
     matrix[0, 1] += 2 * np.finfo(float).eps
     symmetric.require_hermitian(matrix)
     matrix[0, 1] += factor * np.finfo(float).eps
+    with pytest.raises(MatrixError, match=r"^the matrix: row 1, column 2: "):
+        symmetric.require_hermitian(matrix)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_the_precision_of_the_matrix_says_what_is_rounding(dtype):
+    matrix = np.array([[1.0, 0.5], [0.5 + 1e-7, 1.0]])
+    symmetric.require_hermitian(matrix.astype(dtype))
     with pytest.raises(MatrixError):
         symmetric.require_hermitian(matrix)
 
@@ -96,7 +110,11 @@ def test_require_hermitian_averages_rounding_errors():
             r"\(‖A − Aᵀ‖ is 2.0e-01 times ‖A‖\); make the matrix symmetric, or ask",
         ),
         (np.array([[1, 2], [2.00000001, 1]]), "is 2.00000001"),
-        (np.array([[1.0, 2j], [2j, 1.0]]), r"not the conjugate \(.*\); make the matrix Hermitian"),
+        (
+            np.array([[0.0, 2j], [2j, 0.0]]),
+            r"holds 2j, and its mirror image is 2j, not the conjugate "
+            r"\(‖A − Aᴴ‖ is 2.0e\+00 times ‖A‖\); make the matrix Hermitian",
+        ),
         (np.array([[1.0 + 1j]]), "row 1, column 1: holds .*, but the diagonal .* is real"),
     ],
 )
@@ -123,6 +141,11 @@ def test_the_adjoint_moves_to_the_other_side(seed, is_complex):
         random_matrix(rng, *shape, is_complex=is_complex) for shape in [(3, 2), (2, 1), (3, 1)]
     )
     assert np.vdot(y, a @ x) == pytest.approx(np.vdot(symmetric.adjoint(a) @ y, x))
+
+
+def test_the_adjoint_of_a_real_matrix_is_a_view():
+    matrix = np.ones((2, 3))
+    assert np.shares_memory(symmetric.adjoint(matrix), matrix)
 
 
 def test_parts_and_adjoints_of_stacks_keep_their_dtype(rng):

@@ -54,13 +54,15 @@ def eigvalsh_vjp(eigenvectors: ArrayLike, eigenvalues_cotangent: ArrayLike) -> A
 
 
 def _hermitian_product(left: Array, right: Array) -> Array:
-    """Return left @ rightᴴ where that is Hermitian: only blocks of one triangle are computed."""
+    """Return left @ rightᴴ where that is Hermitian: only blocks of one triangle are computed.
+
+    The product has the shape and the dtype of the left factor, which is made from the right one.
+    """
     right = adjoint(right)
     n = left.shape[-2]
     if n <= BLOCK:
         return hermitian_part(left @ right)
-    stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    product = np.empty((*stack, n, n), np.result_type(left, right))
+    product = np.empty(left.shape, left.dtype)
     for start in range(0, n, BLOCK):
         rows = slice(start, start + BLOCK)
         product[..., rows, : rows.stop] = left[..., rows, :] @ right[..., : rows.stop]
@@ -363,7 +365,7 @@ def divided_differences(
     rounding = (sizes[..., :, None] + sizes[..., None, :]) / np.abs(gaps)
     close = rounding > 16 * eps * np.abs(table)
     close[equal] = False
-    *stack, i, j = np.nonzero(close & np.tri(values.shape[-1], k=-1, dtype=bool))
+    *stack, i, j = np.nonzero(close & np.tri(values.shape[-1], dtype=bool))
     start, length, quotients = values[*stack, j], gaps[*stack, i, j], table[*stack, i, j]
     means, rough = (_mean(derivative, start, length, nodes) for nodes in (6, 5))
     # Nodes that miss a steep part of g′ may agree with one another, but not with the quotient.

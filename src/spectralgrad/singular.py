@@ -104,7 +104,7 @@ def nuclear_norm_gradient(matrix: ArrayLike, *, rtol: float | None = None) -> Ar
     if factor is not None:
         return factor
     u, values, vh = np.linalg.svd(matrix, full_matrices=False)
-    weights = spectrum.positive(values, rtol).astype(values.dtype)
+    weights = spectrum.positive(values, rtol)
     return svdvals_vjp(u, vh, weights).astype(matrix.dtype, copy=False)
 
 
@@ -279,7 +279,7 @@ def _require_invariance(
     for rest in (x_rest, y_rest):
         if rest is not None:
             # Null vectors may be exchanged for those that the thin decomposition leaves out.
-            out = np.max(np.abs(rest), axis=-2, initial=0.0) * ~positive
+            out = np.max(np.abs(rest), axis=-2) * ~positive
             excess = np.maximum(excess, _diagonal(out))
     gauge.require(excess, allowed, "σ", gauge.TURNED)
 
@@ -310,7 +310,7 @@ def _gradient(
     inner = together + apart
     inner[..., *np.diag_indices(s.shape[-1])] += ds
     left = u @ inner
-    inverse = (positive / np.where(positive, s, 1)).astype(s.dtype)[..., None, :]
+    inverse = (positive / np.where(positive, s, 1))[..., None, :]
     if x_rest is not None:
         left += x_rest * inverse
     gradient: Array = left @ adjoint(v)
@@ -517,7 +517,7 @@ def invariant_vjp(
         tolerance = gauge.per_value(allowed, merged, largest, gauge_tol)
         gauge.require(_diagonal(missed), tolerance, "σ", gauge.VARIES)
         for one, other in zip(turned, turns, strict=True):
-            missed = np.max(np.abs(one - other), axis=-2, initial=0.0)
+            missed = np.max(np.abs(one - other), axis=-2)
             gauge.require(_diagonal(missed), allowed, "σ", gauge.VARIES)
 
     unrotated = np.broadcast_to(eye, (*s.shape, k))
@@ -582,7 +582,7 @@ def _pairing(step: int, is_complex: bool) -> _Choice:
     def choose(left: Array, right: Array) -> Sequence[Array]:
         fewer, more = sorted((left.shape[1], right.shape[1]))
         places = (np.arange(fewer) + step) % more
-        phase = 1j if is_complex and step // more % 2 else 1
+        phase = 1j if is_complex and step >= more else 1
         if left.shape[1] == fewer:
             return left, phase * right[:, places]
         return left[:, places], phase * right

@@ -371,8 +371,9 @@ def _qr_precision(eps: float) -> float:
     In double precision 49 eps, so that for small matrices it outweighs all rounding errors.
     """
     roundoff = eps / 2
+    # xBDSQR has 100 as an upper bound too, which in double precision is just not reached.
     factor: float = roundoff**-0.125
-    return max(10.0, min(100.0, factor)) * roundoff
+    return max(10.0, factor) * roundoff
 
 
 def _prepare(
