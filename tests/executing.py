@@ -39,7 +39,10 @@ def execute_afresh(chapter, folder, **parameters):
     command += ["--no-progress-bar", "--log-level", "ERROR"]
     for name, value in parameters.items():
         command += ["-p", name, str(value)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    environment = os.environ | execution.variables()
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return _read(json.loads(Path(folder, "out.ipynb").read_text(encoding="utf-8"))["cells"])
 
@@ -112,7 +115,7 @@ class _Kernel:
         await self._manager.start_kernel(
             # IPython's history is a file that two kernels would share.
             extra_arguments=["--HistoryManager.hist_file=:memory:"],
-            env=os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"},
+            env=os.environ | execution.variables(),
         )
         self._client = self._manager.client()
         self._client.start_channels()

@@ -48,6 +48,11 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 _BYTES_A_SECOND = 8000
 
 
+def variables() -> dict[str, str]:
+    """Environment variables for a chapter, beside those of this process."""
+    return {name: n for name, n in _THREADS.items() if name not in os.environ} | _FIXED
+
+
 @dataclass(frozen=True)
 class Page:
     """A chapter to be executed.
@@ -157,7 +162,7 @@ class Run:
         self.process = processes.Process(
             *(__name__, page.chapter, self.notebook, request),
             log=scratch / f"{page.name}.log",
-            environment={k: v for k, v in _THREADS.items() if k not in os.environ} | _FIXED,
+            environment=variables(),
         )
 
     def __enter__(self) -> Self:

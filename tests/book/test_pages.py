@@ -194,7 +194,9 @@ def test_the_answer_can_be_saved(browser, your_report, tmp_path):
                 watched.page.get_by_role("link", name=name).click()
             assert download.value.suggested_filename == name
             download.value.save_as(tmp_path / name)
-            assert np.array_equal(matrices.load(tmp_path / name), answer)
+            saved = matrices.load(tmp_path / name)
+            # All digits: but the report is computed with one thread, and this test with more.
+            assert np.max(np.abs(saved - answer)) < 1e-14
         assert watched.problems == []
 
 
