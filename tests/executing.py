@@ -39,12 +39,17 @@ def execute_afresh(chapter, folder, **parameters):
     command += ["--no-progress-bar", "--log-level", "ERROR"]
     for name, value in parameters.items():
         command += ["-p", name, str(value)]
-    environment = os.environ | execution.variables()
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return _read(json.loads(Path(folder, "out.ipynb").read_text(encoding="utf-8"))["cells"])
+
+
+def _environment():
+    """As in a build; without coverage, which would take long and find what other tests find."""
+    variables = os.environ | execution.variables()
+    return {name: value for name, value in variables.items() if not name.startswith("COV")}
 
 
 def _read(cells):
@@ -115,7 +120,7 @@ class _Kernel:
         await self._manager.start_kernel(
             # IPython's history is a file that two kernels would share.
             extra_arguments=["--HistoryManager.hist_file=:memory:"],
-            env=os.environ | execution.variables(),
+            env=_environment(),
         )
         self._client = self._manager.client()
         self._client.start_channels()
