@@ -18,6 +18,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from executing import without_coverage
 
 from spectralgrad import book, cli, frameworks, matrices, survey, verdict
 from spectralgrad.survey import crew, pages, results, walk
@@ -658,12 +659,16 @@ def started(*arguments):
     """A survey in a process of its own, once it has saved something."""
     command = [sys.executable, "-c", START, "survey", *arguments]
     command += ["--reports", "none", "--frameworks", "autograd"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        while not Path("results.parquet").exists():
-            assert process.poll() is None
-            time.sleep(0.02)
-        yield process
-        process.kill()
+    with subprocess.Popen(
+        command, env=without_coverage(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            while not Path("results.parquet").exists():
+                assert process.poll() is None
+                time.sleep(0.02)
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from executing import without_coverage
 from writing import write_chapter
 
 from spectralgrad import book
@@ -162,7 +163,7 @@ def test_a_stopped_report_leaves_nothing(stage, by, tmp_path):
     here, scratch = tmp_path / "here", tmp_path / "scratch"
     here.mkdir()
     scratch.mkdir()
-    environment = os.environ | {"SPECTRALGRAD_TEST": str(tmp_path), "TMPDIR": str(scratch)}
+    environment = without_coverage() | {"SPECTRALGRAD_TEST": str(tmp_path), "TMPDIR": str(scratch)}
     with subprocess.Popen(
         command, cwd=here, env=environment, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -194,7 +195,7 @@ def started(root, mark, *arguments, **options):
     """A build of a small book in a process of its own; it and all that it starts bear a mark."""
     with subprocess.Popen(
         [sys.executable, "-c", _BUILD, str(root), *arguments],
-        env=os.environ | {"SPECTRALGRAD_TEST": str(mark)},
+        env=without_coverage() | {"SPECTRALGRAD_TEST": str(mark)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from executing import without_coverage
 from watching import Watched
 from writing import write_chapter
 
@@ -300,7 +301,9 @@ def test_reports_that_are_stopped_leave_the_results(tmp_path):
     np.save(tmp_path / "a.npy", FLAGGED)
     command = [sys.executable, "-m", "spectralgrad.cli", "survey", "a.npy", "--problem", "svd"]
     command += ["--frameworks", "autograd"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=without_coverage(), stderr=subprocess.PIPE, text=True
+    ) as process:
         started = []
         while not any(map(is_kernel, started)):
             assert process.poll() is None
