@@ -27,8 +27,8 @@ from typing import Any, cast
 import numpy as np
 
 from spectralgrad import eigen, frameworks, singular
+from spectralgrad._types import Array
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Call = Callable[[], Any]
 
 #: Problems, each with what a reader calls it.

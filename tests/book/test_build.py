@@ -224,7 +224,7 @@ def renumber(root, number):
 
 @pytest.mark.usefixtures("interruptible")
 def test_a_build_may_be_stopped_at_any_moment(small_book, tmp_path):
-    """Set SPECTRALGRAD_KILLS to try more moments; a few hundred take a quarter of an hour."""
+    """Set SPECTRALGRAD_KILLS to try more moments; three hundred take half an hour."""
     html = small_book / "_build" / "html"
     renumber(small_book, 0)
     begin = time.monotonic()
