@@ -433,7 +433,7 @@ def eigenvalue_gradient(
     Parameters
     ----------
     matrix : (..., n, n) array_like
-        Hermitian and finite; LAPACK reads only the lower triangle, the tolerance for ties all of it.
+        Hermitian and finite; LAPACK reads the lower triangle, the tolerance for ties both.
     index : int
         From 0, the smallest eigenvalue, to n − 1; negative ones count from the largest.
     rtol : float, optional
