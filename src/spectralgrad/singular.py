@@ -99,7 +99,9 @@ def nuclear_norm_gradient(matrix: ArrayLike, *, rtol: float | None = None) -> Ar
     Watson (1992), "Characterization of the subdifferential of some matrix norms".
     """
     matrix = as_inexact(matrix)
-    rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
+    rtol = (
+        spectrum.default_rtol(matrix.shape, matrix.dtype, singular=True) if rtol is None else rtol
+    )
     factor = _polar_by_gram(matrix, rtol)
     if factor is not None:
         return factor
@@ -325,7 +327,7 @@ def _default_rtol(u: Array, vh: Array) -> float:
             f"singular vectors of shapes {u.shape} and {vh.shape}: give the thin decomposition, "
             "numpy.linalg.svd(A, full_matrices=False)"
         )
-    return spectrum.default_rtol((u.shape[-2], vh.shape[-1]), u.dtype)
+    return spectrum.default_rtol((u.shape[-2], vh.shape[-1]), u.dtype, singular=True)
 
 
 def polar_vjp(
@@ -424,7 +426,9 @@ def polar_factor(matrix: ArrayLike, *, rtol: float | None = None) -> Array:
         If a singular value is zero: then there are several.
     """
     matrix = as_inexact(matrix)
-    rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
+    rtol = (
+        spectrum.default_rtol(matrix.shape, matrix.dtype, singular=True) if rtol is None else rtol
+    )
     factor = _polar_by_gram(matrix, rtol)
     if factor is not None:
         return factor
@@ -658,7 +662,9 @@ def rank_split(matrix: ArrayLike, *, rtol: float | None = None) -> RankSplit:
         In float64 or complex128, whatever the dtype of the matrix.
     """
     matrix = as_inexact(matrix)
-    rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
+    rtol = (
+        spectrum.default_rtol(matrix.shape, matrix.dtype, singular=True) if rtol is None else rtol
+    )
     u, values, vh = np.linalg.svd(matrix.astype(np.result_type(matrix, float)))
     v = vh.conj().T
     r = spectrum.rank(values, rtol)

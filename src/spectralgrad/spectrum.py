@@ -11,11 +11,14 @@ from numpy.typing import ArrayLike, DTypeLike
 from spectralgrad._types import Array
 
 
-def default_rtol(shape: Sequence[int], dtype: DTypeLike) -> float:
+def default_rtol(shape: Sequence[int], dtype: DTypeLike, *, singular: bool = False) -> float:
     """Relative tolerance within which two spectral values count as equal.
 
-    ``max(m, n) · eps(dtype)``: the size of the rounding errors that a backward stable
-    decomposition makes, relative to the largest value. `numpy.linalg.matrix_rank` uses the same.
+    It is the backward error that a program is allowed: two values that a stable decomposition may
+    split are one value. For eigenvalues it is ``8 max(m, n) · eps``: the factor leaves room for
+    what the libraries lose beyond the first rounding. For singular values LAPACK's iteration adds
+    the relative precision at which it stops, twice, because ours and the one under test may both
+    stop there.
 
     Parameters
     ----------
@@ -23,12 +26,30 @@ def default_rtol(shape: Sequence[int], dtype: DTypeLike) -> float:
         Shape of the matrix.
     dtype : dtype
         Precision in which the matrix is given.
+    singular : bool, optional
+        Whether they are singular values.
 
     Returns
     -------
     float
+
+    References
+    ----------
+    The documentation of LAPACK's routine DBDSQR, on TOLMUL.
     """
-    return max(shape[-2:]) * float(np.finfo(dtype).eps)
+    eps = float(np.finfo(dtype).eps)
+    return 8 * max(shape[-2:]) * eps + (2 * _qr_precision(eps) if singular else 0.0)
+
+
+def _qr_precision(eps: float) -> float:
+    """Relative precision of singular values at which LAPACK's iteration (xBDSQR) stops.
+
+    In double precision 49 eps, so that for small matrices it outweighs all rounding errors.
+    """
+    roundoff = eps / 2
+    # xBDSQR has 100 as an upper bound too, which in double precision is just not reached.
+    factor: float = roundoff**-0.125
+    return max(10.0, factor) * roundoff
 
 
 def labels(values: ArrayLike, rtol: float) -> Array:

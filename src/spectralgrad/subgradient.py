@@ -341,45 +341,36 @@ def _majorised(values: Array, weights: Array, weakly: bool) -> Array:
 
 
 def _errors(
-    values: Array, weights: Array, groups: list[slice], eps: float, size: int, *, singular: bool
+    values: Array,
+    weights: Array,
+    groups: list[slice],
+    errors: tuple[float, float],
+    *,
+    singular: bool,
 ) -> tuple[float, float]:
-    """The attributes `rounding` and `tolerance` of a generalised gradient of a matrix of a size.
+    """The attributes `rounding` and `tolerance` of a generalised gradient.
 
-    A backward stable decomposition is exact for a matrix within ``p · eps · ‖A‖`` of A, where p is
-    the size. That turns the vectors of two different clusters into one another, which moves the
-    gradient by the divided difference (wᵢ − wⱼ)/(λᵢ − λⱼ) per unit of ‖dA‖. Singular vectors bring
+    A backward stable decomposition is exact for a matrix within ``backward · ‖A‖`` of A. That turns
+    the vectors of two different clusters into one another, which moves the gradient by the
+    divided difference (wᵢ − wⱼ)/(λᵢ − λⱼ) per unit of ‖dA‖. Singular vectors bring
     (wᵢ + wⱼ)/(σᵢ + σⱼ) as well, and wᵢ/σᵢ against null vectors: at most max |wᵢ|/σᵢ.
     """
+    unit, backward = errors
     labels = np.repeat(np.arange(len(groups)), [c.stop - c.start for c in groups])
     apart = labels[:, None] != labels[None, :]
     differences = [np.abs(np.subtract.outer(x, x))[apart] for x in (weights, values)]
     slope = np.max(np.divide(*differences), initial=0.0)
-    # The factor leaves room for what the libraries lose beyond the first rounding.
-    unit = backward = 8 * size * eps
     if singular:
         positive = values > 0
         slope = np.max(np.abs(weights[positive]) / values[positive], initial=slope)
-        # Twice, because ours and the one under test may both stop there.
-        backward += 2 * _qr_precision(eps)
     rounding = float(unit * np.max(np.abs(weights), initial=0.0))
     return rounding, rounding + float(backward * np.max(np.abs(values), initial=0.0) * slope)
 
 
-def _qr_precision(eps: float) -> float:
-    """Relative precision of singular values at which LAPACK's iteration (xBDSQR) stops.
-
-    In double precision 49 eps, so that for small matrices it outweighs all rounding errors.
-    """
-    roundoff = eps / 2
-    # xBDSQR has 100 as an upper bound too, which in double precision is just not reached.
-    factor: float = roundoff**-0.125
-    return max(10.0, factor) * roundoff
-
-
 def _prepare(
-    matrix: ArrayLike, weights: ArrayLike, rtol: float | None
-) -> tuple[Array, Array, float, float]:
-    """Lift to double precision; tolerances stay those of the dtype that was given."""
+    matrix: ArrayLike, weights: ArrayLike, *, singular: bool
+) -> tuple[Array, Array, tuple[float, float]]:
+    """Lift to double precision; the errors allowed stay those of the dtype that was given."""
     matrix, weights = as_inexact(matrix), np.asarray(weights, dtype=float)
     if weights.shape != (min(matrix.shape),):
         raise ValueError(
@@ -388,9 +379,10 @@ def _prepare(
         )
     if not np.all(np.isfinite(weights)):
         raise ValueError("weights that are not finite; give finite numbers")
-    rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
-    eps = float(np.finfo(matrix.dtype).eps)
-    return matrix.astype(np.result_type(matrix, float)), weights, rtol, eps
+    unit, backward = (
+        spectrum.default_rtol(matrix.shape, matrix.dtype, singular=one) for one in (False, singular)
+    )
+    return matrix.astype(np.result_type(matrix, float)), weights, (unit, backward)
 
 
 def eigvalsh(
@@ -417,10 +409,11 @@ def eigvalsh(
     ValueError
         If there are not as many weights as eigenvalues, or one is not finite.
     """
-    matrix, weights, rtol, eps = _prepare(matrix, weights, rtol)
+    matrix, weights, errors = _prepare(matrix, weights, singular=False)
+    rtol = errors[1] if rtol is None else rtol
     values, vectors = np.linalg.eigh(matrix)
     groups = spectrum.clusters(values, rtol)
-    rounding, tolerance = _errors(values, weights, groups, eps, len(matrix), singular=False)
+    rounding, tolerance = _errors(values, weights, groups, errors, singular=False)
     return GeneralisedGradient(
         "eigh", values, weights, vectors, vectors, groups, len(values), rtol, rounding, tolerance
     )
@@ -450,12 +443,13 @@ def svdvals(
     ValueError
         If there are not as many weights as singular values, or one is not finite.
     """
-    matrix, weights, rtol, eps = _prepare(matrix, weights, rtol)
+    matrix, weights, errors = _prepare(matrix, weights, singular=True)
+    rtol = errors[1] if rtol is None else rtol
     left, values, vh = np.linalg.svd(matrix)
     rank = spectrum.rank(values, rtol)
     values = np.where(np.arange(len(values)) < rank, values, 0.0)
     groups = spectrum.clusters(values, rtol)
-    rounding, tolerance = _errors(values, weights, groups, eps, max(matrix.shape), singular=True)
+    rounding, tolerance = _errors(values, weights, groups, errors, singular=True)
     return GeneralisedGradient(
         "svd", values, weights, left, vh.conj().T, groups, rank, rtol, rounding, tolerance
     )
