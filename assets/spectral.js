@@ -12,8 +12,12 @@ const spectral = (() => {
 
   // ---- which values count as equal, and which as zero
 
-  function defaultRtol(rows, columns) {
-    return Math.max(rows, columns) * Number.EPSILON;
+  // The backward error that a program is allowed; for singular values with twice the precision at
+  // which LAPACK's iteration stops.
+  function defaultRtol(rows, columns, singular = false) {
+    const roundoff = Number.EPSILON / 2;
+    const stop = Math.max(10, roundoff ** -0.125) * roundoff;
+    return 8 * Math.max(rows, columns) * Number.EPSILON + (singular ? 2 * stop : 0);
   }
 
   // Maximal runs of values, each within rtol · max|value| of the next.
@@ -61,7 +65,7 @@ const spectral = (() => {
   }
 
   // Singular values descending.
-  function svdvals(matrix, weights, rtol = defaultRtol(matrix.length, matrix[0].length)) {
+  function svdvals(matrix, weights, rtol = defaultRtol(matrix.length, matrix[0].length, true)) {
     const svd = new SVD(new Matrix(matrix), { autoTranspose: true });
     const positive = rank(svd.diagonal, rtol);
     const values = svd.diagonal.map((value, i) => (i < positive ? value : 0));

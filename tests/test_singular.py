@@ -382,13 +382,26 @@ def test_the_gram_matrix_is_for_what_is_far_from_rank_deficient(smallest, rtol, 
         assert found == pytest.approx(hadamard(64) / 8)
 
 
-def test_a_large_matrix_that_is_not_finite_is_refused(rng):
-    a = rng.standard_normal((64, 64))
-    a[3, 4] = np.inf
-    assert singular._polar_by_gram(a, EPS) is None
-    a[3, 4] = np.nan
-    with pytest.raises(np.linalg.LinAlgError):
-        singular.nuclear_norm_gradient(a)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("n", [3, 64])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a: singular.weighted_sum_gradient(a, np.ones(len(a))),
+        singular.nuclear_norm_gradient,
+        singular.polar_factor,
+        singular.rank_split,
+    ],
+)
+def test_a_matrix_that_is_not_finite_is_refused(function, n, bad, rng):
+    """LAPACK makes a warning of it, a NaN, or an error, as the size and the library will."""
+    a = rng.standard_normal((n, n))
+    a[1, 2] = bad
+    with pytest.raises(ValueError, match=r"^a matrix that is not finite; give finite numbers$"):
+        function(a)
+
+
+def test_a_large_matrix_of_zeros_has_the_smallest_answer():
     assert np.all(singular.nuclear_norm_gradient(np.zeros((64, 65))) == 0)
 
 

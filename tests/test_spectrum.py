@@ -44,9 +44,15 @@ def test_rank_counts_what_is_not_zero(values, rank):
     assert spectrum.rank(np.array(values, dtype=float), 1e-15) == rank
 
 
-def test_default_tolerance_is_that_of_matrix_rank():
-    assert spectrum.default_rtol((3, 7), np.float32) == 7 * np.finfo(np.float32).eps
-    assert spectrum.default_rtol((2, 3, 7), np.complex128) == 7 * np.finfo(float).eps
+@pytest.mark.parametrize(
+    ("dtype", "eps", "stop"),
+    # xBDSQR stops at max(10, u^(−1/8)) u, for u = 2⁻²⁴ and 2⁻⁵³: from 10 and 2^(53/8).
+    [("float32", 2.0**-23, 10 * 2.0**-24), ("complex128", 2.0**-52, 2.0 ** (53 / 8 - 53))],
+)
+def test_the_default_tolerance_is_the_backward_error_that_is_documented(dtype, eps, stop):
+    assert spectrum.default_rtol((2, 3, 7), dtype) == 8 * 7 * eps
+    of_singular_values = spectrum.default_rtol((7, 3), dtype, singular=True)
+    assert of_singular_values == pytest.approx(8 * 7 * eps + 2 * stop, rel=1e-12, abs=0)
 
 
 rows = st.lists(

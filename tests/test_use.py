@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from spectralgrad import book, cli, frameworks, matrices, subgradient, verdict
+from spectralgrad import book, cli, frameworks, matrices, spectrum, verdict
 from spectralgrad.survey import pages, results
 
 PAGE = (book.root() / "use.md").read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def test_the_limits_are_those_of_the_package():
     assert f"matrices of up to {book.LARGEST_REPORT} rows and columns" in PAGE
     assert f"at most {pages.MOST_REPORTS} pages, and {pages.MOST_ROWS:,} rows" in PAGE
     in_double, in_single = (
-        round(subgradient._qr_precision(eps) / eps) for eps in (2.0**-52, 2.0**-23)
+        round(spectrum._qr_precision(eps) / eps) for eps in (2.0**-52, 2.0**-23)
     )
     assert f"{matrices.MAX_ENTRIES:,} numbers" in PAGE
     assert f"{32 * matrices.MAX_ENTRIES // 2**20} MiB" in PAGE

@@ -1,8 +1,13 @@
+import functools
+import itertools
+from fractions import Fraction
+
+import hard
 import numpy as np
 import pytest
 from drawing import random_matrix, unitary
 
-from spectralgrad import published, singular, subgradient, symmetric
+from spectralgrad import eigen, gauge, published, singular, subgradient, symmetric
 from spectralgrad.verdict import judge
 
 STACK_OVERFLOW = published.MATRICES["stack-overflow"]
@@ -132,3 +137,106 @@ def test_single_precision_is_judged_as_such():
     gradient = subgradient.svdvals(matrix, np.ones(5)).minimum_norm.astype(np.float32)
     assert judge(gradient, subgradient.svdvals(matrix, np.ones(5))).verdict == "subgradient"
     assert judge(gradient, subgradient.svdvals(RANK_2, np.ones(5))).verdict == "wrong"
+
+
+# Ties that are exact, in matrices whose entries are rounded, or whole numbers.
+
+
+def with_a_tie(rng, k, *, singular):
+    """Values of random sizes, some of them equal; of singular values, sometimes zero."""
+    values = rng.uniform(0.05, 1, k) * rng.choice([1.0, 1e6, 1e-6])
+    if rng.random() < 0.3:
+        values *= np.geomspace(1, 1e-3, k)
+    if not singular:
+        values *= rng.choice([-1, 1], k)
+    values[rng.permutation(k)[: rng.integers(2, k + 1)]] = values[0]
+    if singular and rng.random() < 0.5:
+        values[rng.permutation(k)[: rng.integers(1, k)]] = 0.0
+    return np.sort(values)[::-1] if singular else np.sort(values)
+
+
+def assert_none_is_split(values, valid):
+    """Others may be merged: in single precision, some random values are as close as that."""
+    starts = [c.start for c in valid.clusters[1:]]
+    assert all(values[i] != values[i - 1] for i in starts)
+
+
+def answer_of_numpy(matrix, weights, *, singular):
+    """In the precision of the matrix, from whatever basis it finds."""
+    weights = weights.astype(matrix.real.dtype)
+    if singular:
+        u, _, vh = np.linalg.svd(matrix, full_matrices=False)
+        return (u * weights) @ vh
+    _, vectors = np.linalg.eigh(matrix)
+    return (vectors * weights) @ vectors.conj().T
+
+
+@pytest.mark.parametrize("dtype", hard.DTYPES)
+def test_an_exact_tie_of_eigenvalues_is_seen(dtype, rng):
+    """With max(m, n) · eps for the tolerance, one in sixty of these was missed, or more."""
+    for _ in range(100):
+        n = int(rng.integers(2, 21) if rng.random() < 0.5 else rng.integers(2, 5))
+        values, weights = with_a_tie(rng, n, singular=False), rng.standard_normal(n)
+        matrix = hard.hermitian("", n, dtype, rng, spectrum=values).matrix
+        valid = subgradient.eigvalsh(matrix, weights)
+        assert_none_is_split(values, valid)
+        judgement = judge(answer_of_numpy(matrix, weights, singular=False), valid)
+        assert (judgement.verdict, judgement.decided) == ("subgradient", True)
+        index = next(i for i in range(n) if np.count_nonzero(values == values[i]) > 1)
+        with pytest.raises(gauge.GaugeError):
+            eigen.eigenvalue_gradient(matrix, index)
+
+
+@pytest.mark.parametrize("dtype", hard.DTYPES)
+def test_an_exact_tie_of_singular_values_is_seen_and_so_is_a_zero(dtype, rng):
+    for _ in range(60):
+        m, n = (int(x) for x in rng.integers(2, 16, 2))
+        values, weights = (
+            with_a_tie(rng, min(m, n), singular=True),
+            rng.standard_normal(min(m, n)),
+        )
+        matrix = hard.general("", m, n, dtype, rng, spectrum=values).matrix
+        valid = subgradient.svdvals(matrix, weights)
+        assert valid.rank == np.count_nonzero(values)
+        assert_none_is_split(values, valid)
+        judgement = judge(answer_of_numpy(matrix, weights, singular=True), valid)
+        assert (judgement.verdict, judgement.decided) == ("subgradient", True)
+
+
+@functools.cache
+def rank_of(hankel):
+    """Exact, for fractions."""
+    rows, rank = [list(map(Fraction, row)) for row in hankel], 0
+    for column in range(len(rows)):
+        pivot = next((row for row in rows[rank:] if row[column]), None)
+        if pivot is None:
+            continue
+        rows.remove(pivot)
+        rows.insert(rank, pivot)
+        rank += 1
+        for row in rows[rank:]:
+            factor = row[column] / pivot[column]
+            row[:] = [x - factor * y for x, y in zip(row, pivot, strict=True)]
+    return rank
+
+
+def number_of_eigenvalues(matrix):
+    """Distinct ones: the rank of the Hankel matrix of the traces of powers (Hermite)."""
+    n, power, traces = len(matrix), np.eye(len(matrix), dtype=int), []
+    for _ in range(2 * n - 1):
+        traces.append(int(np.trace(power)))
+        power = power @ matrix
+    return rank_of(tuple(tuple(traces[i : i + n]) for i in range(n)))
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5])
+def test_ties_of_all_graphs_are_seen(n, rng):
+    """Adjacency and Laplacian matrices, against whole numbers; the pentagon is among them."""
+    pairs, weights = list(itertools.combinations(range(n), 2)), rng.standard_normal(n)
+    for edges in itertools.product([0, 1], repeat=len(pairs)):
+        adjacency = np.zeros((n, n), int)
+        for (i, j), there in zip(pairs, edges, strict=True):
+            adjacency[i, j] = adjacency[j, i] = there
+        for matrix in (adjacency, np.diag(adjacency.sum(axis=0)) - adjacency):
+            valid = subgradient.eigvalsh(matrix, weights)
+            assert len(valid.clusters) == number_of_eigenvalues(matrix)

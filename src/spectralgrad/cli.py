@@ -31,14 +31,18 @@ def _parser() -> _Parser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     check = commands.add_parser(
-        "check", help="ask every framework for a gradient at your matrix, and judge the answers"
+        "check",
+        help="ask every framework for a gradient at your matrix, and judge the answers",
+        description=f"Ask every framework for a gradient at your matrix. {_OF_VALUES}",
     )
     check.add_argument("matrix", metavar="MATRIX", help=f"{_MATRIX}, or a stack of matrices")
     _add_options(check)
     check.add_argument("--json", action="store_true", help="print one JSON object, or a list")
 
     survey = commands.add_parser(
-        "survey", help="check every matrix in files and folders; resumes where it was stopped"
+        "survey",
+        help="check every matrix in files and folders; resumes where it was stopped",
+        description=f"Check every matrix in files and folders. {_OF_VALUES}",
     )
     survey.add_argument("paths", metavar="PATH", nargs="+", help="a file of matrices, or a folder")
     _add_options(survey)
@@ -104,6 +108,8 @@ def _parser() -> _Parser:
     return parser
 
 
+_OF_VALUES = "The verdicts are about sums of values; a loss on vectors needs another criterion."
+
 _MATRIX = (
     "a file (.csv .tsv .txt .npy .npz .json .mtx), a nested list as JSON, or the name of a "
     "published matrix; after -- it may begin with a dash"
@@ -141,7 +147,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--rtol",
         metavar="R",
         default="auto",
-        help="values this close, relative to the largest, count as equal (default: max(m, n) eps)",
+        help="values this close, relative to the largest, count as equal (default: the backward "
+        "error of a decomposition, 8 max(m, n) eps, for singular values somewhat more)",
     )
     parser.add_argument(
         "--symmetrize", action="store_true", help="take the Hermitian part of the matrix"
@@ -251,6 +258,7 @@ def _as_text(verdict: "Verdict") -> str:
         f"{where}: {m} × {n}, {verdict.matrix.dtype}. {explain.function(verdict.valid)}",
         verdict.valid.reason,
         explain.trust(verdict),
+        *filter(None, [explain.near(verdict)]),
         "",
         *_table(verdict),
     ]

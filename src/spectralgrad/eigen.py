@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from spectralgrad import gauge, spectrum
 from spectralgrad._types import Array
-from spectralgrad.matrices import as_inexact
+from spectralgrad.matrices import as_finite, as_inexact
 from spectralgrad.symmetric import adjoint, hermitian_part, skew_part
 
 # Rows of a product that are computed at once: few enough that little is computed twice, and enough
@@ -86,8 +86,13 @@ def weighted_sum_gradient(matrix: ArrayLike, weights: ArrayLike) -> Array:
     (..., n, n) numpy.ndarray
         In the ``"symmetric"`` convention, in the dtype of the matrix (float64 if that is not
         inexact).
+
+    Raises
+    ------
+    ValueError
+        If the matrix is not finite.
     """
-    matrix = as_inexact(matrix)
+    matrix = as_finite(matrix)
     _, vectors = np.linalg.eigh(matrix)
     return eigvalsh_vjp(vectors, weights).astype(matrix.dtype, copy=False)
 
@@ -255,7 +260,9 @@ def invariant_vjp(
         Eigenvalues this close, relative to the largest in modulus, are replaced by their mean. By
         default the square root of eps: for a loss that is smooth on the scale of the largest
         eigenvalue, what this neglects then balances the rounding errors of a division by the gap.
-        A loss that varies faster needs a smaller one.
+        A loss that varies faster needs a smaller one. Where
+        `spectralgrad.spectrum.default_rtol` is larger, in single precision above n = 362, it counts
+        instead.
     gauge_tol : float, optional
         By how much the answers in two bases may differ, relative to the cotangents; by default the
         square root of eps. Where the cotangents are rounding errors and nothing else, as at a
@@ -276,7 +283,7 @@ def invariant_vjp(
     """
     values, vectors = as_inexact(eigenvalues), as_inexact(eigenvectors)
     finest = spectrum.default_rtol(vectors.shape, vectors.dtype)
-    given, rtol = rtol, gauge.default_tol(vectors.dtype) if rtol is None else rtol
+    given, rtol = rtol, max(gauge.default_tol(vectors.dtype), finest) if rtol is None else rtol
     gauge_tol = gauge.tolerance(gauge_tol, vectors.dtype)
     labels = spectrum.labels(values, rtol)
     same, merged = _tied(labels), spectrum.merge(values, labels)
@@ -438,7 +445,8 @@ def eigenvalue_gradient(
         From 0, the smallest eigenvalue, to n − 1; negative ones count from the largest.
     rtol : float, optional
         A neighbour this close, relative to the Frobenius norm of the matrix, makes it a tie; see
-        `spectralgrad.spectrum.default_rtol`.
+        `spectralgrad.spectrum.default_rtol`. The norm stands for the largest modulus, which would
+        take all eigenvalues; it is at most √n times as large.
 
     Returns
     -------
@@ -452,13 +460,13 @@ def eigenvalue_gradient(
     GaugeError
         If the eigenvalue is tied with a neighbour; see `spectralgrad.subgradient.eigvalsh`.
     ValueError
-        If there is no such eigenvalue.
+        If there is no such eigenvalue, or the matrix is not finite.
 
     References
     ----------
     Magnus (1985), "On differentiating eigenvalues and eigenvectors", Theorem 1.
     """
-    matrix = as_inexact(matrix)
+    matrix = as_finite(matrix)
     n = matrix.shape[-1]
     k = int(np.argmax(select(index, n)))
     rtol = spectrum.default_rtol(matrix.shape, matrix.dtype) if rtol is None else rtol
@@ -469,7 +477,7 @@ def eigenvalue_gradient(
     for place in np.ndindex(value.shape):
         # LAPACK wants columns, which are the rows of the transpose, and that has conjugate vectors.
         values, vectors = scipy.linalg.eigh(
-            matrix[place].T, lower=False, subset_by_index=(first, last)
+            matrix[place].T, lower=False, subset_by_index=(first, last), check_finite=False
         )
         size = float(np.max(np.abs(matrix[place])))
         # The squares in a norm may overflow.

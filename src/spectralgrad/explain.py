@@ -73,6 +73,48 @@ def trust(verdict: Verdict) -> str:
     )
 
 
+def near(verdict: Verdict, option: str = "--rtol") -> str:
+    """Say which values that f treats differently are nearly equal, and what would make them so.
+
+    Parameters
+    ----------
+    verdict : spectralgrad.verdict.Verdict
+    option : str, optional
+        How a person sets rtol.
+
+    Returns
+    -------
+    str
+        One sentence; empty where no such values are close.
+    """
+    close = verdict.near
+    if close is None:
+        return ""
+    first, last = close.indices[0], close.indices[-1]
+    who = gauge.names("λ" if verdict.valid.problem == "eigh" else "σ", first, last)
+    sentence = (
+        f"{who}, on which f depends, is only {close.distance:.1e}"
+        if first == last
+        else f"{who}, which f treats differently, are only {close.distance:.1e} apart"
+    )
+    sentence += f", {close.relative:.1e} times the largest"
+    if verdict.digits:
+        sentence += f": if your matrix is known no better than that, {_mend(verdict, option)}"
+    return f"{sentence}."
+
+
+def _mend(verdict: Verdict, option: str) -> str:
+    close = verdict.near
+    if close is None:
+        return ""
+    groups = [f"{verdict.valid.name(c)} as equal" for c in close.equal]
+    if len(groups) > 3:
+        groups = [*groups[:2], f"{len(groups) - 2} more groups as equal"]
+    if close.zero.start < close.zero.stop:
+        groups.append(f"{verdict.valid.name(close.zero)} as zero")
+    return f"count {prose.listing(groups)}, with {option} {close.rtol}"
+
+
 def outcomes(verdict: Verdict) -> str:
     """Say what each framework returned.
 
@@ -98,12 +140,14 @@ def outcomes(verdict: Verdict) -> str:
     return " ".join(sentences)
 
 
-def advice(verdict: Verdict) -> str:
+def advice(verdict: Verdict, option: str = "--rtol") -> str:
     """Say what to do with the answers.
 
     Parameters
     ----------
     verdict : spectralgrad.verdict.Verdict
+    option : str, optional
+        How a person sets rtol.
 
     Returns
     -------
@@ -112,11 +156,10 @@ def advice(verdict: Verdict) -> str:
     """
     bad = [TITLES[n] for n, a in verdict.answers.items() if a.verdict in ("wrong", "not finite")]
     theirs = f"{prose.listing(bad)} {'returns' if len(bad) == 1 else 'return'}" if bad else ""
-    if verdict.allowed >= 0.5:
-        return (
-            "Count what is so close as equal, with a larger rtol, or change the function: in "
-            f"{verdict.matrix.dtype}, no program can tell what the gradient is."
-        )
+    if not verdict.digits:
+        ways = filter(None, (_mend(verdict, option), "change the function"))
+        text = f"{', or '.join(ways)}: in {verdict.matrix.dtype}, no digit of its gradient can be "
+        return f"{text[0].upper()}{text[1:]}trusted."
     if not verdict.valid.differentiable:
         use = "Use the valid answer of smallest norm, which does not depend on a library"
         return f"{use}, not what {theirs}." if bad else f"{use}."
@@ -160,9 +203,9 @@ def headline(verdict: Verdict) -> str:
     str
     """
     valid, answers = verdict.valid, verdict.answers
-    if verdict.allowed >= 0.5:
+    if not verdict.digits:
         return (
-            f"Nobody who computes in {verdict.matrix.dtype} can tell the gradient at this matrix: "
+            f"In {verdict.matrix.dtype}, no digit of the gradient at this matrix can be trusted: "
             f"rounding errors alone may change it by {min(verdict.allowed, 1e9):.1g} times its "
             "norm."
         )
@@ -223,10 +266,12 @@ def summary(verdict: Verdict) -> str:
     -------
     str
     """
+    option = "`-p rtol`"
     sentences = [f"**{headline(verdict)}**", verdict.valid.reason]
-    # If nothing can be told, then the headline is about that.
-    sentences += [trust(verdict)] if verdict.allowed < 0.5 else []
-    return f"{' '.join(sentences)}\n\n**What to do.** {advice(verdict)}"
+    # If no digit can be trusted, then the headline is about that.
+    sentences += [trust(verdict)] if verdict.digits else []
+    sentences += filter(None, [near(verdict, option)])
+    return f"{' '.join(sentences)}\n\n**What to do.** {advice(verdict, option)}"
 
 
 def answers(verdict: Verdict) -> str:

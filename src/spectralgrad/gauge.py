@@ -91,7 +91,7 @@ def largest(array: ArrayLike) -> Array:
 
 
 def slack(values: ArrayLike, rtol: float) -> Array:
-    """What a cluster turns the cotangent of its values into: its width times 64, for rounding.
+    """What a cluster turns the cotangent of its values into: its width times 8, for rounding.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def slack(values: ArrayLike, rtol: float) -> Array:
     -------
     (...) numpy.ndarray of float
     """
-    return 64 * rtol * largest(values)
+    return 8 * rtol * largest(values)
 
 
 def per_value(

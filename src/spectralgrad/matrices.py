@@ -118,6 +118,28 @@ def as_inexact(array: ArrayLike) -> Array:
     )
 
 
+def as_finite(array: ArrayLike) -> Array:
+    """Return an array in which one can compute, as `as_inexact` does, if all of it is finite.
+
+    Parameters
+    ----------
+    array : array_like
+
+    Returns
+    -------
+    numpy.ndarray
+
+    Raises
+    ------
+    ValueError
+        If an entry is NaN or infinite: what LAPACK makes of it depends on the library.
+    """
+    array = as_inexact(array)
+    if not np.all(np.isfinite(array)):
+        raise ValueError("a matrix that is not finite; give finite numbers")
+    return array
+
+
 def describe(source: Any) -> str:
     """Name a source for a person.
 

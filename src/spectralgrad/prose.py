@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spectralgrad._types import Array
+from spectralgrad.verdict import digits
 
 if TYPE_CHECKING:
     from spectralgrad.costs import Standing
@@ -448,7 +449,7 @@ def extreme_points(
     """
     smallest, *others = members
     loss = valid.tolerance / (norms[smallest] or 1.0)
-    if loss >= 0.5:
+    if not digits(loss, float):
         return (
             "So near a tie or a zero, rounding errors alone may change an answer by "
             f"{loss:.1g} times its norm: no answer can be judged."

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from spectralgrad import gauge, spectrum
 from spectralgrad._types import Array
-from spectralgrad.matrices import as_inexact
+from spectralgrad.matrices import as_finite, as_inexact
 from spectralgrad.symmetric import adjoint, skew_part
 
 # Within the span of the singular vectors, and outside of it if that is not everything.
@@ -70,8 +70,13 @@ def weighted_sum_gradient(matrix: ArrayLike, weights: ArrayLike) -> Array:
     -------
     (..., m, n) numpy.ndarray
         In the dtype of the matrix (float64 if that is not inexact).
+
+    Raises
+    ------
+    ValueError
+        If the matrix is not finite.
     """
-    matrix = as_inexact(matrix)
+    matrix = as_finite(matrix)
     u, _, vh = np.linalg.svd(matrix, full_matrices=False)
     return svdvals_vjp(u, vh, weights).astype(matrix.dtype, copy=False)
 
@@ -94,20 +99,29 @@ def nuclear_norm_gradient(matrix: ArrayLike, *, rtol: float | None = None) -> Ar
     (..., m, n) numpy.ndarray
         In the dtype of the matrix (float64 if that is not inexact).
 
+    Raises
+    ------
+    ValueError
+        If the matrix is not finite.
+
     References
     ----------
     Watson (1992), "Characterization of the subdifferential of some matrix norms".
     """
-    matrix = as_inexact(matrix)
-    rtol = (
-        spectrum.default_rtol(matrix.shape, matrix.dtype, singular=True) if rtol is None else rtol
-    )
+    matrix, rtol = _prepare(matrix, rtol)
     factor = _polar_by_gram(matrix, rtol)
     if factor is not None:
         return factor
     u, values, vh = np.linalg.svd(matrix, full_matrices=False)
     weights = spectrum.positive(values, rtol)
     return svdvals_vjp(u, vh, weights).astype(matrix.dtype, copy=False)
+
+
+def _prepare(matrix: ArrayLike, rtol: float | None) -> tuple[Array, float]:
+    matrix = as_finite(matrix)
+    if rtol is None:
+        rtol = spectrum.default_rtol(matrix.shape, matrix.dtype, singular=True)
+    return matrix, rtol
 
 
 def _polar_by_gram(matrix: Array, rtol: float) -> Array | None:
@@ -124,7 +138,7 @@ def _polar_by_gram(matrix: Array, rtol: float) -> Array | None:
         factor = _polar_by_gram(adjoint(matrix), rtol)
         return None if factor is None else adjoint(factor)
     size = np.max(np.abs(matrix))
-    if not 0 < size < np.inf:
+    if not size:
         return None
     lossy = gauge.default_tol(matrix.dtype)
     # What overflows or underflows in a square would not otherwise do so.
@@ -424,11 +438,10 @@ def polar_factor(matrix: ArrayLike, *, rtol: float | None = None) -> Array:
     ------
     GaugeError
         If a singular value is zero: then there are several.
+    ValueError
+        If the matrix is not finite.
     """
-    matrix = as_inexact(matrix)
-    rtol = (
-        spectrum.default_rtol(matrix.shape, matrix.dtype, singular=True) if rtol is None else rtol
-    )
+    matrix, rtol = _prepare(matrix, rtol)
     factor = _polar_by_gram(matrix, rtol)
     if factor is not None:
         return factor
@@ -471,7 +484,8 @@ def invariant_vjp(
         Singular values this close, relative to the largest, are replaced by their mean, and by 0 if
         this close to zero. By default the square root of eps: for a loss that is smooth on the
         scale of the largest singular value, what this neglects then balances the rounding errors of
-        a division by the gap. A loss that varies faster needs a smaller one.
+        a division by the gap. A loss that varies faster needs a smaller one. Where
+        `spectralgrad.spectrum.default_rtol` is larger, it counts instead.
     gauge_tol : float, optional
         By how much the answers in two bases may differ, relative to the cotangents; by default the
         square root of eps. Where the cotangents are rounding errors and nothing else, as at a
@@ -493,7 +507,7 @@ def invariant_vjp(
     """
     u, s, vh = as_inexact(u), as_inexact(s), as_inexact(vh)
     finest = _default_rtol(u, vh)
-    given, rtol = rtol, gauge.default_tol(u.dtype) if rtol is None else rtol
+    given, rtol = rtol, max(gauge.default_tol(u.dtype), finest) if rtol is None else rtol
     gauge_tol = gauge.tolerance(gauge_tol, u.dtype)
     positive = spectrum.positive(s, rtol)
     labels = np.where(positive, spectrum.labels(s, rtol), -1)
@@ -660,11 +674,13 @@ def rank_split(matrix: ArrayLike, *, rtol: float | None = None) -> RankSplit:
     -------
     RankSplit
         In float64 or complex128, whatever the dtype of the matrix.
+
+    Raises
+    ------
+    ValueError
+        If the matrix is not finite.
     """
-    matrix = as_inexact(matrix)
-    rtol = (
-        spectrum.default_rtol(matrix.shape, matrix.dtype, singular=True) if rtol is None else rtol
-    )
+    matrix, rtol = _prepare(matrix, rtol)
     u, values, vh = np.linalg.svd(matrix.astype(np.result_type(matrix, float)))
     v = vh.conj().T
     r = spectrum.rank(values, rtol)

@@ -19,7 +19,8 @@ VERDICTS = {
     "agrees": "equals the gradient, in the convention stated, up to rounding errors",
     "subgradient": "the function is not differentiable here, and this is one of the valid answers",
     "wrong": "finite, and neither",
-    "undecided": "rounding errors alone may change the answer by half of its norm or more",
+    "undecided": "rounding errors alone may change the answer by a tenth of its norm or more, so "
+    "that no digit can be trusted",
     "not finite": "holds NaN or infinity",
     "unsupported": "the framework refuses to compute it",
     "failed": "the framework raised another exception",
@@ -64,10 +65,9 @@ class Judgement:
     def decided(self) -> bool:
         """Whether the verdict means anything.
 
-        Where rounding errors alone may change the answer by half its norm or more, being within
-        them does not.
+        Where they leave no digit to be trusted, being within rounding errors does not.
         """
-        return self.verdict in ("wrong", "not finite") or self.allowed < 0.5
+        return self.verdict in ("wrong", "not finite") or digits(self.allowed, float) > 0
 
 
 def judge(
@@ -232,6 +232,14 @@ class Verdict:
         return spectrum.regimes(valid.values, valid.rtol, near=near, singular=singular)
 
     @property
+    def near(self) -> subgradient.Near | None:
+        """The closest two values that f treats differently, if that costs half of the digits."""
+        shape, dtype, singular = self.matrix.shape, self.matrix.dtype, self.valid.problem == "svd"
+        # At 16 backward errors, no digit is left.
+        none = 16 * spectrum.default_rtol(shape, dtype, singular=singular)
+        return self.valid.nearest(max(gauge.default_tol(dtype), none))
+
+    @property
     def flagged(self) -> bool:
         """Whether some answer asks for a closer look: neither right nor absent."""
         return any(answer.verdict in FLAGGED for answer in self.answers.values())
@@ -261,7 +269,7 @@ class Verdict:
         dict
             A number that is not finite is None.
         """
-        valid = self.valid
+        valid, near = self.valid, self.near
         return {
             "source": self.source,
             "place": self.place,
@@ -279,6 +287,13 @@ class Verdict:
             "regimes": list(self.regimes),
             "differentiable": valid.differentiable,
             "reason": valid.reason,
+            "near": near
+            and {
+                "indices": list(near.indices),
+                "distance": near.distance,
+                "relative": near.relative,
+                "rtol": near.rtol,
+            },
             "allowed": _plain(self.allowed),
             "digits": self.digits,
             "gradient": _plain(self.gradient),
@@ -456,15 +471,17 @@ def check(
     The function is a weighted spectral sum, Σ wᵢ λᵢ(A) or Σ wᵢ σᵢ(A).
 
     **What counts as right.** A backward stable decomposition is exact for a matrix within ``c ·
-    ‖A‖`` of A, with c = ``8 max(m, n) · eps`` for eigenvalues. For singular values c has twice
-    the precision added at which LAPACK's iteration stops, 49 eps in double and 5 eps in single
-    precision. Such a change of A moves the gradient by at most ``c · ‖A‖`` times the largest
+    ‖A‖`` of A, with c of `spectralgrad.spectrum.default_rtol`: values that are no farther apart may
+    be one value. Such a change of A moves the gradient by at most ``c · ‖A‖`` times the largest
     divided difference ``|wᵢ − wⱼ| / |λᵢ − λⱼ|`` between clusters (for singular values,
     ``|wᵢ|/σᵢ`` too). So an answer within that distance of the gradient (of the set of valid
     answers, where there is no gradient), plus ``8 max(m, n) · eps · max|w|`` for writing it down,
-    is right, and any other is wrong. Where the sum is half of the norm of the gradient or more,
-    nothing can be told, and the verdict is ``"undecided"``. The precision, eps, is that of the
-    dtype in which the framework computes.
+    is right, and any other is wrong. Where the sum is more than a tenth of the norm of the
+    gradient, no digit can be trusted, and the verdict is ``"undecided"``. The precision, eps, is
+    that of the dtype in which the framework computes.
+
+    It is a verdict on a sum of values. A loss on vectors needs another one: it loses digits at
+    every near-tie, whatever the weights.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """Check every matrix in files and folders, and keep the results.
 
 What is done is saved every few seconds, and not done again: a survey that is stopped, by whatever,
-goes on from there.
+goes on from there. The verdicts are those of `spectralgrad.verdict.check`, about sums of values: a
+matrix that need not be looked at for them may still be a bad place for a loss on vectors.
 """
 
 from __future__ import annotations

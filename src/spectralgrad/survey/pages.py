@@ -318,7 +318,7 @@ def _index(name: str, shown: int, counts: list[int], links: Mapping[str, str]) -
     ]
     # Without a list of contents at its side, the table has more room.
     parts = ["---\nhtml_theme.sidebar_secondary.remove: true\n---"]
-    parts += [_title(f"Survey: {name}"), f"{prose.listing(found)}."]
+    parts += [_title(f"Survey: {name}"), f"{prose.listing(found)}.", _OF_VALUES]
     if number > shown:
         parts.append(
             f"The table has the first {shown} of them, those first that matter most; "
@@ -335,6 +335,11 @@ def _index(name: str, shown: int, counts: list[int], links: Mapping[str, str]) -
     parts.append("- **unreadable**: the file or the matrix is no good; the message says why")
     return "\n\n".join(parts) + "\n"
 
+
+_OF_VALUES = (
+    "The verdicts are about sums of values. A loss on vectors needs another criterion: it loses "
+    "digits wherever values are close, whatever their weights; the regimes say where."
+)
 
 # Without a blank line, which would end the block of HTML.
 _TABLE = """
