@@ -6,9 +6,16 @@ from types import SimpleNamespace
 import autograd.numpy as anp
 import numpy as np
 from autograd.extend import defvjp, primitive
-from autograd.tracer import isbox
+from autograd.tracer import getval, isbox
 
 from spectralgrad.recipes import rules
+
+
+def _known(x: rules.Tensor) -> rules.Tensor:
+    while isbox(x):
+        x = getval(x)
+    return x
+
 
 xp = SimpleNamespace(
     **{name: getattr(anp, name) for name in rules.ELEMENTWISE},
@@ -17,11 +24,12 @@ xp = SimpleNamespace(
     adjoint=lambda a: anp.conj(anp.swapaxes(a, -1, -2)),
     cast=lambda x, like: x.astype(like.dtype),
     positions=lambda x: np.arange(x.shape[-1], dtype=x.dtype),
-    eps=lambda x: np.finfo(x.dtype).eps,
+    dtype=lambda x: x.dtype,
+    known=_known,
 )
 
 
-def operation(rule: rules.Declared) -> Callable[..., rules.Tensor]:
+def operation(rule: rules.Rule) -> Callable[..., rules.Tensor]:
     """Make a function of a matrix whose reverse pass is a rule."""
 
     def decomposed(matrix: rules.Tensor, *options: rules.Option) -> rules.Factors:

@@ -7,14 +7,19 @@ namespace with the functions of `ELEMENTWISE` under NumPy's names, and
     (λ, V) with real λ, ascending; the thin (U, σ, Vᴴ), descending;
 ``adjoint(a)``
     conjugate transpose of the last two axes;
-``cast(x, like)``, ``positions(x)``, ``eps(x)``
-    x in the dtype of another array; 0, 1, 2, … along the last axis of x, in the dtype of x; the
-    rounding unit of that dtype.
+``cast(x, like)``, ``positions(x)``, ``dtype(x)``
+    x in the dtype of another array; 0, 1, 2, … along the last axis of x, in the dtype of x; that
+    dtype, as NumPy's;
+``known(x)``
+    x as an array of NumPy, or None where its numbers are not known: under ``jit``, ``vmap``,
+    ``tf.function``, ``torch.compile``.
 
 Matrices may come in stacks, (..., m, n). Cotangents and gradients satisfy df = Re Σ conj(Gᵢⱼ) dAᵢⱼ;
-the gradient of a function of Hermitian matrices is Hermitian. Nothing here branches on a number, so
-that every rule runs under ``jit`` and on any device; it does branch on shapes, so that they have to
-be known. What is returned where a function is not differentiable, its docstring says.
+the gradient of a function of Hermitian matrices is Hermitian. Nothing here branches on a number
+that may be unknown, so that every rule runs under ``jit`` and on any device; it does branch on
+shapes, so that those of the matrices have to be known, though not how many there are. Where an
+operation has no gradient because two values count as equal, or one as zero, an error names them;
+where numbers are not known, the gradient is NaN instead. The operation itself has a value there.
 
 A second derivative differentiates a pullback, and with it the framework's own decomposition, which
 loses its digits as two values meet; where more than half of them are lost, it is not finite.
@@ -23,19 +28,27 @@ Nothing is subtracted that may be equal: a table of divided differences (f(a) �
 given by a formula without the difference, and for singular values by two
 tables (the chapter `recipes` derives them): with M = Uᴴ G V, the Hermitian part of M is
 multiplied by (f(σᵢ) − f(σⱼ))/(σᵢ − σⱼ), the skew part by (f(σᵢ) + f(σⱼ))/(σᵢ + σⱼ), and what is
-outside of the singular vectors by f(σᵢ)/σᵢ.
+outside of the singular vectors by f(σᵢ)/σᵢ. No quotient is of zeros, unless there is no gradient.
 """
 
 import functools
 import inspect
+import math
 import numbers
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
+from spectralgrad import gauge, spectrum
+
 #: Functions of a namespace that every framework calls as NumPy does.
-ELEMENTWISE = ("abs", "exp", "expm1", "maximum", "ones_like", "sqrt", "sum", "where", "zeros_like")
+ELEMENTWISE = (
+    *("abs", "exp", "expm1", "log", "log1p", "maximum", "ones_like", "sqrt", "sum", "where"),
+    "zeros_like",
+)
 
 # An array of whichever framework, and what its module calls xp.
 Tensor = Any
@@ -43,11 +56,12 @@ Factors = tuple[Tensor, ...]
 Namespace = SimpleNamespace
 Option = float | None
 Pullback = Callable[[Tensor], Tensor]
+Cut = Callable[..., Any]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """An operation on a matrix, and its pullback.
+    """An operation on a matrix, and its pullback; ``operation`` of a framework's module takes it.
 
     Attributes
     ----------
@@ -57,32 +71,35 @@ class Rule:
         ``value(xp, factors, *options)``: the operation's value.
     pullback : callable
         ``pullback(xp, factors, cotangent, *options)``: the gradient.
+    declared : callable, optional
+        Has the name, the arguments and the docstring of the operation; by default those of `value`,
+        or of the function that gave the tables, with a matrix for the first two arguments.
     """
 
     decompose: Callable[..., Factors]
     value: Callable[..., Tensor]
     pullback: Callable[..., Tensor]
+    declared: Callable[..., Tensor] | None = None
 
 
-@dataclass(frozen=True)
-class Declared(Rule):
-    """A rule, and the operation as it is called.
+def _of_matrix(tables: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A function of ``(xp, factors, *options)``, declared as one of a matrix and the options."""
+    _, _, *options = inspect.signature(tables).parameters.values()
 
-    Attributes
-    ----------
-    declared : callable
-        Has the name, the arguments and the docstring of the operation.
-    """
+    @functools.wraps(tables)
+    def declared(matrix: Tensor, *options: Option) -> Tensor: ...
 
-    declared: Callable[..., Tensor]
+    matrix = inspect.Parameter("matrix", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    declared.__signature__ = inspect.Signature([matrix, *options])  # type: ignore[attr-defined]
+    return declared
 
 
-def public(rule: Declared, apply: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def public(rule: Rule, apply: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Document a framework's function of a matrix and options, and check the options.
 
     Parameters
     ----------
-    rule : Declared
+    rule : Rule
     apply : callable
         ``apply(matrix, *options)``.
 
@@ -96,19 +113,23 @@ def public(rule: Declared, apply: Callable[..., Tensor]) -> Callable[..., Tensor
     TypeError
         By that callable, for an option that is missing, unknown, or an array, which would get no
         gradient.
+    ValueError
+        By that callable, for a number that is not finite, or of which the option makes no sense.
     """
-    signature = inspect.signature(rule.declared)
+    declared = rule.declared or _of_matrix(rule.value)
+    signature = inspect.signature(declared)
     _, *known = signature.parameters.values()
     least = sum(option.default is option.empty for option in known)
-    usage = f"call it as {rule.declared.__name__}{_untyped(signature)}"
+    usage = f"call it as {declared.__name__}{_untyped(signature)}"
 
-    @functools.wraps(rule.declared)
+    @functools.wraps(declared)
     def operation(matrix: Tensor, *options: Option, **named: Option) -> Tensor:
         if named:
             options = signature.bind(matrix, *options, **named).args[1:]
         if not least <= len(options) <= len(known):
             raise TypeError(usage)
-        return apply(matrix, *map(_number, options))
+        given = zip(known, options, strict=False)
+        return apply(matrix, *(_number(o.name, o.default, x) for o, x in given))
 
     # It is found in the framework's module, by pickle and by the book's pages.
     operation.__module__ = apply.__module__
@@ -121,19 +142,30 @@ def _untyped(signature: inspect.Signature) -> inspect.Signature:
     return inspect.Signature(plain)
 
 
-def _number(option: object) -> Option:
+#: For the options of this module: what they have to be, in words and as a test.
+_SENSIBLE: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "rank": ("a whole number from 0", lambda x: isinstance(x, int) and x >= 0),
+    "rtol": ("a number from 0 to below 1", lambda x: 0 <= x < 1),
+    "threshold": ("a number from 0", lambda x: x >= 0),
+}
+
+
+def _number(name: str, default: object, option: object) -> Option:
     """An option as a number of Python, which does not widen the dtype of an array."""
-    if option is None:
+    if option is None and default is None:
         return None
-    if isinstance(option, numbers.Integral):
-        return int(option)
-    if isinstance(option, numbers.Real):
-        return float(option)
-    raise TypeError(f"an option is a number, and this is of the type {type(option).__name__}")
+    if not isinstance(option, numbers.Real):
+        raise TypeError(f"an option is a number, and this is of the type {type(option).__name__}")
+    number = int(option) if isinstance(option, numbers.Integral) else float(option)
+    wanted, is_sensible = _SENSIBLE.get(name, ("a finite number", math.isfinite))
+    if isinstance(option, bool) or not (is_sensible(number) and math.isfinite(number)):
+        raise ValueError(f"{name}: {option} will not do; give {wanted}")
+    return number
 
 
 def thin(xp: Namespace, matrix: Tensor) -> Factors:
     """Decompose a matrix of any shape: U, σ, Vᴴ, thin."""
+    _require_sizes(matrix)
     u, s, vh = xp.svd(matrix)
     mark = _mark(xp, s, s) + _mark(xp, s[..., :-1] - s[..., 1:], s)
     return u + xp.cast(mark, u), s, vh
@@ -149,10 +181,19 @@ def hermitian(xp: Namespace, matrix: Tensor) -> Factors:
     return values, v + xp.cast(_mark(xp, values[..., 1:] - values[..., :-1], values), v)
 
 
+def _require_sizes(matrix: Tensor) -> None:
+    if None in tuple(matrix.shape[-2:]):
+        m, n = ("?" if x is None else x for x in matrix.shape[-2:])
+        raise ValueError(
+            f"the matrix is {m} × {n}: how many rows and columns it has must be known when the "
+            "function is traced (tf.ensure_shape says it)"
+        )
+
+
 def _mark(xp: Namespace, distances: Tensor, values: Tensor) -> Tensor:
     """Zero, and if a distance is below the root of eps, with a derivative that is not finite."""
     size = xp.maximum(xp.abs(values[..., :1]), xp.abs(values[..., -1:]))
-    close = distances <= xp.eps(values) ** 0.5 * size
+    close = distances <= gauge.default_tol(xp.dtype(values)) * size
     # The derivative of TensorFlow's own root, times 0, is 0.
     roots = xp.where(close, 0 * distances, xp.ones_like(distances)) ** 0.5
     return 0 * xp.sum(roots, axis=-1)[..., None, None]
@@ -171,19 +212,92 @@ def _times(xp: Namespace, table: Tensor, matrix: Tensor) -> Tensor:
     return xp.cast(table, matrix) * matrix
 
 
-def _ratio(xp: Namespace, above: Tensor, below: Tensor) -> Tensor:
-    """Divide, where 0/0 counts as 0."""
-    zero = (above == 0) & (below == 0)
-    return xp.where(zero, xp.zeros_like(below), above / xp.where(zero, xp.ones_like(below), below))
+def _nowhere(_: int, *__: Option) -> Any:
+    return None, None
 
 
-def hermitian_function(tables: Callable[..., Factors]) -> Rule:
+def _from_zero(k: int, rtol: float | None = None) -> Any:
+    return (k - 1, None), rtol
+
+
+def _after(k: int, rank: int, rtol: float | None = None) -> Any:
+    return (rank - 1, rank) if 0 < rank < k else None, rtol
+
+
+def _before(n: int, rank: int, rtol: float | None = None) -> Any:
+    return (n - rank, n - rank - 1) if 0 < rank < n else None, rtol
+
+
+def require_open(
+    xp: Namespace,
+    cotangent: Tensor,
+    values: Tensor,
+    bases: Factors,
+    pair: tuple[int, int | None] | None,
+    rtol: float | None,
+) -> Tensor:
+    """Return the cotangent of an operation that has a gradient only where two values are apart.
+
+    Parameters
+    ----------
+    xp : namespace
+    cotangent : (..., m, n) array
+    values : (..., k) array
+        Eigenvalues, ascending, or singular values, descending.
+    bases : tuple of arrays
+        The eigenvectors; or the left and the right singular vectors.
+    pair : tuple of int, or None
+        Places of the larger value and of the other one, None for 0. None for no such values.
+    rtol : float or None
+        Values this close, relative to the largest in modulus, count as equal.
+
+    Returns
+    -------
+    (..., m, n) array
+        NaN where they count as equal, if nobody knows.
+
+    Raises
+    ------
+    GaugeError
+        If it is known.
+    """
+    if pair is None:
+        return cotangent
+    first, last = pair
+    upper = values[..., first]
+    lower = 0 * upper if last is None else values[..., last]
+    size = xp.maximum(xp.abs(values[..., 0]), xp.abs(values[..., -1]))
+    limit = tolerance(xp, bases, values, rtol) * size
+    closed = upper - lower <= limit
+    known = xp.known(closed)
+    if known is None:
+        return xp.where(closed[..., None, None], math.nan * xp.ones_like(cotangent), cotangent)
+    for place in map(tuple, np.argwhere(known)):
+        symbol = "σ" if len(bases) > 1 else "λ"
+        one, other, least = (float(xp.known(x)[place]) for x in (upper, lower, limit))
+        names = [gauge.names(symbol, i, i) for i in pair if i is not None]
+        found = f"{names[0]} = {one:.9g} and {names[-1]} = {other:.9g} are {one - other:.1e} apart"
+        found = f"{names[0]} = {one:.1e}" if last is None else found
+        raise gauge.GaugeError(
+            f"{f'matrix {[*map(int, place)]} of the stack: ' if place else ''}{found}, and up to "
+            f"{least:.1e} that counts as {0 if last is None else 'equal'}: there is no gradient "
+            "(rtol says what counts)",
+            (first, first if last is None else last),
+            one - other,
+            least,
+        )
+    return cotangent
+
+
+def hermitian_function(tables: Callable[..., Factors], cut: Cut = _nowhere) -> Rule:
     """Rule of V f(Λ) Vᴴ: the gradient is V (F ∘ VᴴGV) Vᴴ (Daleckii and Krein 1965).
 
     Parameters
     ----------
     tables : callable
         ``tables(xp, values, *options)``: f(λᵢ), and Fᵢⱼ = (f(λᵢ) − f(λⱼ))/(λᵢ − λⱼ).
+    cut : callable, optional
+        ``cut(n, *options)``: the last two arguments of `require_open`.
 
     Returns
     -------
@@ -197,14 +311,15 @@ def hermitian_function(tables: Callable[..., Factors]) -> Rule:
 
     def pullback(xp: Namespace, factors: Factors, cotangent: Tensor, *options: Option) -> Tensor:
         values, v = factors
+        cotangent = require_open(xp, cotangent, values, (v,), *cut(values.shape[-1], *options))
         _, divided = tables(xp, values, *options)
         cotangent = (cotangent + xp.adjoint(cotangent)) / 2
         return v @ _times(xp, divided, xp.adjoint(v) @ cotangent @ v) @ xp.adjoint(v)
 
-    return Rule(hermitian, value, pullback)
+    return Rule(hermitian, value, pullback, _of_matrix(tables))
 
 
-def singular_function(tables: Callable[..., Factors]) -> Rule:
+def singular_function(tables: Callable[..., Factors], cut: Cut = _nowhere) -> Rule:
     """Rule of U f(Σ) Vᴴ, the chapter `recipes`, eq. (recipes-singular).
 
     Parameters
@@ -212,6 +327,8 @@ def singular_function(tables: Callable[..., Factors]) -> Rule:
     tables : callable
         ``tables(xp, factors, *options)``: f(σᵢ), (f(σᵢ) − f(σⱼ))/(σᵢ − σⱼ),
         (f(σᵢ) + f(σⱼ))/(σᵢ + σⱼ) and f(σᵢ)/σᵢ.
+    cut : callable, optional
+        As for `hermitian_function`.
 
     Returns
     -------
@@ -226,6 +343,7 @@ def singular_function(tables: Callable[..., Factors]) -> Rule:
     def pullback(xp: Namespace, factors: Factors, cotangent: Tensor, *options: Option) -> Tensor:
         u, s, vh = factors
         uh, v = xp.adjoint(u), xp.adjoint(vh)
+        cotangent = require_open(xp, cotangent, s, (u, v), *cut(s.shape[-1], *options))
         _, minus, plus, ratio = tables(xp, factors, *options)
         inner = uh @ cotangent @ v
         even, odd = (inner + xp.adjoint(inner)) / 2, (inner - xp.adjoint(inner)) / 2
@@ -236,7 +354,7 @@ def singular_function(tables: Callable[..., Factors]) -> Rule:
             gradient = gradient + u @ _times(xp, _rows(ratio), uh @ cotangent - inner @ vh)
         return gradient
 
-    return Rule(thin, value, pullback)
+    return Rule(thin, value, pullback, _of_matrix(tables))
 
 
 def singular_sum(terms: Callable[..., Factors]) -> Rule:
@@ -261,15 +379,39 @@ def singular_sum(terms: Callable[..., Factors]) -> Rule:
         _, derivative = terms(xp, factors, *options)
         return _times(xp, _columns(derivative * cotangent[..., None]), u) @ vh
 
-    return Rule(thin, value, pullback)
+    return Rule(thin, value, pullback, _of_matrix(terms))
+
+
+def tolerance(xp: Namespace, bases: Factors, values: Tensor, rtol: float | None) -> float:
+    """Return the rtol that was given, or that of `spectralgrad.spectrum.default_rtol`.
+
+    Parameters
+    ----------
+    xp : namespace
+    bases : tuple of (..., n, k) arrays
+        The eigenvectors; or the left and the right singular vectors.
+    values : (..., k) array
+    rtol : float or None
+
+    Returns
+    -------
+    float
+    """
+    if rtol is not None:
+        return rtol
+    shape = [x.shape[-2] for x in bases]
+    return spectrum.default_rtol(shape, xp.dtype(values), singular=len(bases) > 1)
+
+
+def _relative(xp: Namespace, factors: Factors, rtol: float | None) -> float:
+    u, s, vh = factors
+    return tolerance(xp, (u, xp.adjoint(vh)), s, rtol)
 
 
 def _kept(xp: Namespace, factors: Factors, rtol: float | None) -> Tensor:
     """Which singular values count as positive."""
-    u, s, vh = factors
-    if rtol is None:
-        rtol = max(u.shape[-2], vh.shape[-1]) * xp.eps(s)
-    return s > rtol * s[..., :1]
+    s = factors[1]
+    return s > _relative(xp, factors, rtol) * s[..., :1]
 
 
 def _nuclear(xp: Namespace, factors: Factors, rtol: float | None = None) -> Factors:
@@ -278,41 +420,50 @@ def _nuclear(xp: Namespace, factors: Factors, rtol: float | None = None) -> Fact
 
 
 def _spectral(xp: Namespace, factors: Factors, rtol: float | None = None) -> Factors:
-    u, s, vh = factors
-    if rtol is None:
-        rtol = max(u.shape[-2], vh.shape[-1]) * xp.eps(s)
-    largest = xp.cast((s >= (1 - rtol) * s[..., :1]) & (s > 0), s)
-    share = _ratio(xp, largest, xp.sum(largest, axis=-1, keepdims=True))
+    s = factors[1]
+    largest = xp.cast((s >= (1 - _relative(xp, factors, rtol)) * s[..., :1]) & (s > 0), s)
+    number = xp.sum(largest, axis=-1, keepdims=True)
+    share = largest / xp.maximum(number, xp.ones_like(number))
     return share * s[..., :1], share
 
 
-def _polar(xp: Namespace, factors: Factors) -> Factors:
+def _polar(xp: Namespace, factors: Factors, _: float | None = None) -> Factors:
     s = factors[1]
     total = _rows(s) + _columns(s)
     return xp.ones_like(s), xp.zeros_like(total), 2 / total, 1 / s
 
 
-def _shrunk(xp: Namespace, s: Tensor, function: Tensor, kept: Tensor) -> Factors:
-    """Tables of an f with slope 1 on the singular values that are kept, and 0 on the others."""
+def _between(xp: Namespace, kept: Tensor, above: Tensor, below: Tensor) -> Tensor:
+    """1 for two values that are kept, 0 for two others, and a quotient for one of each."""
     alike = _rows(kept) == _columns(kept)
-    gap = _rows(s) - _columns(s)
-    gap = xp.where(alike, xp.ones_like(gap), gap)
-    quotient = (_rows(function) - _columns(function)) / gap
-    minus = xp.where(alike, xp.cast(_rows(kept) & _columns(kept), s), quotient)
-    plus = _ratio(xp, _rows(function) + _columns(function), _rows(s) + _columns(s))
-    return function, minus, plus, _ratio(xp, function, s)
+    quotient = above / xp.where(alike, xp.ones_like(below), below)
+    return xp.where(alike, xp.cast(_rows(kept) & _columns(kept), below), quotient)
 
 
 def _soft(xp: Namespace, factors: Factors, threshold: float) -> Factors:
     s = factors[1]
+    if threshold == 0:
+        return _truncated(xp, factors, s.shape[-1])
     kept = s > threshold
-    return _shrunk(xp, s, xp.where(kept, s - threshold, xp.zeros_like(s)), kept)
+    function = xp.where(kept, s - threshold, xp.zeros_like(s))
+    minus = _between(xp, kept, _rows(function) - _columns(function), _rows(s) - _columns(s))
+    total = _rows(s) + _columns(s)
+    total = xp.where(_rows(kept) | _columns(kept), total, xp.ones_like(total))
+    plus = (_rows(function) + _columns(function)) / total
+    return function, minus, plus, function / xp.where(kept, s, xp.ones_like(s))
 
 
-def _truncated(xp: Namespace, factors: Factors, rank: int) -> Factors:
+def _truncated(xp: Namespace, factors: Factors, rank: int, _: float | None = None) -> Factors:
     s = factors[1]
     kept = xp.positions(s) < rank
-    return _shrunk(xp, s, xp.where(kept, s, xp.zeros_like(s)), kept)
+    function = xp.where(kept, s, xp.zeros_like(s))
+    minus, plus = (
+        _between(
+            xp, kept, _rows(function) + sign * _columns(function), _rows(s) + sign * _columns(s)
+        )
+        for sign in (-1, 1)
+    )
+    return function, minus, plus, xp.cast(kept, s)
 
 
 def _inverse(xp: Namespace, factors: Factors, rtol: float | None = None) -> Factors:
@@ -340,7 +491,7 @@ def _adjoint_of(rule: Rule) -> Rule:
     def pullback(xp: Namespace, factors: Factors, cotangent: Tensor, *options: Option) -> Tensor:
         return back(xp, factors, xp.adjoint(cotangent), *options)
 
-    return Rule(rule.decompose, value, pullback)
+    return replace(rule, value=value, pullback=pullback)
 
 
 def _root(xp: Namespace, values: Tensor) -> Factors:
@@ -351,20 +502,26 @@ def _root(xp: Namespace, values: Tensor) -> Factors:
 def _exponential(xp: Namespace, values: Tensor) -> Factors:
     a, b = _rows(values), _columns(values)
     gap = xp.abs(a - b)
-    mean = xp.where(gap == 0, xp.ones_like(gap), _ratio(xp, -xp.expm1(-gap), gap))
+    one = xp.ones_like(gap)
+    apart = xp.where(gap == 0, one, gap)
+    mean = xp.where(gap == 0, one, -xp.expm1(-apart) / apart)
     return xp.exp(values), xp.exp(xp.maximum(a, b)) * mean
 
 
-def _projector(xp: Namespace, values: Tensor, rank: int) -> Factors:
-    kept = xp.positions(values) >= values.shape[-1] - rank
+def _projector(xp: Namespace, values: Tensor, rank: int, _: float | None = None) -> Factors:
+    _require_sizes(values[..., None, :])
+    n = values.shape[-1]
+    if rank > n:
+        raise ValueError(f"rank: {rank} will not do for a matrix of {n} rows; give 0 to {n}")
+    kept = xp.positions(values) >= n - rank
     alike = _rows(kept) == _columns(kept)
     gap = xp.abs(_rows(values) - _columns(values))
     divided = 1 / xp.where(alike, xp.ones_like(gap), gap)
     return xp.cast(kept, values), xp.where(alike, xp.zeros_like(gap), divided)
 
 
-def _declare(rule: Rule) -> Callable[[Callable[..., Tensor]], Declared]:
-    return lambda declared: Declared(rule.decompose, rule.value, rule.pullback, declared)
+def _declare(rule: Rule) -> Callable[[Callable[..., Tensor]], Rule]:
+    return lambda declared: replace(rule, declared=declared)
 
 
 @_declare(singular_sum(_nuclear))
@@ -376,7 +533,8 @@ def nuclear_norm(matrix: Tensor, rtol: float | None = None) -> Tensor:
     matrix : (..., m, n) array
         Real or complex.
     rtol : float, optional
-        Singular values up to rtol · σ₁ count as 0; by default max(m, n) · eps.
+        Singular values up to rtol · σ₁ count as 0; by default those of
+        `spectralgrad.spectrum.default_rtol`.
 
     Returns
     -------
@@ -394,7 +552,8 @@ def spectral_norm(matrix: Tensor, rtol: float | None = None) -> Tensor:
     matrix : (..., m, n) array
         Real or complex.
     rtol : float, optional
-        Singular values from (1 − rtol) σ₁ count as equal to σ₁; by default max(m, n) · eps.
+        Singular values from (1 − rtol) σ₁ count as equal to σ₁; by default those of
+        `spectralgrad.spectrum.default_rtol`.
 
     Returns
     -------
@@ -412,7 +571,7 @@ def soft_threshold(matrix: Tensor, threshold: float) -> Tensor:
     matrix : (..., m, n) array
         Real or complex. Where a singular value equals t there is no gradient; it counts as smaller.
     threshold : float
-        t > 0. For a gradient with respect to t as well, write ``t * soft_threshold(a / t, 1)``.
+        t ≥ 0. For a gradient with respect to t as well, write ``t * soft_threshold(a / t, 1)``.
 
     Returns
     -------
@@ -420,35 +579,51 @@ def soft_threshold(matrix: Tensor, threshold: float) -> Tensor:
     """
 
 
-@_declare(singular_function(_truncated))
-def low_rank(matrix: Tensor, rank: int) -> Tensor:
+@_declare(singular_function(_truncated, _after))
+def low_rank(matrix: Tensor, rank: int, rtol: float | None = None) -> Tensor:
     """The sum of the first r terms σᵢ uᵢ vᵢᴴ, the nearest matrix of rank r.
 
     Parameters
     ----------
     matrix : (..., m, n) array
-        Real or complex. Where σᵣ equals σᵣ₊₁ the gradient is not finite.
+        Real or complex.
     rank : int
-        r.
+        r ≥ 0; from min(m, n) on, the operation is the identity.
+    rtol : float, optional
+        Where σᵣ − σᵣ₊₁ ≤ rtol · σ₁ there is no gradient; by default that of
+        `spectralgrad.spectrum.default_rtol`.
 
     Returns
     -------
     (..., m, n) array
+
+    Raises
+    ------
+    GaugeError
+        By the reverse pass, where there is no gradient; NaN where numbers are not known.
     """
 
 
-@_declare(singular_function(_polar))
-def polar(matrix: Tensor) -> Tensor:
+@_declare(singular_function(_polar, _from_zero))
+def polar(matrix: Tensor, rtol: float | None = None) -> Tensor:
     """U Vᴴ, the nearest matrix with orthonormal columns, or rows.
 
     Parameters
     ----------
     matrix : (..., m, n) array
-        Real or complex, of full rank; where a singular value is 0 the gradient is not finite.
+        Real or complex.
+    rtol : float, optional
+        Where the smallest singular value is at most rtol · σ₁ there is no gradient; by default that
+        of `spectralgrad.spectrum.default_rtol`.
 
     Returns
     -------
     (..., m, n) array
+
+    Raises
+    ------
+    GaugeError
+        By the reverse pass, where there is no gradient; NaN where numbers are not known.
     """
 
 
@@ -461,7 +636,8 @@ def pinv(matrix: Tensor, rtol: float | None = None) -> Tensor:
     matrix : (..., m, n) array
         Real or complex.
     rtol : float, optional
-        Singular values up to rtol · σ₁ count as 0; by default max(m, n) · eps.
+        Singular values up to rtol · σ₁ count as 0; by default those of
+        `spectralgrad.spectrum.default_rtol`.
 
     Returns
     -------
@@ -481,8 +657,10 @@ def sqrtm(matrix: Tensor) -> Tensor:
     Parameters
     ----------
     matrix : (..., n, n) array
-        Real or complex; its Hermitian part counts. Where an eigenvalue is 0 the gradient is not
-        finite; where one is negative, the root is not either.
+        Real or complex; its Hermitian part counts. Where an eigenvalue is 0 there is no gradient,
+        and where one is negative no root: then it is not finite. Of a zero, rounding makes either
+        that or a small positive number, and then the gradient is finite and large, and means
+        nothing.
 
     Returns
     -------
@@ -505,19 +683,26 @@ def expm(matrix: Tensor) -> Tensor:
     """
 
 
-@_declare(hermitian_function(_projector))
-def projector(matrix: Tensor, rank: int) -> Tensor:
+@_declare(hermitian_function(_projector, _before))
+def projector(matrix: Tensor, rank: int, rtol: float | None = None) -> Tensor:
     """The orthogonal projector on the eigenvectors of the r largest eigenvalues.
 
     Parameters
     ----------
     matrix : (..., n, n) array
-        Real or complex; its Hermitian part counts. Where λₙ₋ᵣ equals λₙ₋ᵣ₊₁ the gradient is not
-        finite.
+        Real or complex; its Hermitian part counts.
     rank : int
-        r.
+        r, from 0 to n.
+    rtol : float, optional
+        Where λₙ₋ᵣ₊₁ − λₙ₋ᵣ ≤ rtol · max|λ| there is no gradient; by default that of
+        `spectralgrad.spectrum.default_rtol`.
 
     Returns
     -------
     (..., n, n) array
+
+    Raises
+    ------
+    GaugeError
+        By the reverse pass, where there is no gradient; NaN where numbers are not known.
     """

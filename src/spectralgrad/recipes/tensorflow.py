@@ -31,6 +31,8 @@ xp = SimpleNamespace(
     abs=tf.abs,
     exp=tf.exp,
     expm1=tf.math.expm1,
+    log=tf.math.log,
+    log1p=tf.math.log1p,
     maximum=tf.maximum,
     ones_like=tf.ones_like,
     sqrt=tf.sqrt,
@@ -42,11 +44,12 @@ xp = SimpleNamespace(
     adjoint=tf.linalg.adjoint,
     cast=lambda x, like: tf.cast(x, like.dtype),
     positions=lambda x: tf.range(x.shape[-1], dtype=x.dtype),
-    eps=lambda x: tf.experimental.numpy.finfo(x.dtype).eps,
+    dtype=lambda x: x.dtype.as_numpy_dtype,
+    known=lambda x: None if tf.is_symbolic_tensor(x) else x.numpy(),
 )
 
 
-def operation(rule: rules.Declared) -> Callable[..., rules.Tensor]:
+def operation(rule: rules.Rule) -> Callable[..., rules.Tensor]:
     """Make a function of a matrix whose reverse pass is a rule."""
 
     def apply(matrix: rules.Tensor, *options: rules.Option) -> rules.Tensor:

@@ -4,9 +4,28 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 
 from spectralgrad.recipes import rules, second_basis
+
+_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
+
+
+def _known(x: torch.Tensor) -> rules.Tensor:
+    if torch.compiler.is_compiling():
+        return None
+    try:
+        return np.asarray(x.tolist())
+    except RuntimeError:
+        # Under vmap.
+        return None
+
+
+def _cotangents(loss: Callable[..., torch.Tensor], *factors: torch.Tensor) -> rules.Factors:
+    gradients: rules.Factors = torch.func.grad(loss, argnums=tuple(range(len(factors))))(*factors)
+    return gradients
+
 
 xp = SimpleNamespace(
     **{name: getattr(torch, name) for name in rules.ELEMENTWISE},
@@ -15,15 +34,17 @@ xp = SimpleNamespace(
     adjoint=lambda a: a.mH,
     cast=lambda x, like: x.to(like.dtype),
     positions=lambda x: torch.arange(x.shape[-1], dtype=x.dtype, device=x.device),
-    eps=lambda x: torch.finfo(x.dtype).eps,
+    dtype=lambda x: _DTYPES[x.dtype],
+    known=_known,
     max=torch.max,
     is_complex=torch.is_complex,
     asarray=lambda x, like: torch.as_tensor(x, dtype=like.dtype, device=like.device),
-    none=lambda x: not x.any(),
+    qr=lambda a: torch.linalg.qr(a)[0],
+    cotangents=_cotangents,
 )
 
 
-def operation(rule: rules.Declared) -> Callable[..., torch.Tensor]:
+def operation(rule: rules.Rule) -> Callable[..., torch.Tensor]:
     """Make a function of a matrix whose reverse pass is a rule."""
     decompose, value, pullback = rule.decompose, rule.value, rule.pullback
 
@@ -63,16 +84,6 @@ expm = operation(rules.expm)
 projector = operation(rules.projector)
 
 
-def _cotangents(loss: Callable[..., torch.Tensor]) -> Callable[..., rules.Factors]:
-    def cotangents(*factors: torch.Tensor) -> rules.Factors:
-        gradients: rules.Factors = torch.func.grad(loss, argnums=tuple(range(len(factors))))(
-            *factors
-        )
-        return gradients
-
-    return cotangents
-
-
 class _First(torch.autograd.Function):  # type: ignore[misc]
     """Refuses a second derivative, which would silently be zero."""
 
@@ -93,11 +104,12 @@ def _invariant(
     decompose: Callable[..., rules.Factors],
     pullback: Callable[..., torch.Tensor],
     loss: Callable[..., torch.Tensor],
-    rtol: float | None,
+    *tolerances: float | None,
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     class Invariant(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
         def forward(matrix: torch.Tensor, learning: bool) -> rules.Factors:
+            second_basis.require_matrix(matrix)
             factors = decompose(xp, matrix)
             with torch.set_grad_enabled(learning):
                 value = loss(*factors)
@@ -113,50 +125,68 @@ def _invariant(
         @staticmethod
         def backward(ctx: Any, cotangent: torch.Tensor, *_: object) -> tuple[torch.Tensor, None]:
             matrix, *factors = ctx.saved_tensors
-            gradient = pullback(xp, *(x.detach() for x in factors), _cotangents(loss), rtol)
+            gradient = pullback(xp, *(x.detach() for x in factors), loss, *tolerances)
             return _First.apply(cotangent.detach() * gradient, matrix, cotangent), None
 
     return lambda matrix: Invariant.apply(matrix, torch.is_grad_enabled())[0]
 
 
 def invariant_eigh(
-    loss: Callable[..., torch.Tensor], rtol: float | None = None
+    loss: Callable[..., torch.Tensor], rtol: float | None = None, gauge_tol: float | None = None
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Make of ``loss(values, vectors)`` a function of one Hermitian matrix.
 
-    `spectralgrad.recipes.second_basis` says how.
+    `spectralgrad.recipes.second_basis` says how, and how large the error may be.
 
     Parameters
     ----------
     loss : callable
         Real; depends on no basis, and on no other tensor that gets a gradient.
     rtol : float, optional
-        Eigenvalues this close, relative to the largest in modulus, count as equal; by default the
-        square root of eps.
+        Eigenvalues this close, relative to the largest in modulus, count as equal; by default that
+        of `spectralgrad.spectrum.default_rtol`.
+    gauge_tol : float, optional
+        By how much the loss may differ between two bases, relative to what it changes if all
+        vectors are turned together; by default √eps. ``inf`` lets everything pass.
 
     Returns
     -------
     callable
         Of an (n, n) tensor, whose Hermitian part counts; for first derivatives only.
+
+    Raises
+    ------
+    GaugeError
+        By the reverse pass, if the loss depends on the basis. NaN where numbers are not known.
+    ValueError
+        By the callable, for a stack, or if another tensor is to get a gradient.
     """
-    return _invariant(rules.hermitian, second_basis.eigh_pullback, loss, rtol)
+    return _invariant(rules.hermitian, second_basis.eigh_pullback, loss, rtol, gauge_tol)
 
 
 def invariant_svd(
-    loss: Callable[..., torch.Tensor], rtol: float | None = None
+    loss: Callable[..., torch.Tensor], rtol: float | None = None, gauge_tol: float | None = None
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Make of ``loss(u, s, vh)``, thin, a function of one matrix of full rank.
 
-    `spectralgrad.recipes.second_basis` says how.
+    `spectralgrad.recipes.second_basis` says how, and how large the error may be.
 
     Parameters
     ----------
-    loss, rtol
+    loss, rtol, gauge_tol
         As for `invariant_eigh`.
 
     Returns
     -------
     callable
         Of an (m, n) tensor; for first derivatives only.
+
+    Raises
+    ------
+    GaugeError
+        By the reverse pass, if the loss depends on the basis, or a singular value counts as zero.
+        NaN where numbers are not known.
+    ValueError
+        As for `invariant_eigh`.
     """
-    return _invariant(rules.thin, second_basis.svd_pullback, loss, rtol)
+    return _invariant(rules.thin, second_basis.svd_pullback, loss, rtol, gauge_tol)
