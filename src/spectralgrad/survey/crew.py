@@ -24,7 +24,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from spectralgrad import frameworks, matrices, spectrum, verdict
+from spectralgrad import frameworks, interruption, matrices, spectrum, verdict
 from spectralgrad._types import Array
 from spectralgrad.errors import BookError, InputError
 from spectralgrad.survey.walk import Task
@@ -306,6 +306,7 @@ class Processes:
             self._renew()
             return self._submit(function, *arguments)
 
+    @interruption.whole
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         # A process that is started here starts with the signal blocked: Ctrl-C is for the parent.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -314,6 +315,7 @@ class Processes:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
+    @interruption.whole
     def _start(self) -> concurrent.futures.ProcessPoolExecutor:
         # Not forked: frameworks have threads, and a fork would copy their locks without them.
         spawn = multiprocessing.get_context("spawn")
