@@ -386,8 +386,8 @@ class Cluster:
         As ``"tcp://127.0.0.1:8786"``.
     """
 
-    # How long to wait for an answer, and for a first worker, in seconds.
-    patience = 10
+    # Seconds to wait for an answer, as long as Dask itself would, and for a first worker.
+    answers_within = works_within = 30
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -407,14 +407,14 @@ class Cluster:
         with contextlib.ExitStack() as stack:
             stack.enter_context(_silence())
             try:
-                client = Client(self._address, timeout=self.patience, set_as_default=False)
+                client = Client(self._address, timeout=self.answers_within, set_as_default=False)
             # Whatever is wrong with an address: it differs with the protocol.
             except Exception as error:
                 text = matrices.one_line(" ".join(str(error).split()), 200)
                 raise InputError(f"{address}: no Dask scheduler answers ({text})") from error
             self._client = stack.enter_context(client)
             try:
-                client.wait_for_workers(1, timeout=self.patience)
+                client.wait_for_workers(1, timeout=self.works_within)
             except TimeoutError:
                 raise InputError(
                     f"{address}: has no workers; start one with `dask worker {address}`"
