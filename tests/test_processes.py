@@ -62,7 +62,8 @@ def test_a_process_waits_until_it_may_go_on(child):
 
 
 @pytest.mark.parametrize(
-    "what", ["processes.ready()", "time.sleep(60)", "try: time.sleep(60)\nfinally: print('mine')"]
+    "what",
+    ["processes.ready()", "time.sleep(1000)", "try: time.sleep(999)\nfinally: print('mine')"],
 )
 def test_whoever_leaves_stops_it(child, what):
     log = child(f"print('here', flush=True)\n{what}")
@@ -77,7 +78,7 @@ def test_what_does_not_listen_is_killed(child, monkeypatch):
     monkeypatch.setattr(processes, "GRACE", 0.2)
     log = child(
         "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        "print('here', flush=True)\ntime.sleep(60)"
+        "print('here', flush=True)\ntime.sleep(1000)"
     )
     with processes.Process("child", log=log) as process:
         waiting.until(process.output)
@@ -88,7 +89,7 @@ def test_several_are_stopped_at_once(child, monkeypatch, tmp_path):
     """They take as long as one of them."""
     log = child(
         "print('here', flush=True)\n"
-        "try: time.sleep(60)\n"
+        "try: time.sleep(1000)\n"
         "finally:\n"
         "    print('ends', flush=True)\n"
         "    while len(list(__import__('pathlib').Path(sys.argv[1]).glob('*.ended'))) < 2:\n"
@@ -106,7 +107,7 @@ def test_several_are_stopped_at_once(child, monkeypatch, tmp_path):
 
 
 def test_it_ends_when_its_parent_is_killed(child):
-    log = child("print('here', flush=True)\ntime.sleep(60)")
+    log = child("print('here', flush=True)\ntime.sleep(1000)")
     command = [sys.executable, "-c", _PARENT, str(log)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
         process = psutil.Process(int(parent.stdout.readline()))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 #: Seconds that one cell of a chapter may take, and its kernel to start.
-TIMEOUT = 600
+TIMEOUT = 1800
 
 # The number of threads changes the order in which sums are taken, and with it their last digits.
 # Whoever sets another number gets it. Chapters run in parallel, so that no processor is idle.
