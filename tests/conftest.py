@@ -3,10 +3,15 @@
 import executing
 import numpy as np
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # The first example pays for imports, and shared machines are slow at times.
-settings.register_profile("spectralgrad", deadline=None, print_blob=True)
+settings.register_profile(
+    "spectralgrad",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 # A thousand times over, the same few examples must do, and nobody reads the smallest that fails.
 settings.register_profile(
     "mutation",

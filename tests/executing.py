@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+from waiting import PATIENCE
 
 from spectralgrad import book, execution
 
@@ -36,7 +37,7 @@ def execute(chapter, folder, **parameters):
 def execute_afresh(chapter, folder, **parameters):
     """Do the same with plain papermill, on the command line."""
     command = [sys.executable, "-m", "papermill", str(book.chapters()[chapter]), "out.ipynb"]
-    command += ["--no-progress-bar", "--log-level", "ERROR"]
+    command += ["--no-progress-bar", "--log-level", "ERROR", "--start-timeout", str(PATIENCE)]
     for name, value in parameters.items():
         command += ["-p", name, str(value)]
     done = subprocess.run(
@@ -106,7 +107,12 @@ class _Kernel:
         try:
             await self._start()
             await self._run(f"get_ipython().renew({str(folder)!r})")
-            client = NotebookClient(notebook, km=self._manager, raise_on_iopub_timeout=True)
+            client = NotebookClient(
+                notebook,
+                km=self._manager,
+                iopub_timeout=PATIENCE,
+                raise_on_iopub_timeout=True,
+            )
             client.kc = self._client
             await client.async_execute()
         except CellExecutionError as error:
@@ -132,11 +138,11 @@ class _Kernel:
         )
         self._client = self._manager.client()
         self._client.start_channels()
-        await self._client.wait_for_ready(timeout=60)
+        await self._client.wait_for_ready(timeout=PATIENCE)
         await self._run(f"{inspect.getsource(_make_renewable)}\n_make_renewable()")
 
     async def _run(self, source):
-        reply = await self._client.execute(source, silent=True, reply=True, timeout=120)
+        reply = await self._client.execute(source, silent=True, reply=True, timeout=PATIENCE)
         assert reply["content"]["status"] == "ok", "\n".join(reply["content"]["traceback"])
 
     async def _stop(self):

@@ -29,7 +29,7 @@ import numpy as np
 from spectralgrad import matrices
 from spectralgrad.matrices import MatrixError
 
-SECONDS = 5
+SECONDS = 60
 MEMORY = 1500 * 2**20
 LONGEST_MESSAGE = 3000
 

@@ -1,6 +1,5 @@
 """Processes end with the one that started them, however that one ends."""
 
-import contextlib
 import signal
 import subprocess
 import sys
@@ -8,12 +7,14 @@ import time
 
 import psutil
 import pytest
+import waiting
 
 from spectralgrad import processes
 
 _CHILD = """
 import subprocess, sys, time
 from spectralgrad import processes
+processes.GRACE = 1000
 processes.end_with_parent()
 {what}
 """
@@ -31,6 +32,8 @@ process.wait()
 def child(tmp_path, monkeypatch):
     """Write a module that processes run."""
     monkeypatch.syspath_prepend(tmp_path)
+    # Whatever ends does so by itself, however long the machine takes for it.
+    monkeypatch.setattr(processes, "GRACE", waiting.PATIENCE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
 
     def write(what):
@@ -38,18 +41,6 @@ def child(tmp_path, monkeypatch):
         return tmp_path / "log"
 
     return write
-
-
-def gone(pid):
-    """Whether a process ends soon."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        psutil.Process(pid).wait(timeout=10)
-    return not psutil.pid_exists(pid)
-
-
-def wait_for(condition):
-    while not condition():
-        time.sleep(0.01)
 
 
 def test_a_process_prints_and_ends(child):
@@ -62,7 +53,7 @@ def test_a_process_prints_and_ends(child):
 def test_a_process_waits_until_it_may_go_on(child):
     log = child("print('here', flush=True)\nprocesses.ready()\nprint('there')")
     with processes.Process("child", log=log) as process:
-        wait_for(process.output)
+        waiting.until(process.output)
         time.sleep(0.1)
         assert process.status() is None
         process.go()
@@ -71,12 +62,13 @@ def test_a_process_waits_until_it_may_go_on(child):
 
 
 @pytest.mark.parametrize(
-    "what", ["processes.ready()", "time.sleep(60)", "try: time.sleep(60)\nfinally: print('mine')"]
+    "what",
+    ["processes.ready()", "time.sleep(1000)", "try: time.sleep(999)\nfinally: print('mine')"],
 )
 def test_whoever_leaves_stops_it(child, what):
     log = child(f"print('here', flush=True)\n{what}")
     with processes.Process("child", log=log) as process:
-        wait_for(process.output)
+        waiting.until(process.output)
     assert process.status() != 0
     assert "KeyboardInterrupt" in process.output()
     assert ("mine" in process.output()) == ("mine" in what)
@@ -86,10 +78,10 @@ def test_what_does_not_listen_is_killed(child, monkeypatch):
     monkeypatch.setattr(processes, "GRACE", 0.2)
     log = child(
         "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        "print('here', flush=True)\ntime.sleep(60)"
+        "print('here', flush=True)\ntime.sleep(1000)"
     )
     with processes.Process("child", log=log) as process:
-        wait_for(process.output)
+        waiting.until(process.output)
     assert process.status() == -signal.SIGKILL
 
 
@@ -97,7 +89,7 @@ def test_several_are_stopped_at_once(child, monkeypatch, tmp_path):
     """They take as long as one of them."""
     log = child(
         "print('here', flush=True)\n"
-        "try: time.sleep(60)\n"
+        "try: time.sleep(1000)\n"
         "finally:\n"
         "    print('ends', flush=True)\n"
         "    while len(list(__import__('pathlib').Path(sys.argv[1]).glob('*.ended'))) < 2:\n"
@@ -108,21 +100,20 @@ def test_several_are_stopped_at_once(child, monkeypatch, tmp_path):
         processes.Process("child", tmp_path, name, log=log.with_suffix(f".{name}")) for name in "ab"
     ]
     for process in both:
-        wait_for(process.output)
+        waiting.until(process.output)
     processes.stop(*both)
     # One that had to wait for the end of the other would have been killed.
     assert [process.status() for process in both] == [-signal.SIGINT] * 2
 
 
 def test_it_ends_when_its_parent_is_killed(child):
-    log = child("print('here', flush=True)\ntime.sleep(60)")
+    log = child("print('here', flush=True)\ntime.sleep(1000)")
     command = [sys.executable, "-c", _PARENT, str(log)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
-        pid = int(parent.stdout.readline())
-        wait_for(log.read_text)
-        assert psutil.pid_exists(pid)
+        process = psutil.Process(int(parent.stdout.readline()))
+        waiting.until(log.read_text, parent)
         parent.kill()
-        assert gone(pid)
+        assert waiting.ended([process])
     assert "KeyboardInterrupt" in log.read_text(encoding="utf-8")
 
 

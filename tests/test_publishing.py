@@ -158,7 +158,7 @@ from pathlib import Path
 from spectralgrad import publishing
 with publishing.locked(Path(sys.argv[1]), "waiting"):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(1000)
 """
 
 

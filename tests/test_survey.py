@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import killing
@@ -18,6 +17,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import waiting
 from executing import without_coverage
 
 from spectralgrad import book, cli, frameworks, matrices, survey, verdict
@@ -442,7 +442,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(message, monkeypatch, capsys):
     with results.Results(Path("ours.parquet"), options):
         pass
     before = {name: Path(name).read_bytes() for name in os.listdir()}
-    monkeypatch.setattr(crew.Cluster, "patience", 1)
+    monkeypatch.setattr(crew.Cluster, "answers_within", 1)
     assert cli.main(["survey", *BAD[message]]) == 2
     error = capsys.readouterr().err
     assert message in error
@@ -587,23 +587,26 @@ def children(**options):
                 yield process
 
 
-def test_a_worker_that_is_killed_costs_no_matrix(rng):
+def kill_a_worker_at(number, monkeypatch, **options):
+    """When so many matrices have been checked; by then the others are at work."""
+    met = []
+    note = survey._Run.note
+
+    def kill(self, task, found):
+        note(self, task, found)
+        met.append(task.place)
+        if len(met) == number:
+            next(children(**options)).kill()
+
+    monkeypatch.setattr(survey._Run, "note", kill)
+    return met
+
+
+def test_a_worker_that_is_killed_costs_no_matrix(rng, monkeypatch):
     save("a.npy", stack(rng, 1500))
-    killed = []
-
-    def kill():
-        while len(found := list(children())) < 2:
-            time.sleep(0.01)
-        # Long enough for it to be at work.
-        time.sleep(0.7)
-        found[0].kill()
-        killed.append(found[0].pid)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
+    met = kill_a_worker_at(100, monkeypatch)
     done = survey.survey(["a.npy"], **QUICK)
-    thread.join()
-    assert killed
+    assert len(met) == 1500
     assert (done.matrices, done.bad) == (1500, 0)
     assert len(places()) == len(rows()) == 1500
     assert not list(children())
@@ -645,12 +648,21 @@ def test_compiled_code_for_many_shapes_is_dropped(monkeypatch):
 
 # Stopped in the middle
 
+# Once it has saved something, it goes no further.
 START = """
 import sys
-from spectralgrad import cli
+from pathlib import Path
+from spectralgrad import __main__, survey
 from spectralgrad.survey import results
 results.SAVE_AFTER = 0.2
-sys.exit(cli.main(sys.argv[1:]))
+note = survey._Run.note
+def wait(self, *found):
+    note(self, *found)
+    if Path("results.parquet").exists():
+        print("saved", flush=True)
+        sys.stdin.readline()
+survey._Run.note = wait
+__main__.main()
 """
 
 
@@ -659,13 +671,10 @@ def started(*arguments):
     """A survey in a process of its own, once it has saved something."""
     command = [sys.executable, "-c", START, "survey", *arguments]
     command += ["--reports", "none", "--frameworks", "autograd"]
-    with subprocess.Popen(
-        command, env=without_coverage(), stderr=subprocess.PIPE, text=True
-    ) as process:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, env=without_coverage(), text=True, **pipes) as process:
         try:
-            while not Path("results.parquet").exists():
-                assert process.poll() is None
-                time.sleep(0.02)
+            assert process.stdout.readline() == "saved\n"
             yield process
         finally:
             process.kill()
@@ -679,7 +688,7 @@ def test_a_stopped_survey_goes_on(by, rng):
     with started("a.npy", "--jobs", "2") as process:
         workers = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(by)
-        _, error = process.communicate(timeout=30)
+        _, error = process.communicate()
     signal.signal(signal.SIGINT, before)
     if by != signal.SIGKILL:
         assert process.returncode == 130
@@ -689,7 +698,7 @@ def test_a_stopped_survey_goes_on(by, rng):
         assert said == "spectralgrad: stopped; the same command goes on from here"
         assert "Traceback" not in error
     assert len(workers) >= 2
-    assert not psutil.wait_procs(workers, timeout=10)[1]
+    assert waiting.ended(workers)
     saved = places()
     assert 0 < len(saved) < 2000
     assert max(saved.values()) == 1
@@ -700,6 +709,13 @@ def test_a_stopped_survey_goes_on(by, rng):
 
 
 # Dask
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """On a slow machine a scheduler and its workers take long to start."""
+    monkeypatch.setattr(crew.Cluster, "answers_within", waiting.PATIENCE)
+    monkeypatch.setattr(crew.Cluster, "works_within", waiting.PATIENCE)
 
 
 @contextlib.contextmanager
@@ -718,11 +734,9 @@ def cluster(workers):
     processes = [start("scheduler", "--port", "0")]
     try:
         processes += [start("worker", "--nthreads", "1") for _ in range(workers)]
-        while not Path("scheduler.json").exists():
-            time.sleep(0.05)
-        while not (text := Path("scheduler.json").read_text(encoding="utf-8")).strip():
-            time.sleep(0.05)
-        yield json.loads(text)["address"]
+        waiting.until(Path("scheduler.json").exists, processes[0])
+        waiting.until(Path("scheduler.json").read_text, processes[0])
+        yield json.loads(Path("scheduler.json").read_text(encoding="utf-8"))["address"]
     finally:
         found = [c for p in processes for c in psutil.Process(p.pid).children(recursive=True)]
         for process in [*processes, *found]:
@@ -732,23 +746,14 @@ def cluster(workers):
             process.wait()
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_cluster_whose_worker_is_killed_reports_every_matrix_once(rng, monkeypatch):
     monkeypatch.setattr(crew, "check_all", killing.check_all)
     a = stack(rng, 600, size=16)
     a[5] = killing.DEADLY
     save("a.npy", a)
     with cluster(workers=2) as address:
-        met = []
-        note = survey._Run.note
-
-        def kill_in_the_middle(self, task, found):
-            note(self, task, found)
-            met.append(task.place)
-            if len(met) == 200:
-                first, _ = children(recursive=True)
-                first.kill()
-
-        monkeypatch.setattr(survey._Run, "note", kill_in_the_middle)
+        met = kill_a_worker_at(200, monkeypatch, recursive=True)
         done = survey.survey(["a.npy"], scheduler=address, **QUICK)
     assert (done.matrices, done.bad) == (600, 1)
     assert len(met) == 600
@@ -757,14 +762,16 @@ def test_a_cluster_whose_worker_is_killed_reports_every_matrix_once(rng, monkeyp
     assert (row["place"], row["verdict"]) == ("matrix 6", "failed")
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_cluster_without_workers_says_so(monkeypatch):
-    monkeypatch.setattr(crew.Cluster, "patience", 1)
+    monkeypatch.setattr(crew.Cluster, "works_within", 1)
     save("a.npy", np.eye(2))
     refused = pytest.raises(book.InputError, match="has no workers; start one with `dask worker")
     with cluster(workers=0) as address, refused:
         survey.survey(["a.npy"], scheduler=address, **QUICK)
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_scheduler_that_ends_is_one_line(rng, monkeypatch, capfd):
     save("a.npy", stack(rng, 2000))
     with cluster(workers=1) as address:

@@ -1,15 +1,19 @@
-"""The ``spectralgrad`` command."""
+"""What the ``spectralgrad`` command does."""
+
+if __name__ == "__main__":
+    from spectralgrad import __main__ as command
+
+    command.main()
 
 import argparse
 import io
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from spectralgrad import __version__
+from spectralgrad import __version__, interruption
 from spectralgrad.errors import BookError, InputError
 from spectralgrad.execution import TIMEOUT
 
@@ -161,10 +165,6 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -176,21 +176,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, or 1 where a chapter or the rendering failed, or 2 where the input is at fault.
+        0, or 1 where a chapter or the rendering failed, or 2 where the input is at fault, or
+        `spectralgrad.interruption.STATUS`.
     """
-    options = _parser().parse_args(arguments)
-    # Whoever ends this program ends the chapters that it runs.
-    for name in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(name) == signal.SIG_DFL:
-            signal.signal(name, _interrupt)
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that knows no Greek gets it escaped.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    # Imported here, so that --help answers at once.
-
     try:
-        return _COMMANDS[options.command](options)
+        status = _run(arguments)
+        # Here, where what goes wrong with it is one line.
+        print(end="", flush=True)
+        return status
     except BookError as error:
         print(f"spectralgrad: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
@@ -202,23 +195,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"spectralgrad: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"spectralgrad: {_STOPPED[options.command]}", file=sys.stderr)
-        return 130
+        print(f"spectralgrad: {interruption.work.stopped}", file=sys.stderr)
+        return interruption.STATUS
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as said:
+        return int(said.code or 0)
+    interruption.work.stopped = _STOPPED[options.command]
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no Greek gets it escaped.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    return _COMMANDS[options.command](options)
+
+
+# A command imports what it needs, so that --help answers at once.
 
 
 def _build(options: argparse.Namespace) -> int:
     from spectralgrad import book
 
-    print(book.build(options.output, options.jobs, options.timeout))
+    with interruption.work:
+        page = book.build(options.output, options.jobs, options.timeout)
+    print(page)
     return 0
 
 
 def _report(options: argparse.Namespace) -> int:
     from spectralgrad import book
 
-    page = book.report(
-        options.matrix, chapter=options.chapter, given=options.parameters, output=options.output
-    )
+    with interruption.work:
+        page = book.report(
+            options.matrix, chapter=options.chapter, given=options.parameters, output=options.output
+        )
     print(page)
     return 0
 
@@ -313,14 +325,15 @@ def _table(verdict: "Verdict") -> Iterator[str]:
 def _survey(options: argparse.Namespace) -> int:
     from spectralgrad import survey
 
-    done = survey.survey(
-        options.paths,
-        output=options.output,
-        reports=options.reports,
-        jobs=options.jobs,
-        scheduler=options.scheduler,
-        **_asked(options),
-    )
+    with interruption.work:
+        done = survey.survey(
+            options.paths,
+            output=options.output,
+            reports=options.reports,
+            jobs=options.jobs,
+            scheduler=options.scheduler,
+            **_asked(options),
+        )
     print(done.summary)
     return 1 if done.bad or done.failures else 0
 
@@ -328,7 +341,9 @@ def _survey(options: argparse.Namespace) -> int:
 def _pdf(options: argparse.Namespace) -> int:
     from spectralgrad import pdf
 
-    print(pdf.write(options.output))
+    with interruption.work:
+        written = pdf.write(options.output)
+    print(written)
     return 0
 
 
@@ -346,6 +361,3 @@ _STOPPED = {
     "report": "stopped; a report that is there is whole",
     "survey": "stopped; the same command goes on from here",
 }
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -18,13 +18,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from spectralgrad import processes
+from spectralgrad import interruption, processes
 from spectralgrad.errors import BookError, ChapterError
 
-#: Seconds that one cell of a chapter may take.
-TIMEOUT = 600
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+#: Seconds that one cell of a chapter may take, and its kernel to start.
+TIMEOUT = 1800
 
 # The number of threads changes the order in which sums are taken, and with it their last digits.
 # Whoever sets another number gets it. Chapters run in parallel, so that no processor is idle.
@@ -269,9 +272,6 @@ def execute_all(
     BookError
         If there is no space for what is written.
     """
-    # Imported here: a bad argument is answered before it.
-    from tqdm import tqdm
-
     keys = {page.name: key(page, lock) for page in pages}
     last = {page.name: Record.read(executed / f"{page.name}.ipynb") for page in pages}
     waiting = [p for p in pages if (old := last[p.name]) is None or old.key != keys[p.name]]
@@ -281,7 +281,7 @@ def execute_all(
     failures: dict[str, str] = {}
     running: list[Run] = []
     at_once = jobs or len(os.sched_getaffinity(0))
-    bar = tqdm(total=len(pages), initial=len(pages) - len(waiting), unit=unit, disable=None)
+    bar = _bar(len(pages), len(pages) - len(waiting), unit)
     try:
         while waiting or running:
             while waiting and len(running) < at_once:
@@ -305,6 +305,14 @@ def execute_all(
         processes.stop(*(run.process for run in running))
         bar.close()
     return failures
+
+
+@interruption.whole
+def _bar(total: int, done: int, unit: str) -> "tqdm[NoReturn]":
+    # Imported here: a bad argument is answered before it.
+    from tqdm import tqdm
+
+    return tqdm(total=total, initial=done, unit=unit, disable=None)
 
 
 def _expected(page: Page, last: Record | None) -> float:
@@ -345,7 +353,10 @@ def _execute(source: str, target: Path, request: dict[str, Any]) -> None:
             kernel_name="python3",
             progress_bar=False,
             shutdown_kernel="immediate",
+            start_timeout=TIMEOUT,
             execution_timeout=request["timeout"],
+            # By then a cell has ended, and its outputs are on their way.
+            iopub_timeout=TIMEOUT,
         )
     except DeadKernelError:
         message = "the kernel died; memory may have run out"

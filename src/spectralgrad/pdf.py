@@ -126,8 +126,17 @@ def print_pages(pages: Path, folder: Path, browser: str) -> Path:
     target = folder / "book.pdf"
     source = join(pages, folder)
     try:
-        with sync_playwright() as playwright:
-            page = open_to_print(playwright.chromium.launch(executable_path=browser), source)
+        with (
+            # Killed, Chromium leaves there what it would have removed.
+            tempfile.TemporaryDirectory(
+                prefix="spectralgrad-", ignore_cleanup_errors=True
+            ) as temporary,
+            sync_playwright() as playwright,
+        ):
+            started = playwright.chromium.launch(
+                executable_path=browser, env={**os.environ, "TMPDIR": temporary}, timeout=0
+            )
+            page = open_to_print(started, source)
             # Once to learn on which page each chapter begins, and once to say so.
             for _ in range(2):
                 page.pdf(path=target, outline=True, tagged=True, prefer_css_page_size=True)

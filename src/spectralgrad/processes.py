@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from spectralgrad import interruption
+
 #: Seconds that a process has to end by itself, and to end what it has started.
 GRACE = 5.0
 
@@ -32,6 +34,7 @@ class Process:
         Variables beside those of this process.
     """
 
+    @interruption.whole
     def __init__(
         self,
         module: str,

@@ -15,8 +15,8 @@ ORDER = (
     *("matrices", "published", "spectrum", "symmetric", "gauge", "eigen", "singular"),
     *("subgradient", "exact", "frameworks", "recipes", "verdict", "explain"),
     *("costs", "figures", "prose"),
-    *("survey", "book", "execution", "rendering", "publishing", "processes", "errors", "cli"),
-    *("environment", "reference", "extension"),
+    *("survey", "book", "execution", "rendering", "publishing", "processes", "errors"),
+    *("cli", "interruption", "environment", "reference", "extension"),
 )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import PATIENCE
 from writing import write_chapter
 
 from spectralgrad import book
@@ -25,7 +26,10 @@ def browser():
 
     with sync_playwright() as playwright:
         # Playwright starts it with a new, empty profile.
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        running = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS.split(), timeout=0
+        )
+        running.on("context", lambda context: context.set_default_timeout(PATIENCE * 1000))
         yield running
         running.close()
 

@@ -8,7 +8,7 @@ from executing import execute, execute_afresh
 
 from spectralgrad import book, costs
 
-SMALL = {"largest": 16, "repetitions": 2}
+SMALL = {"largest": 16, "repetitions": 2, "patience": 1e9}
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+import waiting
 from executing import without_coverage
 from watching import Watched
 from writing import write_chapter
@@ -304,17 +304,15 @@ def test_reports_that_are_stopped_leave_the_results(tmp_path):
     with subprocess.Popen(
         command, cwd=tmp_path, env=without_coverage(), stderr=subprocess.PIPE, text=True
     ) as process:
-        started = []
-        while not any(map(is_kernel, started)):
-            assert process.poll() is None
-            time.sleep(0.05)
-            started = psutil.Process(process.pid).children(recursive=True)
+        parent = psutil.Process(process.pid)
+        waiting.until(lambda: any(map(is_kernel, parent.children(recursive=True))), process)
+        started = parent.children(recursive=True)
         process.send_signal(signal.SIGINT)
         _, error = process.communicate()
     signal.signal(signal.SIGINT, before)
     assert process.returncode == 130
     assert error.splitlines()[-1] == "spectralgrad: stopped; the same command goes on from here"
     assert "Traceback" not in error
-    assert not psutil.wait_procs(started, timeout=10)[1]
+    assert waiting.ended(started)
     assert (tmp_path / "results.parquet").is_file()
     assert not (tmp_path / "results-reports" / "index.html").exists()

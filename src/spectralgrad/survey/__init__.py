@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from spectralgrad import frameworks as libraries
-from spectralgrad import matrices, spectrum, verdict
+from spectralgrad import interruption, matrices, spectrum, verdict
 from spectralgrad._types import Problem
 from spectralgrad.errors import BookError, InputError
 from spectralgrad.matrices import MatrixError
@@ -294,6 +294,7 @@ class _Run:
 class _Progress:
     """A bar of what is left to be done; how much that is, is counted meanwhile."""
 
+    @interruption.whole
     def __init__(self, roots: list[str]) -> None:
         from tqdm import tqdm
 
@@ -304,6 +305,7 @@ class _Progress:
         self._counted: int | None = None
         self._said, self._is_over = "", False
 
+    @interruption.whole
     def __enter__(self) -> Self:
         threading.Thread(target=self._count, daemon=True).start()
         return self

@@ -24,7 +24,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from spectralgrad import frameworks, matrices, spectrum, verdict
+from spectralgrad import frameworks, interruption, matrices, spectrum, verdict
 from spectralgrad._types import Array
 from spectralgrad.errors import BookError, InputError
 from spectralgrad.survey.walk import Task
@@ -306,6 +306,7 @@ class Processes:
             self._renew()
             return self._submit(function, *arguments)
 
+    @interruption.whole
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         # A process that is started here starts with the signal blocked: Ctrl-C is for the parent.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -314,6 +315,7 @@ class Processes:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
+    @interruption.whole
     def _start(self) -> concurrent.futures.ProcessPoolExecutor:
         # Not forked: frameworks have threads, and a fork would copy their locks without them.
         spawn = multiprocessing.get_context("spawn")
@@ -384,8 +386,8 @@ class Cluster:
         As ``"tcp://127.0.0.1:8786"``.
     """
 
-    # How long to wait for an answer, and for a first worker, in seconds.
-    patience = 10
+    # Seconds to wait for an answer, as long as Dask itself would, and for a first worker.
+    answers_within = works_within = 30
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -405,14 +407,14 @@ class Cluster:
         with contextlib.ExitStack() as stack:
             stack.enter_context(_silence())
             try:
-                client = Client(self._address, timeout=self.patience, set_as_default=False)
+                client = Client(self._address, timeout=self.answers_within, set_as_default=False)
             # Whatever is wrong with an address: it differs with the protocol.
             except Exception as error:
                 text = matrices.one_line(" ".join(str(error).split()), 200)
                 raise InputError(f"{address}: no Dask scheduler answers ({text})") from error
             self._client = stack.enter_context(client)
             try:
-                client.wait_for_workers(1, timeout=self.patience)
+                client.wait_for_workers(1, timeout=self.works_within)
             except TimeoutError:
                 raise InputError(
                     f"{address}: has no workers; start one with `dask worker {address}`"

@@ -1,0 +1,25 @@
+"""The command: ``spectralgrad``, or ``python -m spectralgrad``."""
+
+from spectralgrad import interruption
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+
+def main() -> "NoReturn":
+    """Run the command line, and end the process."""
+    interruption.catch()
+    import atexit
+    import os
+
+    from spectralgrad import cli
+
+    status = cli.main()
+    # Python would go on for as long as the frameworks take to unload, and be deaf to signals.
+    atexit._run_exitfuncs()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    main()
