@@ -175,8 +175,9 @@ def eigh_vjp(
     Raises
     ------
     GaugeError
-        If the cotangents depend on the phase of an eigenvector, or on the basis of a cluster. The
-        sign of a real eigenvector does not show in a cotangent; `invariant_vjp` tries it.
+        If the cotangents depend on the phase of an eigenvector, or on the basis of a cluster. A
+        sign never shows in a cotangent, and a phase does not where the loss is stationary in it;
+        `invariant_vjp` tries both.
 
     References
     ----------

@@ -214,7 +214,8 @@ def svd_vjp(
     ------
     GaugeError
         If the cotangents depend on the joint phase of uᵢ and vᵢ, on the basis of a cluster, or on
-        the choice of null vectors. Signs do not show in a cotangent; `invariant_vjp` tries them.
+        the choice of null vectors. Signs do not show in a cotangent, nor do phases in which the
+        loss is stationary; `invariant_vjp` tries both.
     ValueError
         If the decomposition is not thin.
 

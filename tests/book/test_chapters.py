@@ -355,7 +355,7 @@ def test_theory_eigen(name, tmp_path):
     assert abs(second - difference) <= 50 * error + 1e-9 * abs(second)
     # Along a line, the largest eigenvalue bends upwards.
     assert second >= 0
-    # A sign does not show in one cotangent; a phase does, and both show in another basis.
+    # A sign does not show in one cotangent; this phase does, and both show in another basis.
     assert facts["one_call"].startswith("GaugeError" if is_complex else "no objection")
     assert facts["in_other_bases"].startswith("no objection" if n == 1 else "GaugeError")
     for answer in ("invariant_vjp", "function_vjp"):
