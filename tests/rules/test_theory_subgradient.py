@@ -142,7 +142,7 @@ def test_beside_a_tie_the_gradient_holds_for_steps_below_the_gap(problem, n, rng
 
 
 def weighted(problem, matrix, w):
-    """Σ wᵢ vᵢvᵢᵀ or Σ wᵢ uᵢvᵢᵀ, with the vectors that LAPACK finds in the precision of the matrix."""
+    """Σ wᵢ vᵢvᵢᵀ or Σ wᵢ uᵢvᵢᵀ, with vectors found in the precision of the matrix."""
     if problem == "eigh":
         left = scipy.linalg.eigh(matrix)[1]
         right = left.T
