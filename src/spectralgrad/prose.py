@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 #: What the singular values of a single-precision matrix show if they are rounded doubles.
 ROUNDED = (
     "Those that autograd returns are, bit for bit, the singular values found in double precision, "
-    "rounded: NumPy computes in double precision whatever it is given."
+    "rounded: the decompositions of `numpy.linalg` compute in double precision, whatever they are "
+    "given."
 )
 
 

@@ -294,7 +294,8 @@ class GeneralisedGradient:
     def extreme_point(self, direction: ArrayLike) -> Array:
         """Return the valid gradient that is farthest in a direction, an extreme point of the set.
 
-        An autodiff answer V diag(w) Vᴴ, in whatever basis V, is one of these.
+        So is V diag(w) Vᴴ for any eigenbasis V, which automatic differentiation of Σ wᵢ λᵢ returns;
+        ``max`` averages over values that are equal to the last bit, and need not be extreme.
 
         Parameters
         ----------
