@@ -172,5 +172,5 @@ def test_log_determinant_of_a_kernel():
     x = np.linspace(*case["interval"], case["points"])
     kernel = np.exp(-((x[:, None] - x) ** 2) / 2)
     log_determinant = formula("recipes", "log_determinant")
-    with pytest.raises(Exception, match="(?i)cholesky|positive"):
+    with pytest.raises(Exception, match=r"(?i)cholesky|positive"):
         log_determinant(kernel)

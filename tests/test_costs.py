@@ -89,12 +89,10 @@ def test_calls_take_turns(monkeypatch):
     monkeypatch.setattr(costs, "SHORTEST", 0)
     order = []
     calls = {name: lambda name=name: order.append(name) for name in "abc"}
-    times = costs.take_turns(calls, {"a": 3, "b": 3, "c": 1})
-    assert order == [*"aabbcc", *"abc", *"ba", *"ab"]
-    order.clear()
-    costs.take_turns(calls, {"a": 2, "b": 2, "c": 2}, known=["a"])
-    assert order == [*"bbcc", *"abc", *"bca"]
-    assert {name: len(found) for name, found in times.items()} == {"a": 3, "b": 3, "c": 1}
+    times = costs.take_turns(calls, 3)
+    assert order == [*"abc", *"abc", *"bca", *"cab"]
+    assert {name: len(found) for name, found in times.items()} == dict.fromkeys("abc", 3)
+    assert costs.take_turns({}, 2) == {}
 
 
 def test_short_calls_fill_a_reading(monkeypatch):
@@ -107,65 +105,64 @@ def test_short_calls_fill_a_reading(monkeypatch):
         nonlocal number
         number += 1
 
-    costs.take_turns({"a": call}, {"a": 2})
+    costs.take_turns({"a": call}, 2)
     assert number > 100
 
 
-def test_the_clock_and_the_cores():
+def test_the_clock_and_the_cores(monkeypatch):
     """Sleeping takes time, and no processor."""
-    (cost,) = (
-        costs.summarise("one", w, 4, t)
-        for w, t in costs.take_turns({"floor": lambda: time.sleep(0.05)}, {"floor": 3}).items()
-    )
-    assert 0.05 <= cost.lower <= cost.median <= cost.upper
-    assert cost.repetitions == 3
+    monkeypatch.setattr(costs, "prepare", lambda *_: lambda: time.sleep(0.05))
+    (cost,) = costs.compare("one", np.eye(4), rounds=3, ways=["floor"]).costs
+    assert (cost.problem, cost.way, cost.n, len(cost.seconds)) == ("one", "floor", 4, 3)
+    assert 0.05 <= min(cost.seconds) <= cost.median
     assert cost.cores < 0.5
 
 
-def slow(seconds):
-    """A way that takes n³ of them, on a clock that runs only when it is called."""
-    now = [0.0]
-
-    def prepare(way, problem, a):
-        def call():
-            now[0] += seconds[way] * len(a) ** 3
-
-        return call
-
-    return prepare, lambda: now[0]
+def cost(way, n, *seconds, problem="one"):
+    return costs.Cost(problem, way, n, list(seconds), 1.0)
 
 
-def test_patience(monkeypatch):
-    prepare, clock = slow({"floor": 1e-6, "package": 1e-3})
-    monkeypatch.setattr(costs, "prepare", prepare)
-    monkeypatch.setattr(costs.time, "perf_counter", clock)
-    monkeypatch.setattr(costs.time, "process_time", clock)
-    swept, left_out = costs.sweep(
-        [4, 8, 16, 32], repetitions=5, patience=2.0, problems=["one"], ways=["floor", "package"]
-    )
-    read = {(c.way, c.n): c.repetitions for c in swept}
-    # 0.064 s, five of which fit; 0.5 s, three of which do; and then 4 s.
-    assert read == {
-        **{("floor", n): 5 for n in (4, 8, 16, 32)},
-        ("package", 4): 5,
-        ("package", 8): 3,
-    }
-    assert left_out == [("one", "package", 16), ("one", "package", 32)]
-    assert [c.median for c in swept if c.way == "package"] == pytest.approx([0.064, 0.512])
+def test_a_ratio_is_within_the_rounds():
+    """The machine slows down from round to round, and the ratio stays."""
+    slow = np.arange(1.0, 10.0)
+    found = costs.ratio(cost("torch", 4, *(3 * slow)), cost("floor", 4, *slow))
+    assert found == (3, 3, 3)
 
 
-def cost(way, n, *quartiles, problem="one"):
-    return costs.Cost(problem, way, n, *quartiles, 5, 1.0)
+def test_the_interval_of_a_ratio_holds_the_median_of_many():
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(1000):
+        readings = np.exp(0.1 * rng.standard_normal(9))
+        lower, median, upper = costs.ratio(cost("torch", 4, *readings), cost("floor", 4, *[1] * 9))
+        assert lower <= median <= upper
+        held += lower <= 1 <= upper
+    # Exactly, 1 - 20/512.
+    assert held / 1000 == pytest.approx(0.961, abs=0.02)
+
+
+def test_no_ratio_that_the_readings_do_not_support():
+    floor, far = cost("floor", 4, *[1.0] * 9), [1.0, 1.0, *[1.5] * 5, 2.1, 2.1]
+    assert costs.ratio(cost("torch", 4, *far), floor) is None
+    assert costs.ratio(cost("torch", 4, *far[:-2], 1.9, 9.0), floor) == (1, 1.5, 1.9)
+    assert costs.ratio(cost("torch", 4, *[1.0] * 8), cost("floor", 4, *[1.0] * 8)) is None
+
+
+def rounds(*ends):
+    """Nine readings whose ratios to 1 have this interval and median."""
+    lower, median, upper = ends
+    return [lower, lower, *[median] * 5, upper, upper]
 
 
 TIMES = [
-    *(cost("package", 4, 1, 2, 3), cost("torch", 4, 4, 5, 6), cost("jax", 4, 3.5, 8, 9)),
-    *(cost("package", 8, 4, 5, 6), cost("torch", 8, 1, 2, 3), cost("jax", 8, 4, 5, 6)),
-    *(cost("package", 16, 4, 5, 6), cost("torch", 16, 5, 6, 7), cost("floor", 16, 1, 1, 1)),
-    *(cost("package", 32, 1, 1, 1), cost("floor", 32, 1, 1, 1)),
-    cost("torch", 64, 1, 1, 1),
-    *(cost("package", 4, 1, 1, 1, problem="values"), cost("jax", 4, 2, 2, 2, problem="values")),
-]
+    *(cost("package", 4, *[1.0] * 9), cost("torch", 4, *rounds(2, 2.5, 3))),
+    cost("jax", 4, *rounds(3, 4, 5)),
+    *(cost("package", 8, *[1.0] * 9), cost("torch", 8, *rounds(0.3, 0.4, 0.5))),
+    *(cost("package", 16, *[1.0] * 9), cost("torch", 16, *rounds(0.9, 1.2, 1.3))),
+    *(cost("package", 32, *[1.0] * 9), cost("torch", 32, *rounds(1, 3, 5))),
+    *(cost("package", 64, 1.0), cost("torch", 64, 2.0), cost("torch", 128, *[1.0] * 9)),
+    *(cost("package", 4, *[1.0] * 9, problem="values"),
+      cost("jax", 4, *[2.0] * 9, problem="values")),
+]  # fmt: skip
 
 
 def test_standings():
@@ -182,25 +179,21 @@ def test_standings():
     assert "ahead of it at n = 4 (2 times" in prose.standings(
         costs.standings(TIMES, "values"), costs.WAYS
     )
-    assert "not both measured" in prose.standings([], costs.WAYS)
+    assert "at no size" in prose.standings([], costs.WAYS)
 
 
-@pytest.mark.skipif(costs.peak_memory(lambda: None) is None, reason="only Linux tells")
+@pytest.mark.skipif(costs.peak_memory(int)[1] is None, reason="only Linux tells")
 def test_peak_memory_counts_what_was_freed_again():
     size = 40_000_000
-
-    def call():
-        np.ones(size // 8)
-
-    assert costs.peak_memory(call) == pytest.approx(size, rel=0.2)
-    assert costs.peak_memory(lambda: None) < size / 20
+    result, peak = costs.peak_memory(lambda: np.ones(size // 8).sum())
+    assert (result, peak) == (size // 8, pytest.approx(size, rel=0.2))
+    assert costs.peak_memory(lambda: None)[1] < size / 20
 
 
 def test_memory_where_it_cannot_be_had(monkeypatch):
     monkeypatch.setattr(costs.sys, "platform", "darwin")
-    monkeypatch.setattr(costs, "prepare", lambda *_: lambda: None)
-    assert costs.peak_memory(lambda: None) is None
-    assert costs.memory(4) is None
+    assert costs.peak_memory(lambda: 7) == (7, None)
+    assert costs.compare("one", np.eye(2), rounds=1, ways=["floor"]).memory == {"floor": None}
 
 
 def test_libraries_say_what_they_call(libraries):
@@ -210,20 +203,24 @@ def test_libraries_say_what_they_call(libraries):
 
 
 def test_at_a_matrix(libraries):
-    here, refused = costs.at(np.diag([1.0, 1.0, 2.0]), repetitions=2)
-    assert {c.problem for c in here} == set(costs.PROBLEMS)
+    here = costs.at(np.diag([1.0, 1.0, 2.0]), rounds=2)
+    assert set(here) == set(costs.PROBLEMS)
+    refused = {problem: found.refused for problem, found in here.items() if found.refused}
     assert refused == {"one": {"package": "GaugeError"}}
-    rectangular, refused = costs.at(np.array([[1, 2, 3], [4, 5, 6]]), repetitions=1)
-    assert {c.way for c in rectangular} == set(costs.WAYS)
-    assert {c.problem for c in rectangular} == {"nuclear"}
-    assert refused == {}
+    assert {len(c.seconds) for found in here.values() for c in found.costs} == {2}
+    ((problem, found),) = costs.at(np.array([[1, 2, 3], [4, 5, 6]]), rounds=1).items()
+    assert problem == "nuclear"
+    assert {c.way for c in found.costs} == set(found.gradients) == set(costs.WAYS)
+    assert found.refused == {}
 
 
 @pytest.mark.parametrize("a", [np.zeros((2, 2)), np.array([[-2]])], ids=["zero", "1x1"])
 def test_at_a_matrix_without_a_size(a, libraries):
-    here, refused = costs.at(a, repetitions=1)
-    assert {(c.problem, c.n) for c in here} == {(p, len(a)) for p in costs.PROBLEMS}
-    assert refused == ({"one": {"package": "GaugeError"}} if len(a) > 1 else {})
+    here = costs.at(a, rounds=1)
+    assert {(p, c.n) for p, found in here.items() for c in found.costs} == {
+        (p, len(a)) for p in costs.PROBLEMS
+    }
+    assert here["one"].refused == ({"package": "GaugeError"} if len(a) > 1 else {})
 
 
 def test_rounding():
@@ -231,7 +228,7 @@ def test_rounding():
         "a": [0.3333, 7, "x"],
         "b": [2.0, None],
     }
-    assert costs.rounded(TIMES[0])["median"] == 2
+    assert costs.rounded(cost("jax", 4, 2 / 3))["seconds"] == [0.6667]
 
 
 def notebook(measured):
@@ -241,7 +238,7 @@ def notebook(measured):
 
 
 def test_recorded_times(tmp_path, monkeypatch):
-    measured = costs.rounded({"sweep": TIMES, "eager": [], "here": TIMES[:1]})
+    measured = costs.rounded({"sweep": TIMES, "here": TIMES[:1]})
     path = tmp_path / "out.ipynb"
     path.write_text(json.dumps(notebook(measured)), encoding="utf-8")
     assert costs.recorded(path) == measured
@@ -257,7 +254,7 @@ BAD = {
     "another chapter": json.dumps(
         {"cells": [{"metadata": {"tags": ["facts"]}, "outputs": [{"text": '{"rank": 2}'}]}]}
     ),
-    "no such field": json.dumps(notebook({"sweep": [{"n": 4}], "eager": [], "here": []})),
+    "no such field": json.dumps(notebook({"sweep": [{"n": 4}], "here": []})),
     "deep": "[" * 100_000,
 }
 

@@ -11,7 +11,7 @@ returns, in its own convention.
 """
 
 import ctypes
-import gc
+import itertools
 import json
 import math
 import os
@@ -19,8 +19,8 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,10 +47,10 @@ EAGER = {"tensorflow eager": "TensorFlow, eager", "jax eager": "JAX, without jit
 
 #: Seconds after which the threads of one library no longer wait for work while another computes.
 SETTLE = 0.25
+#: Rounds without which no ratio of two times is given.
+ENOUGH = 9
 # A clock that is read for less than this says little: short calls are repeated within a reading.
 SHORTEST = 1e-3
-# A call that takes longer has little to gain from one before it that is not timed.
-LONG = 0.2
 
 
 def matrix(problem: str, n: int) -> Array:
@@ -241,10 +241,8 @@ class Cost:
         As in `PROBLEMS`, and in `WAYS` or `EAGER`.
     n : int
         Size of the matrix.
-    lower, median, upper : float
-        Quartiles of the seconds that one call took.
-    repetitions : int
-        How often the clock was read.
+    seconds : list of float
+        What one call took, in each round.
     cores : float
         Processor time over wall time: how many cores were busy.
     """
@@ -252,11 +250,18 @@ class Cost:
     problem: str
     way: str
     n: int
-    lower: float
-    median: float
-    upper: float
-    repetitions: int
+    seconds: list[float]
     cores: float
+
+    @property
+    def median(self) -> float:
+        """Median of the times."""
+        return statistics.median(self.seconds)
+
+    @property
+    def quartiles(self) -> tuple[float, float, float]:
+        """Lower quartile, median and upper quartile of the times."""
+        return quartiles(self.seconds)
 
 
 def quartiles(numbers: Sequence[float]) -> tuple[float, float, float]:
@@ -267,28 +272,48 @@ def quartiles(numbers: Sequence[float]) -> tuple[float, float, float]:
     return lower, median, upper
 
 
+def ratio(cost: Cost, other: Cost) -> tuple[float, float, float] | None:
+    """How many times as long one way takes as another, if enough was read to tell.
+
+    The times of one round make one ratio, for whatever slows the machine in it slows both.
+
+    Parameters
+    ----------
+    cost, other : Cost
+        Of the same rounds.
+
+    Returns
+    -------
+    (float, float, float) or None
+        Median of the ratios, between the ends of an interval that holds the median of ever more
+        rounds with a probability of 95 % or more, whatever the distribution: how many of the
+        rounds lie below that is binomial. None if there are fewer than `ENOUGH` rounds, or if the
+        upper end is more than twice the lower: the machine had other things to do.
+    """
+    found = sorted(a / b for a, b in zip(cost.seconds, other.seconds, strict=True))
+    if len(found) < ENOUGH:
+        return None
+    below = itertools.accumulate(math.comb(len(found), k) for k in range(len(found)))
+    cut = sum(tail / 2 ** len(found) <= 0.025 for tail in below)
+    lower, upper = found[cut - 1], found[-cut]
+    return (lower, statistics.median(found), upper) if upper <= 2 * lower else None
+
+
 def take_turns(
-    calls: Mapping[str, Call],
-    turns: Mapping[str, int],
-    *,
-    settle: float = 0.0,
-    known: Container[str] = (),
+    calls: Mapping[str, Call], rounds: int, *, settle: float = 0.0
 ) -> dict[str, list[tuple[float, float]]]:
     """Time calls in turns, so that a slow moment of the machine meets all of them.
 
-    A call is made twice before its first turn, untimed, if it turns out to be short; one that is
-    shorter than a clock can tell is repeated within each reading.
+    A call that is shorter than a clock can tell is repeated within each reading.
 
     Parameters
     ----------
     calls : mapping of str to callable
-        By name.
-    turns : mapping of str to int
+        By name; each has been made once.
+    rounds : int
         How often the clock is read for each. Each round begins one place later than the last.
     settle : float, optional
         Seconds to wait before the clock starts; see `SETTLE`.
-    known : container of str, optional
-        Names of calls that are known to be long, and are not made before they are timed.
 
     Returns
     -------
@@ -297,23 +322,20 @@ def take_turns(
     """
     names = list(calls)
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-    batches = {name: 1 if name in known else _warm_up(calls[name]) for name in names}
-    for round_ in range(max(turns.values(), default=0)):
-        first = round_ % len(names)
+    # What is read once is long, or does not matter.
+    batches = {name: _fill_a_reading(calls[name]) if rounds > 1 else 1 for name in names}
+    for round_ in range(rounds):
+        first = round_ % max(1, len(names))
         for name in names[first:] + names[:first]:
-            if round_ < turns[name]:
-                # A call of less than a reading is too short for several threads.
-                time.sleep(settle if batches[name] == 1 else 0.0)
-                times[name].append(_read_clocks(calls[name], batches[name]))
+            # A call of less than a reading is too short for several threads.
+            time.sleep(settle if batches[name] == 1 else 0.0)
+            times[name].append(_read_clocks(calls[name], batches[name]))
     return times
 
 
-def _warm_up(call: Call) -> int:
-    """Call once, and again if that was short; return how many calls fill a reading."""
-    for _ in range(2):
-        spent, _ = _read_clocks(call, 1)
-        if spent > LONG / 10:
-            break
+def _fill_a_reading(call: Call) -> int:
+    """How many calls fill a reading."""
+    spent, _ = _read_clocks(call, 1)
     return max(1, math.ceil(SHORTEST / max(spent, 1e-7)))
 
 
@@ -325,110 +347,100 @@ def _read_clocks(call: Call, batch: int) -> tuple[float, float]:
     return wall / batch, processor / batch
 
 
-def summarise(problem: str, way: str, n: int, times: Sequence[tuple[float, float]]) -> Cost:
-    """Make a `Cost` of the times that `take_turns` read."""
-    walls, processors = [w for w, _ in times], [p for _, p in times]
-    cores = sum(processors) / sum(walls)
-    return Cost(problem, way, n, *quartiles(walls), len(times), cores)
+@dataclass(frozen=True)
+class Comparison:
+    """One problem at one matrix, in several ways.
+
+    Attributes
+    ----------
+    costs : list of Cost
+    gradients : dict of str to numpy.ndarray
+        What each way returned.
+    refused : dict of str to str
+        By way, the name of what was raised instead of a gradient.
+    preparing : dict of str to float
+        Seconds that it took to make the call: to compile or trace it, where that is done.
+    memory : dict of str to float or None
+        Peak of the first call beyond what was in use before, as a multiple of the matrix; None
+        where it was not measured, see `peak_memory`.
+    """
+
+    costs: list[Cost] = field(default_factory=list)
+    gradients: dict[str, Any] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    preparing: dict[str, float] = field(default_factory=dict)
+    memory: dict[str, float | None] = field(default_factory=dict)
 
 
-def predict(known: Iterable[Cost], n: int) -> float:
-    """Seconds that the largest size known lets expect at another, if they grow as n³; or 0."""
-    last = max(known, key=lambda cost: cost.n, default=None)
-    return last.median * (n / last.n) ** 3 if last else 0.0
-
-
-def sweep(
-    sizes: Iterable[int],
+def compare(
+    problem: str,
+    a: Array,
     *,
-    repetitions: int,
-    patience: float,
-    problems: Iterable[str] = tuple(PROBLEMS),
+    rounds: int,
     ways: Iterable[str] = tuple(WAYS),
     settle: float = 0.0,
-) -> tuple[list[Cost], list[tuple[str, str, int]]]:
-    """Time all problems in all ways, from the smallest size to the largest.
+) -> Comparison:
+    """Time one problem at one matrix.
 
     Parameters
     ----------
-    sizes : iterable of int
-        Ascending.
-    repetitions : int
-        How often the clock is read for each problem, way and size: less often, and at least once,
-        where that is predicted to take longer than `patience`.
-    patience : float
-        Seconds. What is predicted to take longer once is left out, and not tried at larger sizes.
-    problems, ways : iterable of str, optional
+    problem : str
+        One of `PROBLEMS`.
+    a : (m, n) numpy.ndarray
+    rounds : int
+        How often the clock is read for each way.
+    ways : iterable of str, optional
     settle : float, optional
         See `take_turns`.
 
     Returns
     -------
-    costs : list of Cost
-    left_out : list of (str, str, int)
-        Problem, way and size.
+    Comparison
     """
-    costs: list[Cost] = []
-    left_out: list[tuple[str, str, int]] = []
-    ways = tuple(ways)
-    for n in sizes:
-        for problem in problems:
-            turns, long = {}, []
-            for way in ways:
-                known = [c for c in costs if (c.problem, c.way) == (problem, way)]
-                once = predict(known, n)
-                if once > patience or (problem, way) in {(p, w) for p, w, _ in left_out}:
-                    left_out.append((problem, way, n))
-                else:
-                    fit = int(patience / once) if once else repetitions
-                    turns[way] = max(1, min(repetitions, fit))
-                    if once > LONG:
-                        long.append(way)
-            a = matrix(problem, n)
-            calls = {way: prepare(way, problem, a) for way in turns}
-            times = take_turns(calls, turns, settle=settle, known=long)
-            costs += [summarise(problem, way, n, times[way]) for way in turns]
-    return costs, left_out
+    found = Comparison()
+    calls: dict[str, Call] = {}
+    with np.errstate(all="ignore"):
+        for way in ways:
+            try:
+                start = time.perf_counter()
+                call = prepare(way, problem, a)
+                found.preparing[way] = time.perf_counter() - start
+                found.gradients[way], peak = peak_memory(call)
+            except Exception as error:
+                found.refused[way] = type(error).__name__
+            else:
+                calls[way] = call
+                found.memory[way] = None if peak is None else peak / a.nbytes
+        times = take_turns(calls, rounds, settle=settle)
+    for way, read in times.items():
+        walls, processors = [wall for wall, _ in read], [processor for _, processor in read]
+        cores = sum(processors) / sum(walls)
+        found.costs.append(Cost(problem, way, min(a.shape), walls, cores))
+    return found
 
 
-def at(
-    a: Array, *, repetitions: int, settle: float = 0.0
-) -> tuple[list[Cost], dict[str, dict[str, str]]]:
-    """Time the problems at one matrix, in all ways.
+def at(a: Array, *, rounds: int, settle: float = 0.0) -> dict[str, Comparison]:
+    """Time the problems at one matrix, divided by its largest entry, in all ways.
 
     Parameters
     ----------
     a : (m, n) numpy.ndarray
         If it is not Hermitian, only the nuclear norm of it is taken.
-    repetitions : int
+    rounds : int
+        How often the clock is read.
     settle : float, optional
         See `take_turns`.
 
     Returns
     -------
-    costs : list of Cost
-    refused : dict of str to dict of str to str
-        By problem and way, the name of what was raised instead of a gradient.
+    dict of str to Comparison
+        By problem.
     """
     a = np.asarray(a, np.result_type(a, float))
     a = a / (np.max(np.abs(a), initial=0.0) or 1.0)
     hermitian = a.shape[0] == a.shape[1] and np.array_equal(a, a.conj().T)
-    costs: list[Cost] = []
-    refused: dict[str, dict[str, str]] = {}
-    for problem in PROBLEMS if hermitian else ("nuclear",):
-        calls = {}
-        for way in WAYS:
-            try:
-                with np.errstate(all="ignore"):
-                    calls[way] = prepare(way, problem, a)
-                    calls[way]()
-            except Exception as error:
-                calls.pop(way, None)
-                refused.setdefault(problem, {})[way] = type(error).__name__
-        with np.errstate(all="ignore"):
-            times = take_turns(calls, dict.fromkeys(calls, repetitions), settle=settle)
-        costs += [summarise(problem, way, min(a.shape), times[way]) for way in calls]
-    return costs, refused
+    problems = PROBLEMS if hermitian else ("nuclear",)
+    return {p: compare(p, a, rounds=rounds, settle=settle) for p in problems}
 
 
 def exponent(sizes: Sequence[float], seconds: Sequence[float], *, least: int = 3) -> float | None:
@@ -463,10 +475,10 @@ class Standing:
     rival : str
         The fastest framework.
     ratio : float
-        Its median time over that of the package.
+        Its time over that of the package.
     word : str
-        ``"ahead"`` or ``"behind"`` if the middle halves of the two samples do not overlap, and
-        else ``"level"``.
+        ``"ahead"`` or ``"behind"`` if the interval of that ratio lies above 1 or below, and else
+        ``"level"``.
     """
 
     n: int
@@ -476,7 +488,7 @@ class Standing:
 
 
 def standings(costs: Iterable[Cost], problem: str) -> list[Standing]:
-    """Compare the package with the fastest framework, at each size at which both were timed."""
+    """Compare the package with the fastest framework, at each size that has such a `ratio`."""
     found = []
     chosen = [c for c in costs if c.problem == problem]
     for n in sorted({c.n for c in chosen}):
@@ -484,15 +496,16 @@ def standings(costs: Iterable[Cost], problem: str) -> list[Standing]:
         rivals = [here[way] for way in frameworks.NAMES if way in here]
         if "package" not in here or not rivals:
             continue
-        own, rival = here["package"], min(rivals, key=lambda c: c.median)
-        word = "ahead" if own.upper < rival.lower else "level"
-        word = "behind" if own.lower > rival.upper else word
-        found.append(Standing(n, rival.way, rival.median / own.median, word))
+        rival = min(rivals, key=lambda c: c.median)
+        if known := ratio(rival, here["package"]):
+            lower, median, upper = known
+            word = "ahead" if lower > 1 else "behind" if upper < 1 else "level"
+            found.append(Standing(n, rival.way, median, word))
     return found
 
 
-def peak_memory(call: Call) -> int | None:
-    """Bytes of resident memory that a call needs at its peak, beyond what was in use before.
+def peak_memory(call: Call) -> tuple[Any, int | None]:
+    """Make a call, and watch the resident memory that it needs beyond what was in use before.
 
     What an earlier call has given back to its allocator, and not to the system, does not count if
     it is used again; as much as can be is given back to the system before.
@@ -500,22 +513,23 @@ def peak_memory(call: Call) -> int | None:
     Parameters
     ----------
     call : callable
-        Without arguments. Call it once before.
+        Without arguments.
 
     Returns
     -------
-    int or None
-        None where the system is not Linux.
+    result
+        What the call returned.
+    peak : int or None
+        Bytes; None where the system is not Linux.
     """
     status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    if not sys.platform.startswith("linux"):
-        return None
 
-    def kilobytes(field: str) -> int:
-        found = re.search(rf"^{field}:\s*(\d+) kB", status.read_text(), re.M)
+    def kilobytes(name: str) -> int:
+        found = re.search(rf"^{name}:\s*(\d+) kB", status.read_text(), re.M)
         return int(found[1]) if found else 0
 
-    gc.collect()
+    if not sys.platform.startswith("linux"):
+        return call(), None
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim:
         trim(0)
@@ -523,37 +537,10 @@ def peak_memory(call: Call) -> int | None:
         # Sets the peak to what is in use now.
         reset.write_text("5")
     except OSError:
-        return None
+        return call(), None
     before = kilobytes("VmRSS")
-    kept = call()
-    peak = kilobytes("VmHWM")
-    del kept
-    return 1024 * max(0, peak - before)
-
-
-def memory(n: int) -> dict[str, dict[str, float]] | None:
-    """Peak memory of each gradient at one size, as a multiple of the matrix.
-
-    Parameters
-    ----------
-    n : int
-
-    Returns
-    -------
-    dict of str to dict of str to float, or None
-        By problem and way; None where it cannot be measured.
-    """
-    found: dict[str, dict[str, float]] = {}
-    for problem in PROBLEMS:
-        a = matrix(problem, n)
-        for way in WAYS:
-            call = prepare(way, problem, a)
-            call()
-            peak = peak_memory(call)
-            if peak is None:
-                return None
-            found.setdefault(problem, {})[way] = peak / a.nbytes
-    return found
+    result = call()
+    return result, 1024 * max(0, kilobytes("VmHWM") - before)
 
 
 def libraries() -> dict[str, str]:
@@ -630,7 +617,7 @@ def recorded(path: str | Path = "") -> dict[str, Any] | None:
         (cell,) = (c for c in cells if "facts" in c.get("metadata", {}).get("tags", ()))
         printed = "".join(line for out in cell["outputs"] for line in out.get("text", ()))
         measured = json.loads(printed)["measured"]
-        for cost in (*measured["sweep"], *measured["eager"], *measured["here"]):
+        for cost in (*measured["sweep"], *measured["here"]):
             Cost(**cost)
     except OSError as error:
         raise ValueError(f"times: {path}: {error.strerror or error}; {mend}") from None

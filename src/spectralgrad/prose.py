@@ -854,5 +854,5 @@ def standings(found: list[Standing], titles: Mapping[str, str]) -> str:
         how = {"ahead": "ahead of it", "level": "within the spread of it", "behind": "behind it"}
         parts.append(f"{how[word]} at n = {sizes}{detail.get(word, '')}")
     if not parts:
-        return "The package and a framework were not both measured at any size."
+        return "There is such a ratio at no size."
     return f"Against the fastest framework, the package is {listing(parts)}."

@@ -4,126 +4,114 @@ import json
 
 import numpy as np
 import pytest
-from executing import execute, execute_afresh
+from executing import execute
 
 from spectralgrad import book, costs
-
-SMALL = {"largest": 16, "repetitions": 2, "patience": 1e9}
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """A page executed with small matrices: its folder, facts, text and cells."""
-    folder = tmp_path_factory.mktemp("measured")
-    result = execute_afresh("performance", folder, **SMALL)
-    return folder, *result
+    """The page of the book: a copy of it, and its facts, text and cells."""
+    path = tmp_path_factory.mktemp("measured") / "page.ipynb"
+    facts, text, cells = execute("performance", path.parent)
+    path.write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    return path, facts, text, cells
 
 
 def outputs(cells):
-    """What a page shows and prints, wherever it was split into pieces."""
-    for cell in cells:
-        made = cell.get("outputs", ())
+    """What each cell shows and prints, wherever it was split into pieces."""
+    for made in filter(None, (cell.get("outputs") for cell in cells)):
         text = "".join(line for out in made for line in out.get("text", ()))
         yield text, [out["data"] for out in made if "data" in out]
 
 
 def test_everything_is_measured(measured):
     _, facts, text, _ = measured
-    swept = {(c["problem"], c["way"], c["n"]) for c in facts["measured"]["sweep"]}
-    assert swept == {(p, w, n) for p in costs.PROBLEMS for w in costs.WAYS for n in (4, 16)}
-    for c in facts["measured"]["sweep"]:
-        assert 0 < c["lower"] <= c["median"] <= c["upper"]
-        assert c["repetitions"] == 2
-    assert facts["measured"]["left_out"] == []
-    assert "every gradient was timed at every size" in text
+    rounds = {
+        (c["problem"], c["way"], c["n"]): len(c["seconds"]) for c in facts["measured"]["sweep"]
+    }
+    wanted = {(p, w, n) for p in costs.PROBLEMS for w in costs.WAYS for n in (4, 64, 256, 512)}
+    wanted |= {(p, w, n) for p in costs.PROBLEMS for w in costs.EAGER for n in (4, 64)}
+    assert set(rounds) == wanted
+    assert {n: r for (_, _, n), r in rounds.items()} == {4: 9, 64: 9, 256: 9, 512: 1}
+    assert "taken 9 times, and once at 512 rows" in text
     assert max(facts["measured"]["agreement"].values()) < 1e-9
     assert all(facts["statements"].values())
-    assert "too few sizes" in text
     here = {(c["problem"], c["way"]) for c in facts["measured"]["here"]}
     assert here == {(p, w) for p in costs.PROBLEMS for w in costs.WAYS}
 
 
 def test_times_are_shown_again_byte_for_byte(measured, tmp_path):
     """In another process, from another folder; and the name of the file is not on the page."""
-    folder, _, _, cells = measured
-    path = folder / "out.ipynb"
-    *_, again = execute_afresh("performance", tmp_path, **SMALL, times=path)
+    path, _, _, cells = measured
+    *_, again = execute("performance", tmp_path, times=path)
     assert list(outputs(again)) == list(outputs(cells))
     assert str(path) not in str(list(outputs(again)))
-    # Nothing was measured: where a framework is imported to be timed, it would be.
-    *_, mixed = execute("performance", tmp_path, times=path)
-    assert list(outputs(mixed)) == list(outputs(cells))
 
 
-def made_up(measured, path, change, *, left_out=()):
-    """Write a page with other times, and what it says it left out."""
-    folder, facts, *_ = measured
-    notebook = json.loads((folder / "out.ipynb").read_text(encoding="utf-8"))
-    made = json.loads(json.dumps(facts["measured"]))
-    made["sweep"] = [c for c in map(change, made["sweep"]) if c]
-    made["left_out"] = list(left_out)
-    (cell,) = (c for c in notebook["cells"] if "facts" in c["metadata"].get("tags", ()))
-    printed = json.dumps({"measured": made})
-    cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": [printed]}]
-    path.write_text(json.dumps(notebook), encoding="utf-8")
+@pytest.fixture
+def shown(measured, tmp_path):
+    """Show the page with other times: a function of problem, way and size gives the readings."""
+
+    def show(sizes, seconds):
+        found = json.loads(json.dumps(measured[1]["measured"]))
+        found["sweep"] = [
+            {"problem": p, "way": w, "n": n, "seconds": seconds(p, w, n), "cores": 1.0}
+            for n in sizes
+            for p in costs.PROBLEMS
+            for w in costs.WAYS
+            if seconds(p, w, n)
+        ]
+        output = {"output_type": "stream", "text": json.dumps({"measured": found})}
+        cell = {"metadata": {"tags": ["facts"]}, "outputs": [output]}
+        (tmp_path / "made.ipynb").write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
+        facts, text, _ = execute("performance", tmp_path, times="made.ipynb")
+        return facts, text
+
+    return show
 
 
-@pytest.mark.parametrize("ahead", [True, False])
-def test_who_is_ahead_follows_from_the_times(ahead, measured, tmp_path):
-    def change(cost):
-        quick = (cost["way"] == "package") == ahead
-        size = (1 if quick else 5) * cost["n"] ** 3 * 1e-6
-        return cost | {"lower": 0.8 * size, "median": size, "upper": 1.1 * size}
-
-    made_up(measured, tmp_path / "made.ipynb", change)
-    facts, text, _ = execute("performance", tmp_path, times="made.ipynb")
-    word = "ahead" if ahead else "behind"
-    for rows in facts["standings"].values():
-        assert [row[3] for row in rows] == [word, word]
-    where = "ahead of it at n = 4 and 16 (5 times" if ahead else "behind it at n = 4 and 16 ("
-    assert text.count(f"the package is {where}") == 4
-    assert "spans 30% of the median in the usual case, and 30% in the worst" in text
-    assert "The machine had other things to do" in text
-    assert f"the package is {'behind' if ahead else 'ahead'}" not in text
+SLOWING = np.linspace(1, 3, 9)
 
 
-def test_exponents_and_what_was_left_out(measured, tmp_path):
-    """With a floor of 2 n³, ratios are half of the rest; one point is missing, and said to be."""
+def test_who_is_ahead_and_the_ratios_follow_from_the_times(shown):
+    """A machine that gets slower hides no ratio; a scattered one does."""
+
+    def seconds(problem, way, n):
+        quick = (way == "package") == (problem != "one")
+        steady = (1 if quick else 5) * n**3 * 1e-6 * SLOWING
+        return list(steady * SLOWING[::-1] if way == "jax" else steady)
+
+    facts, text = shown([4, 16], seconds)
+    words = {p: [row[3] for row in rows] for p, rows in facts["standings"].items()}
+    assert words == {p: ["behind" if p == "one" else "ahead"] * 2 for p in costs.PROBLEMS}
+    assert text.count("the package is ahead of it at n = 4 and 16 (5 times as fast)") == 3
+    assert text.count("the package is behind it at n = 4 and 16 (autograd: 5 times as fast)") == 1
+    assert "| Values, 16 | 0.2 (0.2–0.2) | 1 (1–1) | 1 (1–1) | 1 (1–1) | – |" in text
+    assert "So many rounds were made for 40 of 40 ratios, and 32 of these are given." in text
+    assert "execute the page again" in text
+
+
+def test_exponents_without_ratios(shown):
+    """With a floor of n³ and the rest of n²; one point is missing, and nothing was repeated."""
     powers = {"floor": 3.0, "package": 2.5}
 
-    def change(cost):
-        # Three sizes are needed, and the page has two.
-        found = []
-        for n in (64, 256, 1024):
-            t = 1e-9 * n ** powers.get(cost["way"], 2.0)
-            found.append(cost | {"n": n, "lower": t, "median": t, "upper": t})
-        return found
+    def seconds(problem, way, n):
+        gone = (problem, way, n) == ("vectors", "torch", 1024)
+        return [] if gone else [1e-9 * n ** powers.get(way, 2.0)]
 
-    def first(cost):
-        return change(cost) if cost["n"] == 4 else []
-
-    folder, facts, *_ = measured
-    many = [c for cost in facts["measured"]["sweep"] for c in first(cost)]
-    gone = ("vectors", "torch", 1024)
-    many = [c for c in many if (c["problem"], c["way"], c["n"]) != gone]
-    rest = iter([*many, *[None] * len(facts["measured"]["sweep"])])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(facts["measured"], "sweep", many)
-        made_up(measured, tmp_path / "made.ipynb", lambda _: next(rest), left_out=[gone])
-    facts, text, _ = execute("performance", tmp_path, times="made.ipynb")
+    facts, text = shown([64, 256, 1024], seconds)
     assert facts["exponents"]["values"]["floor"] == pytest.approx(3, abs=1e-3)
     assert facts["exponents"]["nuclear"]["package"] == pytest.approx(2.5, abs=1e-3)
     assert facts["exponents"]["vectors"]["torch"] is None
-    assert "They lie between 2.00 and 3.00" in text
-    assert "spans 0% of the median" in text
-    assert "- n = 1024, Vectors: PyTorch" in text
-    assert folder.is_dir()
+    assert "They lie between 2.0 and 3.0" in text
+    assert "So many rounds were made for 0 of 59 ratios, and 0 of these are given." in text
+    assert text.count("There is such a ratio at no size.") == 4
 
 
 CASES = {
-    "complex": np.array([[2.0, 1j, 0], [-1j, 3, 1], [0, 1, 5]]),
     "rectangular": np.arange(6.0).reshape(2, 3) + np.eye(2, 3),
-    "tied": np.eye(3),
+    "complex, tied": np.eye(3, dtype=complex),
 }
 
 
@@ -135,14 +123,15 @@ def test_other_matrices(name, tmp_path):
     rectangular = name == "rectangular"
     assert problems == ({"nuclear"} if rectangular else set(costs.PROBLEMS))
     assert ("It is not Hermitian" in text) == rectangular
-    tied = name == "tied"
-    assert (facts["measured"]["refused"].get("one") == {"package": "GaugeError"}) == tied
+    assert facts["measured"]["refused"].get("one") == (
+        None if rectangular else {"package": "GaugeError"}
+    )
     assert ("what was raised" in text) == bool(facts["measured"]["refused"])
 
 
 REFUSED = {
-    "largest, repetitions, patience: 3, 3": [("largest", "3")],
-    "and 0.0 will not do": [("patience", "0.0")],
+    "largest, repetitions: 3 and 9": [("largest", "3")],
+    "and 0 will not do": [("repetitions", "0")],
     "missing.ipynb: No such file": [("times", "missing.ipynb")],
 }
 
@@ -160,11 +149,10 @@ def test_bad_input_is_refused_in_one_line(message, tmp_path):
 
 
 def test_times_of_another_matrix_are_refused(measured, tmp_path):
-    path = str(measured[0] / "out.ipynb")
     with pytest.raises((ValueError, book.BookError), match="give both the same one"):
         book.report(
             "[[2, 1], [1, 2]]",
             chapter="performance",
-            given=[("times", path)],
+            given=[("times", str(measured[0]))],
             output=tmp_path / "page",
         )
