@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from formulas import formula
 
-from spectralgrad import eigen, gauge, verdict
+from spectralgrad import eigen, exact, explain, gauge, verdict
 from spectralgrad.symmetric import hermitian_part
 
 CASES = {
@@ -46,8 +46,15 @@ def test_rounded_tie():
     """A near-tie of data that were rounded: the text names the pair, its distance and an rtol."""
     case = CASES["rounded-tie"]
     checked = verdict.check(case["matrix"], weights=case["weights"], frameworks="autograd")
-    said = json.dumps(checked.to_dict(), ensure_ascii=False)
-    assert "λ₁" in said and "λ₂" in said and "rtol" in said
+    near, said = checked.to_dict()["near"], explain.near(checked)
+    assert near["indices"] == [0, 1]
+    values = exact.eigvalsh(np.array(case["matrix"]))
+    assert near["distance"] == pytest.approx(float(values[1] - values[0]), rel=1e-5)
+    assert all(word in said for word in ("λ₁ and λ₂", f"{near['distance']:.1e} apart", "--rtol"))
+    again = verdict.check(
+        case["matrix"], weights=case["weights"], rtol=near["rtol"], frameworks="autograd"
+    )
+    assert not again.valid.differentiable
 
 
 @pytest.mark.parametrize("name", named("low-rank"))
