@@ -37,6 +37,7 @@ def check_rules(facts):
     (through,) = (e for n, e in facts["invariant"].items() if "second basis" not in n)
     assert through is None or through > 1e-6
     assert max(e for row in facts["logdet"].values() for e in row.values()) < 1e-13
+    assert max(facts["own"].values()) < 1e-13
 
 
 def test_recipes(tmp_path):
