@@ -37,8 +37,8 @@ def test_statements_are_recorded_and_not_said_where_they_fail():
     ("fine", "text"),
     [
         (["a", "b"], "Here each framework's own gradient will do."),
-        (["a"], "Here the own gradient of a will do; elsewhere use the rule."),
-        ([], "Here no framework's own gradient will do: use the rule."),
+        (["a"], "Here the own gradient of a will do at ties too; else use the rule there."),
+        ([], "Here no framework's own gradient will do at ties and near them: use the rule there."),
     ],
 )
 def test_will_do(fine, text):

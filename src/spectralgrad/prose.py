@@ -165,8 +165,8 @@ def will_do(fine: Sequence[str], number: int) -> str:
     if len(fine) == number:
         return "Here each framework's own gradient will do."
     if not fine:
-        return "Here no framework's own gradient will do: use the rule."
-    return f"Here the own gradient of {listing(fine)} will do; elsewhere use the rule."
+        return "Here no framework's own gradient will do at ties and near them: use the rule there."
+    return f"Here the own gradient of {listing(fine)} will do at ties too; else use the rule there."
 
 
 def comparisons(rows: Mapping[str, Comparison]) -> str:

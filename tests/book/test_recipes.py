@@ -37,6 +37,7 @@ def check_rules(facts):
     (through,) = (e for n, e in facts["invariant"].items() if "second basis" not in n)
     assert through is None or through > 1e-6
     assert max(e for row in facts["logdet"].values() for e in row.values()) < 1e-13
+    assert max(facts["own"].values()) < 1e-13
 
 
 def test_recipes(tmp_path):
@@ -52,7 +53,7 @@ def test_recipes(tmp_path):
                 assert tie is None or tie > 1e-6, (operation, name)
     assert set(facts["own_verdicts"]) <= {"agrees", "subgradient"}
     assert "its singular values are positive, distinct and not close" in text
-    # The files that a reader may copy are on the page, whole.
+    # The rules, and what each framework adds, are on the page, whole.
     for name in ("rules", "torch", "tensorflow", "jax", "autograd"):
         source = Path(frameworks.__file__).parents[1] / "recipes" / f"{name}.py"
         assert source.read_text(encoding="utf-8").strip() in text, name

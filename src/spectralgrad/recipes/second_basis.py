@@ -4,12 +4,12 @@ One pullback leaves open how the gradient acts between two equal values; a pullb
 which their vectors are mixed supplies it. `spectralgrad.eigen.invariant_vjp` derives this.
 
 Values that a stable decomposition cannot tell apart (`spectralgrad.spectrum.default_rtol`, or what
-the caller says) are one cluster. Between two that it can, but whose distance d, relative to the
-largest, is below √eps, there are two answers: the quotient by the gap, with an error of up to
-rtol/d, and the answer as if they were equal, with one of the order of d for a loss that is smooth,
-and without bound for one that is not. The second is taken where the two differ by no more than the
-first allows. So in no case is the relative error of an entry above the order of rtol/d, and for a
-smooth loss it is below √rtol.
+the caller says) are one cluster. Between two that it can, but that are within √eps, relative to the
+largest λ, there are two answers: the quotient by their gap, with an error of about
+rtol (‖V̄‖ + |λ| |quotient|)/gap for a cotangent V̄ of the vectors, and the answer as if they were
+equal, with one of the order of the gap for a loss that is smooth, and without bound for one that is
+not. The second is taken where the two differ by no more than the first allows. So that is the order
+of the largest error between any two vectors, and for a smooth loss it is far smaller.
 
 The loss is tried in bases whose clusters are turned at random, with other signs or phases. Where it
 changes, it is no function of the matrix: an error says by how much, or the gradient is NaN where
