@@ -165,7 +165,8 @@ class Run:
         self.process = processes.Process(
             *(__name__, page.chapter, self.notebook, request),
             log=scratch / f"{page.name}.log",
-            environment=variables(),
+            # A kernel that is stopped while it starts would leave a file elsewhere.
+            environment=variables() | {"TMPDIR": str(scratch)},
         )
 
     def __enter__(self) -> Self:

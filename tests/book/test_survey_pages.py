@@ -300,7 +300,7 @@ def test_reports_that_are_stopped_leave_the_results(tmp_path):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     np.save(tmp_path / "a.npy", FLAGGED)
     command = [sys.executable, "-m", "spectralgrad.cli", "survey", "a.npy", "--problem", "svd"]
-    command += ["--frameworks", "autograd"]
+    command += ["--frameworks", "autograd", "--reports", "all"]
     with subprocess.Popen(
         command, cwd=tmp_path, env=without_coverage(), stderr=subprocess.PIPE, text=True
     ) as process:
