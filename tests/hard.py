@@ -7,6 +7,7 @@ beforehand, and the factors let a reference be computed without a decomposition.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 
 SIZES = (3, 5, 20, 100)
 SPECTRA = ("regular", "tied", "nearly tied", "graded", "large", "small")
@@ -75,3 +76,13 @@ def general(kind, m, n, dtype, rng, spectrum=None):
     is_complex = np.issubdtype(dtype, np.complexfloating)
     u, v = (orthonormal(rng, size, k, is_complex=is_complex) for size in (m, n))
     return Hard(((u * found) @ v.conj().T).astype(dtype), found, u, v)
+
+
+def eigh(matrix):
+    """Decompose in the precision of the matrix; NumPy does it in double and rounds."""
+    return scipy.linalg.eigh(matrix, driver="evd")
+
+
+def svd(matrix):
+    """The thin decomposition, in the precision of the matrix."""
+    return scipy.linalg.svd(matrix, full_matrices=False)

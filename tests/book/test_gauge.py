@@ -1,12 +1,12 @@
 """The chapter on signs, phases and conjugates, with the matrix of the page and with others."""
 
-import json
 import re
 
 import numpy as np
 import pytest
 import torch
 from executing import execute
+from formulas import formula
 
 from spectralgrad import book
 
@@ -79,20 +79,9 @@ def test_gauge_as_it_is_published(tmp_path):
     assert "no longer holds" not in text
 
 
-def copied(beginning):
-    """What a reader gets who copies the cell that begins so."""
-    cells = json.loads(book.chapters()["gauge"].read_text(encoding="utf-8"))["cells"]
-    sources = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
-    names = {"np": np}
-    for source in sources:
-        if source.startswith(("def unitary", beginning)):
-            exec(source, names)
-    return names
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
 def test_copied_bases_are_of_the_same_matrix_and_turn_what_is_tied(dtype):
-    names = copied("def unitary")
+    another_basis, change = formula("gauge", "another_basis"), formula("gauge", "change")
     eps = float(np.finfo(dtype).eps)
     start = hermitian(4)
     q, _ = np.linalg.qr(
@@ -102,7 +91,7 @@ def test_copied_bases_are_of_the_same_matrix_and_turn_what_is_tied(dtype):
     matrix = (matrix + matrix.conj().T) / 2
     values, vectors = np.linalg.eigh(matrix)
     for kind in ("signs", "phases", "rotations"):
-        other = names["another_basis"](values, vectors, kind, np.random.default_rng(0))
+        other = another_basis(values, vectors, kind, np.random.default_rng(0))
         assert other.dtype == dtype
         assert other * values @ other.conj().T == pytest.approx(matrix, abs=100 * eps)
         overlaps = abs(vectors.conj().T @ other)
@@ -112,11 +101,10 @@ def test_copied_bases_are_of_the_same_matrix_and_turn_what_is_tied(dtype):
         return abs(v[0, 0]) ** 2
 
     # Rounding leaves the tie a gap: it must count as a tie in every precision.
-    assert names["change"](moduli, values, vectors, "phases") < 100 * eps
-    assert names["change"](moduli, values, vectors) > 1e-2
-    assert names["change"](lambda x, v: np.trace(v * x**2 @ v.conj().T).real, values, vectors) < (
-        100 * eps**0.5
-    )
+    assert change(moduli, values, vectors, "phases") < 100 * eps
+    assert change(moduli, values, vectors) > 1e-2
+    traced = change(lambda x, v: np.trace(v * x**2 @ v.conj().T).real, values, vectors)
+    assert traced < 100 * eps**0.5
 
 
 SVD_MATRICES = {
@@ -133,16 +121,16 @@ SVD_MATRICES = {
 @pytest.mark.parametrize("name", SVD_MATRICES)
 def test_copied_svds_are_of_the_same_matrix(name):
     matrix = SVD_MATRICES[name]
-    names = copied("def another_svd")
-    u, s, vh = names["another_svd"](matrix, np.random.default_rng(0))
+    change_svd = formula("gauge", "change_svd")
+    u, s, vh = formula("gauge", "another_svd")(matrix, np.random.default_rng(0))
     eps, k = float(np.finfo(matrix.dtype).eps), min(matrix.shape)
     assert u * s @ vh == pytest.approx(matrix, rel=0, abs=100 * eps * float(abs(matrix).max()))
     assert u.conj().T @ u == pytest.approx(np.eye(k), abs=100 * eps)
     assert vh @ vh.conj().T == pytest.approx(np.eye(k), abs=100 * eps)
-    assert names["change_svd"](lambda u, s, vh: u.real.sum(), matrix) > 1e-2
+    assert change_svd(lambda u, s, vh: u.real.sum(), matrix) > 1e-2
     x = np.random.default_rng(3).standard_normal((2, *matrix.shape))
     weights = x[0] + 1j * x[1]
-    product = names["change_svd"](lambda u, s, vh: (weights * (u @ vh)).real.sum(), matrix)
+    product = change_svd(lambda u, s, vh: (weights * (u @ vh)).real.sum(), matrix)
     assert (product > 1e-2) == (np.linalg.matrix_rank(matrix) < k)
 
 
