@@ -46,7 +46,7 @@ def rebuilt_error(tf, matrix, svd, rng):
 def test_scaled_svd(kind, dtype, tf, rng):
     """Brought to 1, graded matrices would be off by up to 1e-4, and near ties by a half."""
     scaled_svd, eps = formula("gradienttape_claims", "scaled_svd"), np.finfo(dtype).eps
-    for m, n in [(3, 3), (5, 5), (20, 20), (100, 100), (3, 5), (20, 15)]:
+    for m, n in [(3, 5), (5, 5), (20, 15), (100, 100)]:
         h = hard.general(kind, m, n, dtype, rng)
         k = min(m, n)
         gap = 100 * eps if kind == "nearly tied" else 1 / k
@@ -61,7 +61,7 @@ def test_scaled_svd(kind, dtype, tf, rng):
 def test_a_truncated_reconstruction_that_is_held_fixed(kind, dtype, tf, rng):
     """Its gradient is 2(A − Aᵣ), with ties among the kept or the dropped values too."""
     reconstruction = formula("gradienttape_claims", "reconstruction")
-    for m, n in [(3, 3), (5, 5), (20, 20), (100, 100), (20, 15)]:
+    for m, n in [(3, 3), (5, 5), (20, 15), (100, 100)]:
         h = hard.general(kind, m, n, dtype, rng)
         rank = int(np.argmax(h.values[:-1] - h.values[1:])) + 1
         found = tape_of(tf, lambda a, r=rank: reconstruction(a, r, hold=True), h.matrix)
