@@ -170,10 +170,11 @@ def test_docstrings_are_rendered(pages):
 
 
 TERMS = """
-    backward stable, cluster, condition, conjugated, convention, cotangent, Daleckii–Krein formula,
-    degenerate, divided difference, extreme point, gap, gauge, generalised gradient, gradient, JVP,
-    minimum-norm element, near-tie, nuclear norm, null vectors, phase, polar factor, rank, rtol,
-    spectral norm, spectral value, subgradient, tie, VJP, weighted spectral sum, zero cluster
+    backward stable, cluster, condition, conjugated, convention, cotangent, Daleckii–Krein
+    formula, degenerate, divided difference, extreme point, gap, gauge, generalised gradient,
+    gradient, JVP, machine epsilon, minimum-norm element, near-tie, nuclear norm, null vectors,
+    phase, polar factor, rank, rtol, spectral norm, spectral value, subgradient, tie, VJP,
+    weighted spectral sum, zero cluster
 """
 
 

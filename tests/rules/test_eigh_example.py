@@ -33,7 +33,7 @@ def test_half_the_sum_with_the_adjoint_undoes_each_convention(n, dtype, rng):
 
 
 @pytest.mark.parametrize("name", frameworks.NAMES)
-@pytest.mark.parametrize("dtype", hard.DTYPES)
+@pytest.mark.parametrize("dtype", [np.float64, np.complex64])
 def test_to_symmetrise_the_input_works_in_every_framework(name, dtype, rng):
     """The gradient is Hermitian, right in this precision, and given for a matrix that is not."""
     eigenvalues, library = formula("eigh_example", "of_hermitian_part")[name], frameworks.get(name)
