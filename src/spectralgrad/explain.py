@@ -629,8 +629,7 @@ def _why_tie(valid: GeneralisedGradient, size: float, near: float) -> str:
 
 def _why_near_tie(valid: GeneralisedGradient, size: float, near: float) -> str:
     close = [gap for gap in _gaps(valid) if gap[2] < near * size]
-    weight = {c.start: float(np.mean(valid.weights[c])) for c in valid.clusters}
-    felt = [gap for gap in close if weight[gap[0].start] != weight[gap[1].start]]
+    felt = [gap for gap in close if np.ptp(valid.weights[gap[0].start : gap[1].stop])]
     first, second, gap = (felt or close)[0]
     text = (
         f"{valid.name(first)} and {valid.name(second)} are not equal, but only {gap:.1e} apart, "
