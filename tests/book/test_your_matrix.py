@@ -222,7 +222,7 @@ def test_where_rounding_decides_nothing_is_claimed(tmp_path):
     facts, text, _ = execute("your_matrix", tmp_path, matrix="my.npy")
     assert {a["verdict"] for a in facts["frameworks"].values()} == {"undecided"}
     assert facts["headline"].startswith("In float64, no digit of the gradient at this matrix can")
-    assert f"Count λ₁ and λ₂ as equal, with `-p rtol` {facts['near']['rtol']}, or change" in text
+    assert f"Count λ₁ and λ₂ as equal, with `-p rtol {facts['near']['rtol']}`, or change" in text
     assert "returns it" not in text
     assert "of an answer can be trusted" not in text
     rtol = facts["near"]["rtol"]
