@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+import distributed
 import killing
 import numpy as np
 import psutil
@@ -722,7 +723,12 @@ def cluster(workers):
             time.sleep(0.05)
         while not (text := Path("scheduler.json").read_text(encoding="utf-8")).strip():
             time.sleep(0.05)
-        yield json.loads(text)["address"]
+        address = json.loads(text)["address"]
+        # The survey waits for them only so long, which a slow machine may need for the imports.
+        with distributed.Client(address, timeout=600, set_as_default=False) as client:
+            if workers:
+                client.wait_for_workers(workers)
+        yield address
     finally:
         found = [c for p in processes for c in psutil.Process(p.pid).children(recursive=True)]
         for process in [*processes, *found]:
