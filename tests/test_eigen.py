@@ -6,7 +6,7 @@ from drawing import random_matrix, seeds, unitary
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spectralgrad import eigen, exact, gauge, subgradient, symmetric
+from spectralgrad import eigen, exact, gauge, spectrum, subgradient, symmetric
 
 EPS = np.finfo(float).eps
 real_or_complex = pytest.mark.parametrize("is_complex", [False, True])
@@ -340,8 +340,8 @@ def test_the_sum_of_squares_has_the_gradient_2a(values, is_complex, rng):
 
 @real_or_complex
 def test_the_logarithm_of_the_determinant_has_the_inverse(is_complex, rng):
-    for spectrum in ([0.5, 1.0, 4.0], [0.5, 0.5, 4.0]):
-        a = with_values(rng, spectrum, is_complex=is_complex)
+    for values in ([0.5, 1.0, 4.0], [0.5, 0.5, 4.0]):
+        a = with_values(rng, values, is_complex=is_complex)
         found = eigen.function_vjp(*np.linalg.eigh(a), np.eye(3), np.log, lambda x: 1 / x)
         assert found == pytest.approx(np.linalg.inv(a), rel=1e-12)
 
@@ -606,6 +606,21 @@ def test_one_simple_eigenvalue_beside_a_tie():
     assert (value, gradient.tolist()) == (2.0, np.diag([0.0, 0.0, 1.0]).tolist())
     values, v = np.linalg.eigh(matrix)
     assert eigen.eigenvalue_second_derivative(values, v, 2, np.ones((3, 3))) == pytest.approx(4.0)
+
+
+def test_what_a_program_may_split_is_always_merged_by_default():
+    """In single precision and for large matrices, the backward error is more than √eps."""
+    values = np.linspace(0, 1, 400, dtype=np.float32)
+    values[1] = values[0] + 3.65e-4
+    assert gauge.default_tol(np.float32) < values[1] < spectrum.default_rtol((400, 400), np.float32)
+    seen = []
+
+    def pullback(values, vectors):
+        seen.append(values)
+        return 0, 0
+
+    eigen.invariant_vjp(values, np.eye(400, dtype=np.float32), pullback)
+    assert seen[0][0] == seen[0][1] < seen[0][2]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

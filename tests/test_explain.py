@@ -136,7 +136,7 @@ def test_where_nothing_can_be_told_the_headline_says_so():
     summary = explain.summary(verdict)
     assert summary.count("trusted") == 2
     assert "λ₁ and λ₂, which f treats differently, are only 4.4e-16 apart" in summary
-    assert "Count λ₁ and λ₂ as equal, with `-p rtol` 4e-16, or change the function: in " in summary
+    assert "Count λ₁ and λ₂ as equal, with `-p rtol 4e-16`, or change the function: in " in summary
     assert "| 0 |" in explain.answers(verdict)
 
 

@@ -73,14 +73,14 @@ def trust(verdict: Verdict) -> str:
     )
 
 
-def near(verdict: Verdict, option: str = "--rtol") -> str:
+def near(verdict: Verdict, option: str = "--rtol {}") -> str:
     """Say which values that f treats differently are nearly equal, and what would make them so.
 
     Parameters
     ----------
     verdict : spectralgrad.verdict.Verdict
     option : str, optional
-        How a person sets rtol.
+        How a person sets rtol; the number takes the place of the braces.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def _mend(verdict: Verdict, option: str) -> str:
         groups = [*groups[:2], f"{len(groups) - 2} more groups as equal"]
     if close.zero.start < close.zero.stop:
         groups.append(f"{verdict.valid.name(close.zero)} as zero")
-    return f"count {prose.listing(groups)}, with {option} {close.rtol}"
+    return f"count {prose.listing(groups)}, with {option.format(close.rtol)}"
 
 
 def outcomes(verdict: Verdict) -> str:
@@ -140,14 +140,14 @@ def outcomes(verdict: Verdict) -> str:
     return " ".join(sentences)
 
 
-def advice(verdict: Verdict, option: str = "--rtol") -> str:
+def advice(verdict: Verdict, option: str = "--rtol {}") -> str:
     """Say what to do with the answers.
 
     Parameters
     ----------
     verdict : spectralgrad.verdict.Verdict
     option : str, optional
-        How a person sets rtol.
+        How a person sets rtol; the number takes the place of the braces.
 
     Returns
     -------
@@ -266,7 +266,7 @@ def summary(verdict: Verdict) -> str:
     -------
     str
     """
-    option = "`-p rtol`"
+    option = "`-p rtol {}`"
     sentences = [f"**{headline(verdict)}**", verdict.valid.reason]
     # If no digit can be trusted, then the headline is about that.
     sentences += [trust(verdict)] if verdict.digits else []
@@ -629,8 +629,7 @@ def _why_tie(valid: GeneralisedGradient, size: float, near: float) -> str:
 
 def _why_near_tie(valid: GeneralisedGradient, size: float, near: float) -> str:
     close = [gap for gap in _gaps(valid) if gap[2] < near * size]
-    weight = {c.start: float(np.mean(valid.weights[c])) for c in valid.clusters}
-    felt = [gap for gap in close if weight[gap[0].start] != weight[gap[1].start]]
+    felt = [gap for gap in close if np.ptp(valid.weights[gap[0].start : gap[1].stop])]
     first, second, gap = (felt or close)[0]
     text = (
         f"{valid.name(first)} and {valid.name(second)} are not equal, but only {gap:.1e} apart, "

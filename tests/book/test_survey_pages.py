@@ -43,8 +43,8 @@ def write(folder):
     folder.mkdir()
     np.save(folder / ODD, FLAGGED)
     np.save(folder / "stack.npy", np.array([np.eye(3)] * 9 + [FLAGGED] * 3))
-    np.save(folder / "fails.npy", np.diag([1.0, 1e-14, 0.0])[:2])
-    np.save(folder / "large.npy", np.diag([1.0, 2e-13, *[0.0] * 299]))
+    np.save(folder / "fails.npy", np.diag([1.0, 1e-13, 0.0])[:2])
+    np.save(folder / "large.npy", np.diag([1.0, 2e-12, *[0.0] * 299]))
     (folder / "bad.csv").write_text("1,<b>\n", encoding="utf-8")
 
 

@@ -218,14 +218,15 @@ def test_a_framework_of_four(tmp_path):
 
 
 def test_where_rounding_decides_nothing_is_claimed(tmp_path):
-    np.save(tmp_path / "my.npy", rotated([1.0, 1.0 + 1e-14, 2.0, 3.0]))
+    np.save(tmp_path / "my.npy", rotated([1.0, 1.0 + 1e-13, 2.0, 3.0]))
     facts, text, _ = execute("your_matrix", tmp_path, matrix="my.npy")
     assert {a["verdict"] for a in facts["frameworks"].values()} == {"undecided"}
-    assert facts["headline"].startswith("Nobody who computes in float64 can tell the gradient")
-    assert "with a larger rtol" in text
+    assert facts["headline"].startswith("In float64, no digit of the gradient at this matrix can")
+    assert f"Count λ₁ and λ₂ as equal, with `-p rtol {facts['near']['rtol']}`, or change" in text
     assert "returns it" not in text
-    assert "can be trusted" not in text
-    facts, text, _ = execute("your_matrix", tmp_path, matrix="my.npy", rtol=1e-8)
+    assert "of an answer can be trusted" not in text
+    rtol = facts["near"]["rtol"]
+    facts, text, _ = execute("your_matrix", tmp_path, matrix="my.npy", rtol=rtol)
     assert {a["verdict"] for a in facts["frameworks"].values()} == {"subgradient"}
     assert "13 of 15 digits of an answer can be trusted" in text
 
