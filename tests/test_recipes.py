@@ -764,6 +764,7 @@ def test_the_rules_import_no_framework():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_the_files_can_be_copied(tmp_path):
     """As the chapter says: with no more than the lines changed that import one from the other."""
     for name in ("rules", "second_basis", "torch"):
