@@ -3,13 +3,17 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: book pdf test lint bench linkcheck audit report lock clean
+.PHONY: book pdf quick test lint bench linkcheck audit report lock clean
 
 book: $(READY)
 	$(BIN)/spectralgrad build
 
 pdf: $(READY)
 	@$(BIN)/spectralgrad pdf
+
+# What needs neither chapters nor a browser, with few examples for each property: while working.
+quick: lint
+	$(BIN)/python -m pytest tests --ignore=tests/book -m 'not slow' -n 2 --hypothesis-profile=quick
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov

@@ -1,8 +1,12 @@
 """Settings and fixtures for all test files."""
 
+import functools
+import itertools
+
 import executing
 import numpy as np
 import pytest
+from coverage import Coverage
 from hypothesis import HealthCheck, Phase, settings
 
 # The first example pays for imports, and shared machines are slow at times.
@@ -12,6 +16,8 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+# While working: the properties are tried, and `make test` tries them in ten times as many examples.
+settings.register_profile("quick", settings.get_profile("spectralgrad"), max_examples=10)
 # A thousand times over, the same few examples must do, and nobody reads the smallest that fails.
 settings.register_profile(
     "mutation",
@@ -43,6 +49,37 @@ def pytest_xdist_make_scheduler(config, log):
             return ONE_WORKER.get(file, nodeid)
 
     return ByTest(config, log)
+
+
+# Tracing makes most properties half as slow again, and the first examples reach what others do.
+TRACED = 10
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Measure the coverage of a property in its first examples only."""
+    coverage = Coverage.current()
+    property_ = getattr(getattr(item, "obj", None), "hypothesis", None)
+    if coverage is None or property_ is None:
+        return (yield)
+    test, number = property_.inner_test, itertools.count()
+    stopped = False
+
+    @functools.wraps(test)
+    def example(*arguments, **named):
+        nonlocal stopped
+        if next(number) == TRACED:
+            coverage.stop()
+            stopped = True
+        return test(*arguments, **named)
+
+    property_.inner_test = example
+    try:
+        return (yield)
+    finally:
+        property_.inner_test = test
+        if stopped:
+            coverage.start()
 
 
 @pytest.fixture

@@ -34,6 +34,20 @@ def execute(chapter, folder, **parameters):
     return execute_afresh(chapter, folder)
 
 
+def execute_again(chapter, folder):
+    """Execute a chapter as it is given once more; return the cells of the book's, and these."""
+    path = book.chapters()[chapter]
+    built = book.root() / "_build" / "executed" / path.name
+    return json.loads(built.read_text(encoding="utf-8"))["cells"], KERNEL.execute(path, folder, {})
+
+
+def shown(cells):
+    """What each cell shows and prints, wherever it was split into pieces."""
+    for made in filter(None, (cell.get("outputs") for cell in cells)):
+        text = "".join(line for out in made for line in out.get("text", ()))
+        yield text, [out["data"] for out in made if "data" in out]
+
+
 def execute_afresh(chapter, folder, **parameters):
     """Do the same with plain papermill, on the command line."""
     command = [sys.executable, "-m", "papermill", str(book.chapters()[chapter]), "out.ipynb"]
@@ -103,7 +117,8 @@ class _Kernel:
         from papermill.parameterize import parameterize_notebook
 
         values = {name: _resolve_type(str(value)) for name, value in parameters.items()}
-        notebook = parameterize_notebook(load_notebook_node(str(path)), values)
+        notebook = load_notebook_node(str(path))
+        notebook = parameterize_notebook(notebook, values) if values else notebook
         try:
             await self._start()
             await self._run(f"get_ipython().renew({str(folder)!r})")

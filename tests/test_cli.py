@@ -5,6 +5,8 @@ import pytest
 
 from spectralgrad import cli
 
+pytestmark = pytest.mark.slow
+
 HEAVY = ("torch", "tensorflow", "jax", "autograd", "papermill", "sphinx", "matplotlib", "pandas")
 
 

@@ -275,6 +275,7 @@ def test_one_eigenvalue_and_its_two_derivatives(index, gap, is_complex, rng):
     assert abs(found - bend) <= 50 * EPS * condition * size
 
 
+@pytest.mark.slow
 @real_or_complex
 @pytest.mark.parametrize("n", [10, 25, 50])
 def test_rounding_of_functions_at_larger_sizes(n, is_complex, rng):
@@ -297,6 +298,7 @@ def orthonormal(rng, n, *, is_complex):
     return x * 1.5 - x @ (x.conj().T @ x) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "is_complex"), [(10, False), (10, True), (25, False), (25, True), (50, False)]
 )

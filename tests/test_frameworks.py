@@ -108,6 +108,7 @@ def test_the_package_imports_no_framework():
     assert done.stdout.strip() == "set()"
 
 
+@pytest.mark.slow
 def test_start_up_noise_is_kept_back():
     done = run("from spectralgrad import frameworks; frameworks.get('tensorflow')")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -27,8 +27,6 @@ SUFFIXES = (".csv", ".tsv", ".txt", ".npy", ".npz", ".json", ".mtx")
 A = np.array([[1.0, -2.5, 3e-300], [4.0, 5.0, 6.0]])
 
 PROFILE = settings(
-    deadline=None,
-    max_examples=100,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -140,7 +138,7 @@ def test_names_come_before_files(write, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@settings(PROFILE, max_examples=40)
+@settings(PROFILE)
 @given(a=arrays(("float64", "complex128")))
 def test_files_give_back_what_was_saved(suffix, tmp_path, a):
     path = tmp_path / f"a{suffix}"
@@ -714,7 +712,7 @@ with tempfile.TemporaryDirectory() as folder:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@settings(PROFILE, max_examples=300)
+@settings(PROFILE)
 @given(
     content=st.binary(max_size=200),
     text=st.text("0123456789+-.eEijnaf_,;:#%\"'()[]{} \t\r\n", max_size=60),
@@ -733,13 +731,13 @@ def test_any_bytes(suffix, tmp_path, content, text, at, cut):
             assert str(error).isprintable()
 
 
-@settings(PROFILE, max_examples=300)
+@settings(PROFILE)
 @given(st.one_of(st.text(), st.text('[]{}0123456789.eE+-ij", ').map("[".__add__)))
 def test_any_text(text):
     fuzz(text)
 
 
-@settings(PROFILE, max_examples=300)
+@settings(PROFILE)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers()

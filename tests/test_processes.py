@@ -11,6 +11,8 @@ import waiting
 
 from spectralgrad import processes
 
+pytestmark = pytest.mark.slow
+
 _CHILD = """
 import subprocess, sys, time
 from spectralgrad import processes

@@ -54,6 +54,7 @@ def test_environment_yml_agrees_with_pyproject(environment):
     assert set(names) <= set(locked())
 
 
+@pytest.mark.slow
 def test_pip_resolves_the_pip_section(environment, tmp_path):
     requirements = ROOT / ".environment-test.txt"
     requirements.write_text("\n".join(environment[-1]["pip"]), encoding="utf-8")

@@ -140,6 +140,7 @@ for text in itertools.cycle(["odd", "even"]):
 """
 
 
+@pytest.mark.slow
 def test_whenever_it_is_killed_the_pages_are_whole(tmp_path):
     moments = random.Random(20261125)
     for _ in range(30):

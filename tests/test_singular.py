@@ -281,6 +281,7 @@ def orthonormal(rng, m, k, *, is_complex):
     return x * 1.5 - x @ (x.conj().T @ x) / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "is_complex"),
     [((10, 10), True), ((25, 10), False), ((10, 25), True), ((25, 25), False), ((50, 50), False)],

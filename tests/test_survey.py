@@ -24,6 +24,8 @@ from executing import without_coverage
 from spectralgrad import book, cli, frameworks, matrices, survey, verdict
 from spectralgrad.survey import crew, pages, results, walk
 
+pytestmark = pytest.mark.slow
+
 # One framework, which is soon imported.
 QUICK = {"frameworks": "autograd", "reports": "none", "jobs": 2}
 OPTIONS = {"frameworks": ("autograd",), "problem": "auto", "weights": "auto"}

@@ -16,6 +16,10 @@ class Watched:
         self.page.on("request", self._request)
         self.page.on("response", self._response)
         self.page.on("dialog", lambda d: self.problems.append(f"dialog: {d.message}"))
+        self.open(url)
+
+    def open(self, url):
+        """Go to another page."""
         self.page.goto(url)
         # The first page only leads to another.
         self.page.wait_for_function(

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from executing import KERNEL, execute, execute_afresh
+from executing import KERNEL, execute, execute_afresh, shown
 from writing import write_chapter
 
 from spectralgrad import book
@@ -24,19 +24,17 @@ def hermitian_matrix(n):
 SVD_MATRICES = {
     "1x1": np.array([[-2.0]]),
     "2x2": np.array([[1.0, 2.0], [3.0, 4.0]]),
-    "8x8": symmetric_matrix(8),
     "50x50": symmetric_matrix(50),
     "wide": np.random.default_rng(1).standard_normal((3, 6)),
     "tall-deficient": np.outer(np.arange(1.0, 6.0), [1.0, 2.0, 3.0]),
-    "rank-1": np.ones((4, 4)),
     "identity": np.eye(4),
     "zero": np.zeros((3, 3)),
     "complex": np.outer([1, 1j, 2], [1, 1j, 0]),
 }
 
 
-SVD_CASES = [(name, "float32") for name in SVD_MATRICES]
-SVD_CASES += [(name, "auto") for name in ("rank-1", "wide", "complex")]
+IN_DOUBLE = ("wide", "complex")
+SVD_CASES = [(name, "auto" if name in IN_DOUBLE else "float32") for name in SVD_MATRICES]
 
 
 @pytest.mark.parametrize(("name", "dtype"), SVD_CASES)
@@ -165,10 +163,8 @@ def test_svd_example_with_the_other_published_matrix(tmp_path):
 EIGH_MATRICES = {
     "1x1": (np.array([[-2.0]]), 0),
     "diagonal": (np.diag([3.0, 1.0, 2.0]), 1),
-    "8x8": (symmetric_matrix(8), -1),
     "50x50": (symmetric_matrix(50), 25),
-    "float32": (symmetric_matrix(5, np.float32), 0),
-    "identity": (np.eye(4), 0),
+    "float32": (symmetric_matrix(5, np.float32), -1),
     "zero": (np.zeros((3, 3)), 1),
     "rank-1": (np.ones((4, 4)), 0),
     "rank-1-last": (np.ones((4, 4)), -1),
@@ -245,14 +241,6 @@ def test_another_eigenvalue_of_the_published_matrix_is_not_compared_with_print(t
     assert "not those of the question" in text
 
 
-def outputs(cells):
-    """What a page shows and prints, wherever it was split into pieces."""
-    for cell in cells:
-        made = cell.get("outputs", ())
-        text = "".join(line for out in made for line in out.get("text", ()))
-        yield text, [out["data"] for out in made if "data" in out]
-
-
 def test_an_inline_list_and_a_csv(tmp_path):
     """By both routes of `executing`: one kernel for all pages makes of them what papermill does."""
     facts, text, _ = execute("svd_example", tmp_path, matrix="[[2, 1], [1, 3]]", dtype="float32")
@@ -265,7 +253,7 @@ def test_an_inline_list_and_a_csv(tmp_path):
     assert "my&#46;csv" in text
     *again, cells_again = execute("eigh_example", tmp_path, **parameters)
     assert again == [facts, text]
-    assert list(outputs(cells_again)) == list(outputs(cells))
+    assert list(shown(cells_again)) == list(shown(cells))
 
 
 SET = """
@@ -304,7 +292,7 @@ def test_one_page_leaves_nothing_to_the_next(small_book, tmp_path):
     write_chapter(small_book, "one", SHOW)
     write_chapter(small_book, "two", SET, SHOW)
     before, during, after = (
-        "".join(text for text, _ in outputs(KERNEL.execute(path, tmp_path, {"matrix": "[[1]]"})))
+        "".join(text for text, _ in shown(KERNEL.execute(path, tmp_path, {"matrix": "[[1]]"})))
         for path in (book.chapters()[name] for name in ("one", "two", "one"))
     )
     assert before == after
@@ -323,7 +311,8 @@ THEORY_MATRICES = {
     "1x1": np.array([[-2.0]]),
     "diagonal": np.diag([3.0, 1.0, 2.0]),
     "25x25": symmetric_matrix(25),
-    "identity": np.eye(4),
+    # Its decomposition is exact, so that tied eigenvalues are equal.
+    "identity": np.eye(2),
     "hermitian": hermitian_matrix(4),
     "large": 1e100 * symmetric_matrix(3),
 }
@@ -340,7 +329,7 @@ def check_comparisons(facts, largest=20):
         assert max(errors) < 1e-14 / min(facts.get("gap", 1.0), 1.0)
 
 
-@pytest.mark.parametrize("name", THEORY_MATRICES)
+@pytest.mark.parametrize("name", [n for n in THEORY_MATRICES if n != "diagonal"])
 def test_theory_eigen(name, tmp_path):
     matrix = THEORY_MATRICES[name]
     n, is_complex = len(matrix), np.iscomplexobj(matrix)
@@ -365,18 +354,13 @@ def test_theory_eigen(name, tmp_path):
     if n > 1:
         assert 1e-10 < facts["crossing"] < 1e-6
         assert facts["worst"]["divide by the gap"] > 1e-4
-
-
-def test_theory_eigen_where_pytorch_meets_an_exact_tie(tmp_path):
-    """At the identity the decomposition is exact, so that the tied eigenvalues are equal."""
-    facts, text, _ = execute("theory_eigen", tmp_path, matrix="[[1, 0], [0, 1]]")
-    assert facts["tie"]["PyTorch, through eigh"] is None
-    assert "PyTorch, through eigh: not finite" in text
+    if name == "identity":
+        assert facts["tie"]["PyTorch, through eigh"] is None
+        assert "PyTorch, through eigh: not finite" in text
 
 
 SVD_THEORY = {
     "1x1": np.array([[-2.0]]),
-    "row": np.array([[1.0, -2.0, 2.0]]),
     "wide": np.random.default_rng(1).standard_normal((3, 6)),
     "tall-deficient": np.outer(np.arange(1.0, 6.0), [1.0, 2.0, 3.0]),
     "complex": hermitian_matrix(3),
@@ -443,26 +427,25 @@ def test_theory_symmetric(name, tmp_path):
 
 
 SUBGRADIENT_CASES = {
-    "published": ("blog-rank-2", "svd", "sum"),
+    "published": (),
     "negative-weights": (np.diag([2.0, 2.0, 0.0]), "svd", "[1, -2, -1]"),
     "wide-complex": (np.outer([1, 1j], [1, 2, 1j]), "svd", "sum"),
     "zero": (np.zeros((2, 3)), "svd", "last"),
     "largest-at-a-tie": (np.diag([1.0, 3.0, 3.0]), "eigh", "last"),
     "not-convex": (np.diag([1.0, 1.0, 1.0, 5.0]), "eigh", "[1, 3, 1, 0]"),
     "symmetric-function": (np.diag([1.0, 2.0, 2.0]), "eigh", "[0, 1, 1]"),
-    "hermitian": (hermitian_matrix(4), "eigh", "first"),
     "25x25": (symmetric_matrix(25), "eigh", "first"),
 }
-SMOOTH = ("symmetric-function", "hermitian", "25x25")
+SMOOTH = ("symmetric-function", "25x25")
 
 
 @pytest.mark.parametrize("name", SUBGRADIENT_CASES)
 def test_theory_subgradient(name, tmp_path):
-    matrix, problem, weights = SUBGRADIENT_CASES[name]
-    if not isinstance(matrix, str):
+    parameters = {}
+    if name != "published":
+        matrix, problem, weights = SUBGRADIENT_CASES[name]
         np.save(tmp_path / "my.npy", matrix)
-        matrix = "my.npy"
-    parameters = {"matrix": matrix, "problem": problem, "weights": weights}
+        parameters = {"matrix": "my.npy", "problem": problem, "weights": weights}
     facts, text, _ = execute("theory_subgradient", tmp_path, **parameters)
     smooth = name in SMOOTH
     assert facts["differentiable"] == smooth

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from executing import execute
+from executing import execute, shown
 
 from spectralgrad import book, costs
 
@@ -16,13 +16,6 @@ def measured(tmp_path_factory):
     facts, text, cells = execute("performance", path.parent)
     path.write_text(json.dumps({"cells": cells}), encoding="utf-8")
     return path, facts, text, cells
-
-
-def outputs(cells):
-    """What each cell shows and prints, wherever it was split into pieces."""
-    for made in filter(None, (cell.get("outputs") for cell in cells)):
-        text = "".join(line for out in made for line in out.get("text", ()))
-        yield text, [out["data"] for out in made if "data" in out]
 
 
 def test_everything_is_measured(measured):
@@ -45,12 +38,12 @@ def test_times_are_shown_again_byte_for_byte(measured, tmp_path):
     """In another process, from another folder; and the name of the file is not on the page."""
     path, _, _, cells = measured
     *_, again = execute("performance", tmp_path, times=path)
-    assert list(outputs(again)) == list(outputs(cells))
-    assert str(path) not in str(list(outputs(again)))
+    assert list(shown(again)) == list(shown(cells))
+    assert str(path) not in str(list(shown(again)))
 
 
 @pytest.fixture
-def shown(measured, tmp_path):
+def shown_with(measured, tmp_path):
     """Show the page with other times: a function of problem, way and size gives the readings."""
 
     def show(sizes, seconds):
@@ -74,7 +67,7 @@ def shown(measured, tmp_path):
 SLOWING = np.linspace(1, 3, 9)
 
 
-def test_who_is_ahead_and_the_ratios_follow_from_the_times(shown):
+def test_who_is_ahead_and_the_ratios_follow_from_the_times(shown_with):
     """A machine that gets slower hides no ratio; a scattered one does."""
 
     def seconds(problem, way, n):
@@ -82,7 +75,7 @@ def test_who_is_ahead_and_the_ratios_follow_from_the_times(shown):
         steady = (1 if quick else 5) * n**3 * 1e-6 * SLOWING
         return list(steady * SLOWING[::-1] if way == "jax" else steady)
 
-    facts, text = shown([4, 16], seconds)
+    facts, text = shown_with([4, 16], seconds)
     words = {p: [row[3] for row in rows] for p, rows in facts["standings"].items()}
     assert words == {p: ["behind" if p == "one" else "ahead"] * 2 for p in costs.PROBLEMS}
     assert text.count("the package is ahead of it at n = 4 and 16 (5 times as fast)") == 3
@@ -92,7 +85,7 @@ def test_who_is_ahead_and_the_ratios_follow_from_the_times(shown):
     assert "execute the page again" in text
 
 
-def test_exponents_without_ratios(shown):
+def test_exponents_without_ratios(shown_with):
     """With a floor of n³ and the rest of n²; one point is missing, and nothing was repeated."""
     powers = {"floor": 3.0, "package": 2.5}
 
@@ -100,7 +93,7 @@ def test_exponents_without_ratios(shown):
         gone = (problem, way, n) == ("vectors", "torch", 1024)
         return [] if gone else [1e-9 * n ** powers.get(way, 2.0)]
 
-    facts, text = shown([64, 256, 1024], seconds)
+    facts, text = shown_with([64, 256, 1024], seconds)
     assert facts["exponents"]["values"]["floor"] == pytest.approx(3, abs=1e-3)
     assert facts["exponents"]["nuclear"]["package"] == pytest.approx(2.5, abs=1e-3)
     assert facts["exponents"]["vectors"]["torch"] is None

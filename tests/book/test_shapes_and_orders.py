@@ -89,7 +89,6 @@ RNG = np.random.default_rng(3)
 COMPLEX = RNG.standard_normal((4, 4)) + 1j * RNG.standard_normal((4, 4))
 MATRICES = {
     "identity": np.eye(2),
-    "zero": np.zeros((1, 1)),
     "hermitian": COMPLEX + COMPLEX.conj().T,
     "square": np.array([[1.0, 2.0], [3.0, 4.0]]),
     "large": rotated([-2.0, 1.0, 3.0]) * 1e100,

@@ -84,8 +84,7 @@ def test_the_summary_counts_and_names_what_failed(surveyed):
     assert surveyed.index == surveyed.output.with_name("results-reports") / "index.html"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
 def test_the_index_shows_what_matters_first_and_nothing_goes_wrong(
     browser, surveyed, width, scheme
 ):
