@@ -9,7 +9,7 @@ namespace with the functions of `ELEMENTWISE` under NumPy's names, and
     conjugate transpose of the last two axes;
 ``cast(x, like)``, ``positions(x)``, ``eps(x)``
     x in the dtype of another array; 0, 1, 2, … along the last axis of x, in the dtype of x; the
-    machine epsilon of that dtype.
+    rounding unit of that dtype.
 
 Matrices may come in stacks, (..., m, n). Cotangents and gradients satisfy df = Re Σ conj(Gᵢⱼ) dAᵢⱼ;
 the gradient of a function of Hermitian matrices is Hermitian. Nothing here branches on a number, so
