@@ -8,6 +8,8 @@ import sys
 import pytest
 from executing import without_coverage
 
+from spectralgrad import cli
+
 _FORMS = {
     "package": ["-m", "spectralgrad"],
     "module": ["-m", "spectralgrad.cli"],
@@ -19,13 +21,6 @@ _COMMANDS = {
     "pdf": ["pdf"],
     "report": ["report", "[[1]]"],
     "survey": ["survey", "a.npy"],
-}
-_LEFT = {
-    "build": "; the book that is there is whole",
-    "check": "",
-    "pdf": "; a file that is there is whole",
-    "report": "; a report that is there is whole",
-    "survey": "; the same command goes on from here",
 }
 # Compiled code that is being imported may take an interruption for a mistake of its own.
 _HEAVY = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise ImportError('compiled')\n"
@@ -59,7 +54,7 @@ def test_before_the_command_line_is_read(form, tmp_path):
 def test_while_a_library_is_imported(command, tmp_path):
     (tmp_path / "numpy.py").write_text(_HEAVY, encoding="utf-8")
     done = run(*_FORMS["package"], *_COMMANDS[command], folder=tmp_path)
-    line = f"spectralgrad: stopped{_LEFT[command]}\n"
+    line = f"spectralgrad: {cli._STOPPED[command]}\n"
     assert (done.returncode, done.stdout, done.stderr) == (130, "", line)
 
 
