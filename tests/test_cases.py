@@ -4,29 +4,19 @@
 package. Hermitian gradients are in the symmetric convention.
 """
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
+from cases import CASES, named
 from formulas import formula
 
 from spectralgrad import eigen, exact, explain, gauge, verdict
 from spectralgrad.symmetric import hermitian_part
 
-CASES = {
-    case["name"]: case
-    for case in json.loads(Path(__file__).with_name("cases.json").read_text(encoding="utf-8"))
-}
 DTYPES = (np.float64, np.float32)
 
 
 def arrays(name, *keys):
     return [np.array(CASES[name][key], dtype=float) for key in keys]
-
-
-def named(*parts):
-    return [name for name in CASES if name.startswith(parts)]
 
 
 def close(found, right, dtype, *, times=1e3):

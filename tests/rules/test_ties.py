@@ -1,12 +1,11 @@
 """What the chapter on ties says to do, at matrices in general position."""
 
-import json
 import types
-from pathlib import Path
 
 import hard
 import numpy as np
 import pytest
+from cases import CASES, named
 from formulas import formula
 
 from spectralgrad import eigen
@@ -191,15 +190,11 @@ def test_the_gap_from_which_one_vector_can_be_trusted(dtype):
     assert np.mean(wrong) <= 0.01
 
 
-# Gradients of vᵀBv for the vector of the largest eigenvalue, computed with 60 digits.
-CASES = json.loads(Path(__file__).with_name("vector_beside_tie.json").read_text(encoding="utf-8"))
-
-
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", named("vector-beside-tie"))
 def test_vectors_beside_a_tie_with_60_digits(name, dtype):
     simple_vector = formula("ties", "simple_vector")
-    A, B, G = (np.array(x, dtype) for x in CASES[name].values())
+    A, B, G = (np.array(CASES[name][key], dtype) for key in ("matrix", "B", "gradient"))
     E = np.random.default_rng(0).standard_normal((20, *A.shape)).astype(dtype)
     E = hermitian_part(E)
     v = simple_vector(A, -1, SCIPY)
