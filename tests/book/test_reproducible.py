@@ -15,9 +15,7 @@ from executing import execute_again, shown, without_coverage
 from spectralgrad import book
 
 ROOT = book.root()
-COPIED = shutil.ignore_patterns(
-    "_build", ".git", ".venv", "node_modules", "__pycache__", ".*_cache", "tests", "benchmarks"
-)
+COPIED = shutil.ignore_patterns("_build", ".venv", "node_modules", "__pycache__", ".*_cache")
 
 
 @pytest.mark.parametrize("chapter", sorted(set(book.chapters()) - {"performance"}))
