@@ -185,8 +185,8 @@ def hermitian(xp: Namespace, matrix: Tensor) -> Factors:
 def _require_sizes(m: int | None, n: int | None) -> None:
     if None in (m, n):
         raise ValueError(
-            f"the matrix is {m or '?'} × {n or '?'}: how many rows and columns it has must be known "
-            "when the function is traced (tf.ensure_shape says it)"
+            f"the matrix is {m or '?'} × {n or '?'}: how many rows and columns it has must be "
+            "known when the function is traced (tf.ensure_shape says it)"
         )
 
 
