@@ -85,6 +85,7 @@ class Rule:
 def _of_matrix(tables: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A function of ``(xp, factors, *options)``, declared as one of a matrix and the options."""
     _, _, *options = inspect.signature(tables).parameters.values()
+    options = [x for x in options if x.kind is x.POSITIONAL_OR_KEYWORD]
 
     @functools.wraps(tables)
     def declared(matrix: Tensor, *options: Option) -> Tensor: ...
@@ -165,8 +166,8 @@ def _number(name: str, default: object, option: object) -> Option:
 
 def thin(xp: Namespace, matrix: Tensor) -> Factors:
     """Decompose a matrix of any shape: U, σ, Vᴴ, thin."""
-    _require_sizes(matrix)
     u, s, vh = xp.svd(matrix)
+    _require_sizes(u.shape[-2], vh.shape[-1])
     mark = _mark(xp, s, s) + _mark(xp, s[..., :-1] - s[..., 1:], s)
     return u + xp.cast(mark, u), s, vh
 
@@ -181,12 +182,11 @@ def hermitian(xp: Namespace, matrix: Tensor) -> Factors:
     return values, v + xp.cast(_mark(xp, values[..., 1:] - values[..., :-1], values), v)
 
 
-def _require_sizes(matrix: Tensor) -> None:
-    if None in tuple(matrix.shape[-2:]):
-        m, n = ("?" if x is None else x for x in matrix.shape[-2:])
+def _require_sizes(m: int | None, n: int | None) -> None:
+    if None in (m, n):
         raise ValueError(
-            f"the matrix is {m} × {n}: how many rows and columns it has must be known when the "
-            "function is traced (tf.ensure_shape says it)"
+            f"the matrix is {m or '?'} × {n or '?'}: how many rows and columns it has must be "
+            "known when the function is traced (tf.ensure_shape says it)"
         )
 
 
@@ -509,8 +509,8 @@ def _exponential(xp: Namespace, values: Tensor) -> Factors:
 
 
 def _projector(xp: Namespace, values: Tensor, rank: int, _: float | None = None) -> Factors:
-    _require_sizes(values[..., None, :])
     n = values.shape[-1]
+    _require_sizes(n, n)
     if rank > n:
         raise ValueError(f"rank: {rank} will not do for a matrix of {n} rows; give 0 to {n}")
     kept = xp.positions(values) >= n - rank
