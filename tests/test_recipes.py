@@ -746,6 +746,10 @@ def test_a_second_basis_refuses_what_is_no_function_of_the_matrix(framework, dec
         # LAPACK makes the first row real, so that the loss is stationary in each phase.
         (phases, lambda v: v[0].sum().real),
     ]
+    # Whoever asks for no trial gets none.
+    if decomposition == "eigh":
+        untried = of.invariant_eigh(lambda values, v: (v[:, 1] ** 4).sum(), gauge_tol=np.inf)
+        assert np.all(np.isfinite(RUN[framework](untried, tied, np.asarray(1.0))[1]))
     said = r"^the loss depends on the sign, phase or basis of vectors.*by \d.*, allowed \d"
     if framework == "jax":
         # The code is the same; each of its steps is compiled afresh.

@@ -147,7 +147,8 @@ def invariant_eigh(
         of `spectralgrad.spectrum.default_rtol`.
     gauge_tol : float, optional
         By how much the loss may differ between two bases, relative to what it changes if all
-        vectors are turned together; by default √eps. ``inf`` lets everything pass.
+        vectors are turned together; by default √eps. ``inf`` leaves out the trials, for a minimum
+        whose loss is rounding errors and nothing else.
 
     Returns
     -------
