@@ -128,15 +128,15 @@ def test_the_audit_finds_what_is_wrong(browser):
 
 
 def test_the_audit_sees_what_only_one_mode_shows(browser):
-    """Two words that look alike in the light; and the fault is in the fourth."""
+    """The fault is in the fourth of four words that look alike in the light."""
     faint = [
         f"<p class=faint>{word}</p>" if i == 3 else f"<p>{word}</p>"
         for i, word in enumerate(["one", "two", "three", "four"])
     ]
     page = browser.new_page()
     page.set_content(
-        "<html lang=en><title>A</title><style>:root { color-scheme: light dark }"
-        "@media (prefers-color-scheme: dark) { .faint { color: #444 } }</style>"
+        "<html lang=en><title>A</title><style>@media (prefers-color-scheme: dark) "
+        "{ body { background: #111; color: #eee } .faint { color: #333 } }</style>"
         f"<main><h1>One</h1>{''.join(faint)}</main>"
     )
     (found,) = auditing.findings(page)
