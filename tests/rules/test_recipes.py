@@ -238,18 +238,6 @@ def test_log_determinant(n, dtype):
         assert missed(gradient(logdet, h.matrix), inverse, dtype) < 30 * condition(h), kind
 
 
-def test_log_determinant_of_a_kernel_without_digits():
-    """It is positive definite on paper; NumPy's sign and PyTorch's are no news, an error is."""
-    import torch
-
-    x = np.linspace(0, 5, 60)
-    kernel = np.exp(-((x[:, None] - x) ** 2) / 2)
-    logdet = formula("recipes", "torch_logdet")
-    logdet.__globals__["torch"] = torch
-    with pytest.raises(torch.linalg.LinAlgError, match="not positive-definite"):
-        logdet(torch.tensor(kernel))
-
-
 @pytest.mark.parametrize("dtype", hard.DTYPES)
 @pytest.mark.parametrize(("name", "option"), [("low_rank", 15), ("soft_threshold", 0)])
 def test_the_identity_map_where_the_rank_is_low(name, option, dtype):
@@ -398,62 +386,3 @@ def test_a_second_basis_from_a_tie_to_a_gap(n, dtype):
         elif distance > 2 * rtol:
             error = missed(gradient(function, h.matrix), expected, dtype) * eps
             assert error < rtol / distance, (gap, error)
-
-
-def homography(dtype):
-    """f = Σ W v/v₉ for the null vector v of four pairs of points: a loss of one vector."""
-    import torch
-
-    weights = torch.tensor([-0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0], dtype=dtype)
-    second = torch.tensor(
-        [[1.0, -2], [4, 100], [97, 2], [102, 96]], dtype=dtype, requires_grad=True
-    )
-    rows = []
-    for (x, y), (p, q) in zip([(0, 0), (0, 1), (1, 0), (1, 1)], second, strict=True):
-        o = 0 * p
-        rows.append(torch.stack([o, o, o, o - x, o - y, o - 1, q * x, q * y, q]))
-        rows.append(torch.stack([o + x, o + y, o + 1, o, o, o, -p * x, -p * y, -p]))
-    a = torch.stack(rows)
-    loss = recipes().invariant_eigh(lambda values, v: (weights * v[:, 0] / v[8, 0]).sum())
-    loss(a.mT @ a).backward()
-    return second.grad.numpy()
-
-
-def test_homography():
-    """In single precision the smallest eigenvalue cannot be told from the next: no gradient."""
-    import torch
-
-    expected = [
-        [0.6294627383015597, 0.8218370883882149],
-        [-0.2237957642620499, -0.41141910136996174],
-        [-0.4655614260097498, -0.6741058904451099],
-        [-0.18066014075073064, 0.6587485620057129],
-    ]
-    assert exact.relative_error(homography(torch.float64), np.array(expected)) < 1e-9
-    with pytest.raises(gauge.GaugeError, match="λ₁ and λ₂ count as equal"):
-        homography(torch.float32)
-
-
-def test_six_minus_ones():
-    """An integer matrix with a double eigenvalue, to more digits than double precision has."""
-    matrix, c = 6 * np.eye(3) - np.ones((3, 3)), np.zeros((3, 3))
-    c[0, 1] = 1.0
-    last = 0.10185185185185185, 0.009259259259259259
-    polar = [[0, *last], [-last[0], 0, -last[1]], [-last[1], last[1], 0]]
-    assert gradient(operation("polar"), matrix, c) == pytest.approx(np.array(polar), abs=1e-15)
-    for name, (one, two, three, four) in {
-        "sqrtm": (
-            0.013285906207672237,
-            0.115347978823638,
-            0.0074488784566441105,
-            0.0016118507056159838,
-        ),
-        "logarithm": (
-            0.025672117798516494,
-            0.10900545113184983,
-            0.014941718878519531,
-            0.004211319958522569,
-        ),
-    }.items():
-        expected = np.array([[one, two, three], [two, one, three], [three, three, four]])
-        assert gradient(operation(name), matrix, c) == pytest.approx(expected, abs=1e-15)
