@@ -480,8 +480,8 @@ def check(
     gradient, no digit can be trusted, and the verdict is ``"undecided"``. The precision, eps, is
     that of the dtype in which the framework computes.
 
-    It is a verdict on a sum of values. A loss on vectors needs another one: it loses digits at
-    every near-tie, whatever the weights.
+    It is a verdict on a sum of values. A loss on vectors needs another one: it may lose
+    digits at every near-tie, whatever the weights.
 
     Parameters
     ----------

@@ -337,7 +337,7 @@ def _index(name: str, shown: int, counts: list[int], links: Mapping[str, str]) -
 
 
 _OF_VALUES = (
-    "The verdicts are about sums of values. A loss on vectors needs another criterion: it loses "
+    "The verdicts are about sums of values. A loss on vectors needs another criterion: it may lose "
     "digits wherever values are close, whatever their weights; the regimes say where."
 )
 
