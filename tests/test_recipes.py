@@ -761,6 +761,22 @@ def test_a_second_basis_refuses_what_is_no_function_of_the_matrix(framework, dec
         wrap(lambda v: v.sum())(as_array(framework, np.ones((2, 3, 3))))
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.complex64])
+def test_a_second_basis_takes_a_loss_at_its_minimum_where_all_values_are_equal(dtype):
+    """There no turn of all vectors tells how large the loss might be."""
+    is_complex = dtype == np.complex64
+    of = recipes("torch")
+    turned = with_spectrum([1.0] * 6, (6, 6), is_complex=is_complex, hermitian=True)
+    for start in (np.eye(6), turned):
+        matrix = of.torch.tensor(start.astype(dtype), requires_grad=True)
+
+        def loss(values, v, target=matrix.detach()):
+            return (((v * values) @ v.mH - target).abs() ** 2).sum()
+
+        of.invariant_eigh(loss)(matrix).backward()
+        assert of.torch.linalg.norm(matrix.grad) < 1e3 * np.finfo(dtype).eps
+
+
 def as_array(framework, matrix):
     """As PyTorch's, which takes no other; the rest take NumPy's."""
     return recipes("torch").torch.tensor(matrix) if framework == "torch" else matrix
