@@ -761,6 +761,12 @@ def test_a_second_basis_refuses_what_is_no_function_of_the_matrix(framework, dec
         wrap(lambda v: v.sum())(as_array(framework, np.ones((2, 3, 3))))
 
 
+def test_a_matrix_without_rows_has_a_gradient_without_rows():
+    """Its polar factor too, though no singular value is the smallest."""
+    _, found = RUN["autograd"](recipes("autograd").polar, np.zeros((0, 3)), np.zeros((0, 3)))
+    assert found.shape == (0, 3)
+
+
 @pytest.mark.parametrize("framework", ["jax", "autograd"], indirect=True)
 def test_infinity_does_not_hang(framework):
     """NumPy's decomposition, and JAX's, of such a matrix would."""
