@@ -765,6 +765,39 @@ def test_a_second_basis_refuses_what_is_no_function_of_the_matrix(framework, dec
         wrap(lambda v: v.sum())(as_array(framework, np.ones((2, 3, 3))))
 
 
+def test_a_matrix_without_rows_has_a_gradient_without_rows():
+    """Its polar factor too, though no singular value is the smallest."""
+    _, found = RUN["autograd"](recipes("autograd").polar, np.zeros((0, 3)), np.zeros((0, 3)))
+    assert found.shape == (0, 3)
+
+
+@pytest.mark.parametrize("framework", ["jax", "autograd"], indirect=True)
+def test_infinity_does_not_hang(framework):
+    """NumPy's decomposition, and JAX's, of such a matrix would."""
+    code = (
+        f"from spectralgrad.recipes import {framework} as of\n"
+        "import numpy as np\n"
+        "of.polar(np.array([[3.0, np.inf, 1.0], [np.inf, 2.0, 1.0], [1.0, 1.0, 1.0]]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=300)
+    assert done.returncode == (framework == "autograd")
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex64])
+def test_a_second_basis_takes_a_loss_at_its_minimum_where_all_values_are_equal(dtype):
+    """There no turn of all vectors tells how large the loss might be."""
+    is_complex = dtype == np.complex64
+    of = recipes("torch")
+    turned = with_spectrum([1.0] * 6, (6, 6), is_complex=is_complex, hermitian=True)
+    for start in (np.eye(6), turned):
+        matrix = of.torch.tensor(start.astype(dtype), requires_grad=True)
+        target = matrix.detach()
+        of.invariant_eigh(
+            lambda values, v, target=target: (((v * values) @ v.mH - target).abs() ** 2).sum()
+        )(matrix).backward()
+        assert of.torch.linalg.norm(matrix.grad) < 1e3 * np.finfo(dtype).eps
+
+
 def as_array(framework, matrix):
     """As PyTorch's, which takes no other; the rest take NumPy's."""
     return recipes("torch").torch.tensor(matrix) if framework == "torch" else matrix

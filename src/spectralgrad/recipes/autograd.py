@@ -20,7 +20,8 @@ def _known(x: rules.Tensor) -> rules.Tensor:
 xp = SimpleNamespace(
     **{name: getattr(anp, name) for name in rules.ELEMENTWISE},
     eigh=anp.linalg.eigh,
-    svd=lambda a: anp.linalg.svd(a, full_matrices=False),
+    # Of infinity it would not return.
+    svd=lambda a: anp.linalg.svd(anp.where(anp.isfinite(a), a, np.nan), full_matrices=False),
     adjoint=lambda a: anp.conj(anp.swapaxes(a, -1, -2)),
     cast=lambda x, like: x.astype(like.dtype),
     positions=lambda x: np.arange(x.shape[-1], dtype=x.dtype),

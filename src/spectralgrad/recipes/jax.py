@@ -21,7 +21,10 @@ def _cotangents(loss: Callable[..., jax.Array], *factors: jax.Array) -> rules.Fa
 xp = SimpleNamespace(
     **{name: getattr(jnp, name) for name in rules.ELEMENTWISE},
     eigh=lambda a: tuple(jnp.linalg.eigh(a)),
-    svd=lambda a: tuple(jnp.linalg.svd(a, full_matrices=False)),
+    # Of infinity it would not return.
+    svd=lambda a: tuple(
+        jnp.linalg.svd(jnp.where(jnp.isfinite(a), a, jnp.nan), full_matrices=False)
+    ),
     adjoint=lambda a: a.mT.conj(),
     cast=lambda x, like: x.astype(like.dtype),
     positions=lambda x: jnp.arange(x.shape[-1], dtype=x.dtype),

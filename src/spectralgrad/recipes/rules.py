@@ -217,7 +217,7 @@ def _nowhere(_: int, *__: Option) -> Any:
 
 
 def _from_zero(k: int, rtol: float | None = None) -> Any:
-    return (k - 1, None), rtol
+    return (k - 1, None) if k else None, rtol
 
 
 def _after(k: int, rank: int, rtol: float | None = None) -> Any:

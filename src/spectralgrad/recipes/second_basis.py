@@ -139,7 +139,8 @@ def _require_invariance(
     """Return the gradient if ``loss(values, rotation)`` is the same in other bases of the clusters.
 
     Nobody knows how large the loss might be; so it is compared with what a turn of all vectors
-    together changes.
+    together changes. Where all values are equal, that is nothing: what rounding errors in values
+    and vectors change passes too.
     """
     if gauge_tol == math.inf:
         return gradient
@@ -150,8 +151,12 @@ def _require_invariance(
     spread = xp.abs(elsewhere - here)
     spread = xp.where(spread < math.inf, spread, 0 * here)
     gauge_tol = gauge.tolerance(gauge_tol, xp.dtype(values))
-    limit = gauge_tol * spread + 64 * finest * xp.abs(here)
     turned = xp.qr(xp.cast(tied, gradient) * xp.asarray(draw, gradient))
+    # Not here, where a loss at its minimum may happen to be computed without an error.
+    dmeans, dturned = (xp.sum(xp.abs(x)) for x in xp.cotangents(loss, means, turned))
+    noise = finest * (xp.max(xp.abs(means)) * dmeans + dturned)
+    noise = xp.where(noise < math.inf, noise, 0 * here)
+    limit = gauge_tol * spread + 64 * finest * xp.abs(here) + noise
     # Two given signs differ in one of them, and one given sign is negative in one.
     signs = [1 - 2 * (np.arange(1, n + 1) >> bit & 1) for bit in range(n.bit_length())]
     signs = [draw[0] / np.abs(draw[0])] if is_complex else signs
@@ -198,7 +203,7 @@ def eigh_pullback(
     Returns
     -------
     (n, n) array
-        Hermitian. The loss is differentiated at most n + 1 times, 2n + 1 times if it is complex,
+        Hermitian. The loss is differentiated at most n + 2 times, 2n + 2 times if it is complex,
         and evaluated at most ⌈log₂(n + 1)⌉ + 2 times more.
 
     Raises
