@@ -765,12 +765,28 @@ def test_a_second_basis_refuses_what_is_no_function_of_the_matrix(framework, dec
         wrap(lambda v: v.sum())(as_array(framework, np.ones((2, 3, 3))))
 
 
+@pytest.mark.parametrize("is_complex", [False, True])
+@pytest.mark.parametrize("wrap", ["invariant_eigh", "invariant_svd"])
+def test_a_second_basis_refuses_different_weights_of_equal_values(wrap, is_complex):
+    """The value is the same in every basis, and has a kink."""
+    of = recipes("torch")
+    matrix = with_spectrum([3.0, 3.0, 1.0, 1.0], (4, 4), is_complex=is_complex, hermitian=True)
+    place = int(wrap == "invariant_svd")
+    for weights in ([1.0, 0, 0, 0], [0.0, 0, 0, 1], [1.0, 1, 2, 3]):
+        loss = lambda *f, w=weights: f[place] @ of.torch.tensor(w).double()  # noqa: E731
+        with pytest.raises(ValueError, match=r"^equal values with different cotangents.*by \d"):
+            RUN["torch"](getattr(of, wrap)(loss), matrix, np.asarray(1.0))
+    loss = lambda *f: f[place] @ of.torch.tensor([1.0, 1, 2, 2]).double()  # noqa: E731
+    assert np.all(np.isfinite(RUN["torch"](getattr(of, wrap)(loss), matrix, np.asarray(1.0))[1]))
+
+
 def test_a_matrix_without_rows_has_a_gradient_without_rows():
     """Its polar factor too, though no singular value is the smallest."""
     _, found = RUN["autograd"](recipes("autograd").polar, np.zeros((0, 3)), np.zeros((0, 3)))
     assert found.shape == (0, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", ["jax", "autograd"], indirect=True)
 def test_infinity_does_not_hang(framework):
     """NumPy's decomposition, and JAX's, of such a matrix would."""

@@ -29,7 +29,7 @@ def browser():
         running = playwright.chromium.launch(
             executable_path=CHROMIUM, args=FLAGS.split(), timeout=0
         )
-        running.on("context", lambda context: context.set_default_timeout(PATIENCE * 1000))
+        running.on("context", lambda context: context.set_default_timeout(180_000))
         yield running
         running.close()
 

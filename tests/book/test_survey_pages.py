@@ -23,8 +23,8 @@ from spectralgrad.survey import pages
 ODD = "<img src=x onerror=alert(1)> *a* `b` $x$.npy"
 QUICK = {"frameworks": "autograd", "problem": "svd", "jobs": 2}
 
-# Of its singular values none can be told from zero, so that there is no verdict.
-FLAGGED = np.diag([1.0, 1e-14, 0.0])
+# One of its singular values can hardly be told from zero, so that there is no verdict.
+FLAGGED = np.diag([1.0, 1e-13, 0.0])
 
 
 def lay_out(root):

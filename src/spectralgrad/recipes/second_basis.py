@@ -12,7 +12,8 @@ not. The second is taken where the two differ by no more than the first allows. 
 of the largest error between any two vectors, and for a smooth loss it is far smaller.
 
 The loss is tried in bases whose clusters are turned at random, with other signs or phases. Where it
-changes, it is no function of the matrix: an error says by how much, or the gradient is NaN where
+changes, or its cotangents of the values are not those of one matrix in both bases, as those of one
+of two equal values, it has no gradient: an error says by how much, or the gradient is NaN where
 nobody knows the numbers, as under ``jit``. A product of the signs of three vectors may pass.
 
 Array code of any framework, as in `spectralgrad.recipes.rules`. The namespace ``xp`` has moreover
@@ -129,8 +130,10 @@ def _inner(
 def _require_invariance(
     xp: rules.Namespace,
     gradient: rules.Tensor,
+    inner: rules.Tensor,
     loss: Callable[[rules.Tensor, rules.Tensor], rules.Tensor],
     values: rules.Tensor,
+    dvalues: rules.Tensor,
     tied: rules.Tensor,
     finest: float,
     gauge_tol: float | None,
@@ -147,22 +150,52 @@ def _require_invariance(
     n, is_complex, rng = len(values), xp.is_complex(gradient), np.random.default_rng(0)
     means = tied @ values / xp.sum(tied, axis=-1)
     draw = gauge.unitary(n, rng, is_complex=is_complex)
-    here, elsewhere = (loss(means, xp.asarray(x, gradient)) for x in (np.eye(n), draw))
+    eye, drawn = (xp.asarray(x, gradient) for x in (np.eye(n), draw))
+    here, elsewhere = loss(means, eye), loss(means, drawn)
     spread = xp.abs(elsewhere - here)
     spread = xp.where(spread < math.inf, spread, 0 * here)
     gauge_tol = gauge.tolerance(gauge_tol, xp.dtype(values))
-    turned = xp.qr(xp.cast(tied, gradient) * xp.asarray(draw, gradient))
+    turned = xp.qr(xp.cast(tied, gradient) * drawn)
+    size = xp.max(xp.abs(means))
     # Not here, where a loss at its minimum may happen to be computed without an error.
-    dmeans, dturned = (xp.sum(xp.abs(x)) for x in xp.cotangents(loss, means, turned))
-    noise = finest * (xp.max(xp.abs(means)) * dmeans + dturned)
+    dmeans, dturned = xp.cotangents(loss, means, turned)
+    noise = finest * (size * xp.sum(xp.abs(dmeans)) + xp.sum(xp.abs(dturned)))
     noise = xp.where(noise < math.inf, noise, 0 * here)
-    limit = gauge_tol * spread + 64 * finest * xp.abs(here) + noise
     # Two given signs differ in one of them, and one given sign is negative in one.
     signs = [1 - 2 * (np.arange(1, n + 1) >> bit & 1) for bit in range(n.bit_length())]
     signs = [draw[0] / np.abs(draw[0])] if is_complex else signs
     changes = [xp.abs(loss(means, turned * xp.asarray(x, gradient)) - here) for x in signs]
     worst = functools.reduce(xp.maximum, changes)
+    limit = gauge_tol * spread + 64 * finest * xp.abs(here) + noise
     bad = ~(worst <= limit) & (xp.abs(here) < math.inf)
+    gradient = _refuse(xp, gradient, bad, worst, limit, tied, gauge.VARIES, symbol)
+
+    block = xp.cast(tied, inner) * (inner + xp.adjoint(inner)) / 2
+    diagonal = xp.sum(turned.conj() * (block @ turned), axis=-2)
+    worst = xp.max(xp.abs(diagonal - xp.cast(dmeans, diagonal)))
+    # What the width of the clusters changes, which a caller may have made large.
+    width = xp.max(xp.abs(dvalues - xp.cotangents(loss, means, eye)[0]))
+    # How large a cotangent is where the loss is not at its minimum.
+    apart = means + xp.where(size > 0, size, 1 + size) * (1 + xp.positions(means)) / n
+    usual = xp.max(xp.abs(xp.cotangents(loss, apart, drawn)[0]))
+    usual = xp.where(usual < math.inf, usual, 0 * usual)
+    largest = xp.maximum(xp.max(xp.abs(block)), xp.max(xp.abs(dmeans)))
+    limit = (gauge_tol + 8 * finest) * largest + 8 * width + 64 * finest * usual
+    limit = limit + gauge_tol * xp.max(xp.abs(dturned)) / xp.where(size > 0, size, 1 + size)
+    return _refuse(xp, gradient, worst > limit, worst, limit, tied, gauge.SPREAD, symbol)
+
+
+def _refuse(
+    xp: rules.Namespace,
+    gradient: rules.Tensor,
+    bad: rules.Tensor,
+    worst: rules.Tensor,
+    limit: rules.Tensor,
+    tied: rules.Tensor,
+    fault: str,
+    symbol: str,
+) -> rules.Tensor:
+    """Return the gradient, as NaN where nobody knows whether it is bad, unless it is."""
     known = xp.known(bad)
     if known is None:
         return xp.where(bad, math.nan, gradient)
@@ -171,7 +204,7 @@ def _require_invariance(
         size, allowed = float(xp.known(worst)), float(xp.known(limit))
         equal = f"; {gauge.names(symbol, *pairs[0])} count as equal" if len(pairs) > 1 else ""
         raise gauge.GaugeError(
-            f"{gauge.VARIES}: by {size:.1e}, allowed {allowed:.1e}{equal}", pairs[0], size, allowed
+            f"{fault}: by {size:.1e}, allowed {allowed:.1e}{equal}", pairs[0], size, allowed
         )
     return gradient
 
@@ -203,7 +236,7 @@ def eigh_pullback(
     Returns
     -------
     (n, n) array
-        Hermitian. The loss is differentiated at most n + 2 times, 2n + 2 times if it is complex,
+        Hermitian. The loss is differentiated at most n + 4 times, 2n + 4 times if it is complex,
         and evaluated at most ⌈log₂(n + 1)⌉ + 2 times more.
 
     Raises
@@ -228,8 +261,10 @@ def eigh_pullback(
     return _require_invariance(
         xp,
         vectors @ inner @ xp.adjoint(vectors),
+        inner,
         lambda at, rotation: loss(at, vectors @ rotation),
         values,
+        dvalues,
         tied,
         finest,
         gauge_tol,
@@ -293,8 +328,10 @@ def svd_pullback(
     return _require_invariance(
         xp,
         gradient,
+        inner,
         lambda at, q: loss(u @ q, at, xp.adjoint(v @ q)),
         s,
+        ds,
         tied,
         finest,
         gauge_tol,
