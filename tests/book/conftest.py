@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from waiting import PATIENCE
 from writing import write_chapter
 
 from spectralgrad import book
