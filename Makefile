@@ -11,6 +11,9 @@ book: $(READY)
 pdf: $(READY)
 	@$(BIN)/spectralgrad pdf
 
+# Two processes with as many threads each as there are processors would wait for one another.
+quick test: export OMP_NUM_THREADS ?= 1
+
 # What needs neither chapters nor a browser, with few examples for each property: while working.
 quick: lint
 	$(BIN)/python -m pytest tests --ignore=tests/book -m 'not slow' -n 2 --hypothesis-profile=quick
