@@ -251,7 +251,7 @@ def test_a_build_may_be_stopped_at_any_moment(small_book, tmp_path):
     moments = random.Random()
     for number in range(1, 1 + int(os.environ.get("SPECTRALGRAD_KILLS", "6"))):
         before = contents(html)
-        # What is killed may leave its own, which the next build removes, unless it is stopped first.
+        # What is killed leaves its own, which the next build removes unless it is stopped first.
         left = scratches(small_book)
         renumber(small_book, number)
         by = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)[number % 3]
