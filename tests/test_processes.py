@@ -125,3 +125,12 @@ def test_a_process_that_is_dead_may_be_told_to_go(child):
         process.wait()
         process.go()
         process.go()
+
+
+def test_what_nobody_has_taken_ends_too(child):
+    """As where an interruption comes between its start and the context that would end it."""
+    log = child("processes.ready()")
+    with processes.all_ended():
+        forgotten = processes.Process("child", log=log)
+        assert forgotten.status() is None
+    assert forgotten.status() is not None

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spectralgrad import environment, execution, publishing, reference
+from spectralgrad import environment, execution, processes, publishing, reference
 from spectralgrad.errors import BookError, ChapterError, InputError
 from spectralgrad.execution import Page, Run
 from spectralgrad.publishing import MARK, absolute
@@ -258,7 +258,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
     prefix = "scratch-"
     for old in folder.glob(f"{prefix}*"):
         shutil.rmtree(old, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=prefix) as scratch:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=prefix) as scratch, processes.all_ended():
         yield Path(scratch)
 
 
@@ -336,7 +336,7 @@ def reports(
     """
     output = absolute(output)
     executed = open_reports(output)
-    with tempfile.TemporaryDirectory(prefix="spectralgrad-") as folder:
+    with tempfile.TemporaryDirectory(prefix="spectralgrad-") as folder, processes.all_ended():
         scratch = Path(folder)
         failures = execution.execute_all(
             pages,
@@ -445,7 +445,7 @@ def report(
     output = absolute(output or f"{_stem(matrix)}-report")
     publishing.require_ours(output)
 
-    with tempfile.TemporaryDirectory(prefix="spectralgrad-") as folder:
+    with tempfile.TemporaryDirectory(prefix="spectralgrad-") as folder, processes.all_ended():
         scratch = Path(folder)
         source = scratch / "source"
         source.mkdir()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +15,8 @@ from spectralgrad import interruption
 
 #: Seconds that a process has to end by itself, and to end what it has started.
 GRACE = 5.0
+
+_running: "set[Process]" = set()
 
 
 class Process:
@@ -55,6 +57,7 @@ class Process:
                 # Ctrl-C on the terminal is for the one that started it.
                 start_new_session=True,
             )
+        _running.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -93,6 +96,20 @@ def stop(*started: Process) -> None:
         for process in started:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process._process.wait(max(0, until - time.monotonic()))
+    _running.difference_update(started)
+
+
+@contextlib.contextmanager
+def all_ended() -> Iterator[None]:
+    """A context after which nothing runs that was started, not even what nobody has taken yet.
+
+    An interruption may come between the start of a process and the context that ends it; and what
+    still runs would write into a folder while that is removed.
+    """
+    try:
+        yield
+    finally:
+        stop(*_running)
 
 
 _GO = threading.Event()
