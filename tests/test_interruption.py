@@ -112,6 +112,29 @@ def test_work_is_left_in_order(work, tmp_path):
     assert "ignored" not in done.stderr
 
 
+@pytest.mark.parametrize("call", ["mkdir", "unlink"])
+def test_a_folder_is_made_whole_and_removed_whole(call, tmp_path):
+    """The signal is there when the system has made it, or removes what is in it."""
+    what = f"""
+import tempfile
+from pathlib import Path
+from spectralgrad import publishing
+def stopping(*arguments, call=os.{call}, **options):
+    call(*arguments, **options)
+    stop()
+with interruption.work:
+    os.{call} = stopping
+    with tempfile.TemporaryDirectory(dir={str(tmp_path)!r}) as folder:
+        Path(folder, "one").touch()
+        Path(folder, "two").touch()
+        {"time.sleep(1000)" if call == "mkdir" else "pass"}
+    time.sleep(1000)
+"""
+    done = program(tmp_path, what)
+    assert done.stderr.endswith("KeyboardInterrupt\n")
+    assert os.listdir(tmp_path) == []
+
+
 def test_who_stops_it_twice_has_it_put_in_order_and_who_insists_does_not(tmp_path):
     tidy = "try:\n            stop()\n        finally:\n            stop(); {}print('tidy')"
     done = program(tmp_path, _WORK.format(tidy.format("")))

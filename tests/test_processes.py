@@ -134,3 +134,15 @@ def test_what_nobody_has_taken_ends_too(child):
         forgotten = processes.Process("child", log=log)
         assert forgotten.status() is None
     assert forgotten.status() is not None
+
+
+def test_what_outlives_its_process_is_waited_for(child, tmp_path):
+    """As a kernel does whose process was interrupted while it started the kernel."""
+    late = tmp_path / "late"
+    alone = f"import time; time.sleep(0.5); open({str(late)!r}, 'w').close()"
+    log = child(
+        f"subprocess.Popen([sys.executable, '-c', {alone!r}], stdin=-1, start_new_session=True)"
+    )
+    with processes.Process("child", log=log) as process:
+        process.wait()
+    assert late.exists()

@@ -1,6 +1,7 @@
 """Processes that do the work of a build, and end with the one that started them."""
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -48,6 +49,8 @@ class Process:
         listened, ours = os.pipe()
         self._line = os.fdopen(ours, "wb", buffering=0)
         with os.fdopen(listened, "rb") as given, log.open("wb") as output:
+            # Whoever prints into it holds it: the process, and what that starts.
+            fcntl.flock(output, fcntl.LOCK_EX)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *map(str, arguments)],
                 env=os.environ | (environment or {}),
@@ -84,7 +87,11 @@ class Process:
 
 
 def stop(*started: Process) -> None:
-    """End processes, at the same time, and whatever they have started."""
+    """End processes, at the same time, and whatever they have started.
+
+    A kernel whose process was interrupted while it started the kernel lives until it notices, and
+    writes its files as if the folder were still there.
+    """
     with contextlib.ExitStack() as ending:
         for process in started:
             # Leaving it waits for its end; the stack is left even if this is interrupted.
@@ -96,6 +103,9 @@ def stop(*started: Process) -> None:
         for process in started:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process._process.wait(max(0, until - time.monotonic()))
+    for process in started:
+        with contextlib.suppress(FileNotFoundError), process._log.open("rb") as log:
+            fcntl.flock(log, fcntl.LOCK_EX)
     _running.difference_update(started)
 
 

@@ -11,11 +11,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from spectralgrad import matrices
+from spectralgrad import interruption, matrices
 from spectralgrad.errors import InputError
 
 #: File in every rendered folder, with a hash of its sources: the folder is ours to replace.
 MARK = ".spectralgrad"
+
+# A folder that is half removed, or made and not yet noted, would stay.
+interruption.whole(tempfile.TemporaryDirectory.__init__)
+interruption.whole(tempfile.TemporaryDirectory.cleanup)
 
 _MEND = "name another folder with --output"
 
