@@ -48,21 +48,23 @@ _CHOOSE = """() => {
     if (!kept.has(e) && !e.childElementCount) e.replaceWith(e.textContent);
   }
 }"""
-_AUDIT = """async (colours) => {
+_AUDIT = """async ([colours, frame]) => {
   const settings = {resultTypes: ["violations"], preload: false};
   const rules = colours ? {runOnly: ["color-contrast"]}
     : {rules: {"color-contrast": {enabled: false}}};
-  const found = await axe.run(colours ? window.chosen : document, {...settings, ...rules});
+  const where = colours ? window.chosen : frame ? document : "article";
+  const found = await axe.run(where, {...settings, ...rules});
   return found.violations.flatMap(v => v.nodes.map(n =>
     `${v.impact}: ${v.id}: ${n.target}: ${[...n.any, ...n.all, ...n.none].map(c => c.message)}`
   ));
 }"""
 
 
-def findings(page):
+def findings(page, *, frame=True):
     """List what axe-core finds on a page, in both modes, with its impact, rule and place.
 
-    The page is not what it was afterwards: what is folded is open, and formulas are gone.
+    Without its frame, what stands around the article is looked at for contrast only. The page is
+    not what it was afterwards: what is folded is open, and formulas are gone.
     """
     # Not as a script of the page, where it would count among what the page asks for.
     page.evaluate(_SOURCE.read_text(encoding="utf-8"))
@@ -71,10 +73,10 @@ def findings(page):
         _switch(page, scheme)
         page.evaluate(_LOOK)
     page.evaluate(_CHOOSE)
-    found = page.evaluate(_AUDIT, False)
+    found = page.evaluate(_AUDIT, [False, frame])
     for scheme in ("dark", "light"):
         _switch(page, scheme)
-        found += [f"{scheme}: {finding}" for finding in page.evaluate(_AUDIT, True)]
+        found += [f"{scheme}: {finding}" for finding in page.evaluate(_AUDIT, [True, frame])]
     return found
 
 

@@ -2,6 +2,8 @@
 
 import functools
 import itertools
+import os
+from collections import Counter
 
 import executing
 import numpy as np
@@ -28,6 +30,18 @@ settings.register_profile(
 )
 settings.load_profile("spectralgrad")
 
+# What JAX has compiled once it need not compile again, in any process.
+COMPILED = {
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
+
+
+def pytest_configure(config):
+    folder = config.cache.mkdir("jax")
+    os.environ.update({"JAX_COMPILATION_CACHE_DIR": str(folder), **COMPILED})
+
+
 # What one test of such a file builds serves the others, and those of the files named with it.
 ONE_WORKER = {
     "test_build.py": "small books",
@@ -51,35 +65,79 @@ def pytest_xdist_make_scheduler(config, log):
     return ByTest(config, log)
 
 
-# Tracing makes most properties half as slow again, and the first examples reach what others do.
-TRACED = 10
+# To measure coverage doubles the time. The first examples of a property, and the first cases of a
+# test, reach the lines that the others do.
+TRACED_EXAMPLES, TRACED_CASES = 5, 2
+_cases = Counter()
+
+
+class Tracing:
+    """The measurement of coverage in this process, if there is one."""
+
+    def __init__(self):
+        self.coverage, self.stopped = Coverage.current(), False
+
+    def __enter__(self):
+        return self
+
+    def stop(self):
+        if self.coverage and not self.stopped:
+            self.stopped = True
+            self.coverage.stop()
+
+    def __exit__(self, *_):
+        if self.stopped:
+            self.coverage.start()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
-    """Measure the coverage of a property in its first examples only."""
-    coverage = Coverage.current()
-    property_ = getattr(getattr(item, "obj", None), "hypothesis", None)
-    if coverage is None or property_ is None:
-        return (yield)
-    test, number = property_.inner_test, itertools.count()
-    stopped = False
+    """Measure the coverage of a test in its first cases and examples only."""
+    with Tracing() as tracing:
+        name = item.nodeid.split("[")[0]
+        if (number := _cases[name]) == TRACED_CASES:
+            tracing.stop()
+        else:
+            _cases[name] = number + 1
+        property_ = getattr(getattr(item, "obj", None), "hypothesis", None)
+        if property_ is None:
+            return (yield)
+        test, examples = property_.inner_test, itertools.count(1)
 
-    @functools.wraps(test)
-    def example(*arguments, **named):
-        nonlocal stopped
-        if next(number) == TRACED:
-            coverage.stop()
-            stopped = True
-        return test(*arguments, **named)
+        @functools.wraps(test)
+        def example(*arguments, **named):
+            if next(examples) > TRACED_EXAMPLES:
+                tracing.stop()
+            return test(*arguments, **named)
 
-    property_.inner_test = example
-    try:
-        return (yield)
-    finally:
-        property_.inner_test = test
-        if stopped:
-            coverage.start()
+        property_.inner_test = example
+        try:
+            return (yield)
+        finally:
+            property_.inner_test = test
+
+
+_ELSEWHERE = "COVERAGE_PROCESS_CONFIG"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _elsewhere():
+    """Measure no coverage in the processes that tests start.
+
+    It would take long, and find what other tests find; and if a signal comes while the tool holds
+    its lock, the process waits for ever.
+    """
+    config = os.environ.pop(_ELSEWHERE, None)
+    yield config
+    if config:
+        os.environ[_ELSEWHERE] = config
+
+
+@pytest.fixture
+def measured(_elsewhere, monkeypatch):
+    """Measure it there in this test."""
+    if _elsewhere:
+        monkeypatch.setenv(_ELSEWHERE, _elsewhere)
 
 
 @pytest.fixture

@@ -61,18 +61,9 @@ def execute_afresh(chapter, folder, **parameters):
     return _read(json.loads(Path(folder, "out.ipynb").read_text(encoding="utf-8"))["cells"])
 
 
-def without_coverage():
-    """Environment for a process whose coverage is not measured.
-
-    In chapters that would take long, and find what other tests find; and if a signal comes while
-    the tool holds its lock, the process waits for ever.
-    """
-    return {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-
-
 def _environment():
     """As in a build."""
-    return without_coverage() | execution.variables()
+    return os.environ | execution.variables()
 
 
 def _read(cells):

@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from executing import without_coverage
 
 from spectralgrad import cli
 
@@ -34,7 +33,7 @@ def run(*arguments, folder, handler=signal.default_int_handler):
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=folder,
-            env=without_coverage() | {"PYTHONPATH": path},
+            env=os.environ | {"PYTHONPATH": path},
             capture_output=True,
             text=True,
             check=False,

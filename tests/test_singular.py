@@ -284,7 +284,7 @@ def orthonormal(rng, m, k, *, is_complex):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "is_complex"),
-    [((10, 10), True), ((25, 10), False), ((10, 25), True), ((25, 25), False), ((50, 50), False)],
+    [((10, 10), True), ((25, 10), False), ((10, 25), True), ((25, 25), False)],
     ids=str,
 )
 def test_rounding_at_larger_sizes(shape, is_complex, rng):
@@ -296,7 +296,7 @@ def test_rounding_at_larger_sizes(shape, is_complex, rng):
     b, w = random_matrix(rng, m, n, is_complex=is_complex), rng.standard_normal(k)
     bv = b @ v
     inner = u.conj().T @ bv
-    bu = b.conj().T @ u if k < 50 else None
+    bu = b.conj().T @ u
     total = exact.lift(np.add.outer(s, s))
     found_u, found_s, found_vh = thin(a)
 
@@ -310,17 +310,16 @@ def test_rounding_at_larger_sizes(shape, is_complex, rng):
     assert error(singular.polar_vjp(found_u, found_s, found_vh, b), expected) <= 50 * EPS * 2.25
 
     # The loss Σ wᵢ Re uᵢᴴ B vᵢ: dL = Re⟨BVW, dU⟩ + Re⟨BᴴUW, dV⟩.
-    if k < 50:
-        left, right = inner * w, inner.conj().T * w
-        x, y = (left - left.conj().T) / 2, (right - right.conj().T) / 2
-        gaps = -exact.lift(np.subtract.outer(s, s)) + np.eye(k)
-        core = (x + y) / gaps * (1 - np.eye(k)) + (x - y) / total
-        expected = u @ core @ v.conj().T
-        expected = expected + ((bv * w - u @ left) / s) @ v.conj().T
-        expected = expected + u @ ((bu * w - v @ right) / s).conj().T
-        du, dvh = (b @ found_vh.conj().T) * w, w[:, None] * (found_u.conj().T @ b)
-        found = singular.svd_vjp(found_u, found_s, found_vh, du, 0, dvh)
-        assert error(found, expected) <= 50 * EPS * s[0] / (s[0] - s[1])
+    left, right = inner * w, inner.conj().T * w
+    x, y = (left - left.conj().T) / 2, (right - right.conj().T) / 2
+    gaps = -exact.lift(np.subtract.outer(s, s)) + np.eye(k)
+    core = (x + y) / gaps * (1 - np.eye(k)) + (x - y) / total
+    expected = u @ core @ v.conj().T
+    expected = expected + ((bv * w - u @ left) / s) @ v.conj().T
+    expected = expected + u @ ((bu * w - v @ right) / s).conj().T
+    du, dvh = (b @ found_vh.conj().T) * w, w[:, None] * (found_u.conj().T @ b)
+    found = singular.svd_vjp(found_u, found_s, found_vh, du, 0, dvh)
+    assert error(found, expected) <= 50 * EPS * s[0] / (s[0] - s[1])
 
 
 @real_or_complex

@@ -19,7 +19,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import waiting
-from executing import without_coverage
 
 from spectralgrad import book, cli, frameworks, matrices, survey, verdict
 from spectralgrad.survey import crew, pages, results, walk
@@ -675,7 +674,7 @@ def started(*arguments):
     command = [sys.executable, "-c", START, "survey", *arguments]
     command += ["--reports", "none", "--frameworks", "autograd"]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    with subprocess.Popen(command, env=without_coverage(), text=True, **pipes) as process:
+    with subprocess.Popen(command, text=True, **pipes) as process:
         try:
             assert process.stdout.readline() == "saved\n"
             yield process
@@ -683,7 +682,7 @@ def started(*arguments):
             process.kill()
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_survey_goes_on(by, rng):
     # A background job ignores Ctrl-C, and passes that on.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

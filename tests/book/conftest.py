@@ -46,12 +46,14 @@ def html():
 
 @pytest.fixture(scope="session")
 def odd_report(tmp_path_factory):
-    """Report on a file whose name tries to be markup."""
+    """Report whose arrays, tables and figures are wide, on a file whose name tries to be markup."""
     folder = tmp_path_factory.mktemp("report")
     code = r"</script><script>alert(2)</script>{{7*7}} ${{7*7}} $(x) \(y\) [z](javascript:x)"
-    path = Path(f'{folder}/{code} "><img src=x onerror=alert(1)> *a* `b`.csv')
+    path = Path(f'{folder}/{code} "><img src=x onerror=alert(1)> *a* `b`.npy')
     path.parent.mkdir(parents=True)
-    np.savetxt(path, np.array([[2.0, 1.0], [1.0, 2.0]]), delimiter=",")
+    a = np.random.default_rng(0).standard_normal((2, 50, 50))
+    a = a[0] + 1j * a[1]
+    np.save(path, a + a.conj().T)
     return book.report(str(path), chapter="eigh_example", output=folder / "page")
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import psutil
 import pytest
 import waiting
-from executing import without_coverage
 from writing import write_chapter
 
 from spectralgrad import book
@@ -30,6 +29,7 @@ def executed(root):
     return {p.name: p.stat().st_mtime_ns for p in (root / "_build" / "executed").glob("*.ipynb")}
 
 
+@pytest.mark.usefixtures("measured")
 def test_only_what_changed_is_done_again(built_book):
     html = built_book / "_build" / "html"
     assert "10.0" in (html / "chapters" / "one.html").read_text(encoding="utf-8")
@@ -71,19 +71,22 @@ def test_a_page_with_a_warning_is_no_book(built_book):
     assert contents(built_book / "_build" / "html") == before
 
 
-def test_what_a_chapter_writes_to_standard_error_is_no_book(small_book):
-    write_chapter(small_book, "one", "import sys; print('noise', file=sys.stderr)")
+def test_what_a_chapter_writes_to_standard_error_is_no_book(built_book):
+    before = contents(built_book / "_build" / "html")
+    write_chapter(built_book, "one", "import sys; print('noise', file=sys.stderr)")
     with pytest.raises(book.BookError, match="stderr"):
         book.build()
-    assert not (small_book / "_build" / "html").exists()
+    assert contents(built_book / "_build" / "html") == before
 
 
-def test_without_mathjax_there_is_one_clear_line(small_book):
-    (small_book / "node_modules").unlink()
+def test_without_mathjax_there_is_one_clear_line(built_book):
+    (built_book / "node_modules").unlink()
+    (built_book / "intro.md").write_text("# Another book\n", encoding="utf-8")
     with pytest.raises(book.BookError, match=r"MathJax is missing .*; run `make book` once"):
         book.build()
 
 
+@pytest.mark.usefixtures("measured")
 def test_report(small_book, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
@@ -93,13 +96,13 @@ def test_report(small_book, tmp_path, monkeypatch):
     assert "11.0" in page.read_text(encoding="utf-8")
     assert "Executed on 1970-01-02 (UTC)" in page.read_text(encoding="utf-8")
     assert "one.html" in (page.parent / "index.html").read_text(encoding="utf-8")
-    assert book.report("[[1, 2]]", chapter="two", output="here") == tmp_path / "here" / "two.html"
-    assert sorted(os.listdir()) == ["here", "my-report", "my.csv", "repository"]
+    assert sorted(os.listdir()) == ["my-report", "my.csv", "repository"]
 
 
 def test_a_failing_report_keeps_its_notebook_and_the_last_page(small_book, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    book.report("[[1]]", chapter="one", output="page")
+    page = book.report("[[1]]", chapter="one", output="page")
+    assert page == tmp_path / "page" / "one.html"
     before = contents(tmp_path / "page")
     write_chapter(small_book, "one", "1 / 0")
     with pytest.raises(book.ChapterError) as caught:
@@ -163,7 +166,7 @@ def test_a_stopped_report_leaves_nothing(stage, by, tmp_path):
     here, scratch = tmp_path / "here", tmp_path / "scratch"
     here.mkdir()
     scratch.mkdir()
-    environment = without_coverage() | {"SPECTRALGRAD_TEST": str(tmp_path), "TMPDIR": str(scratch)}
+    environment = os.environ | {"SPECTRALGRAD_TEST": str(tmp_path), "TMPDIR": str(scratch)}
     with subprocess.Popen(
         command, cwd=here, env=environment, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -199,7 +202,7 @@ def started(root, mark, *arguments, **options):
     """
     with subprocess.Popen(
         [sys.executable, "-c", _BUILD, str(root), *arguments],
-        env=without_coverage() | {"SPECTRALGRAD_TEST": str(mark)},
+        env=os.environ | {"SPECTRALGRAD_TEST": str(mark)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -5,12 +5,13 @@ rendered again from what was executed. What one page measures, the time that a g
 never the same twice: `test_performance` has it show the times of the first again.
 """
 
+import os
 import shutil
 import subprocess
 import sys
 
 import pytest
-from executing import execute_again, shown, without_coverage
+from executing import execute_again, shown
 
 from spectralgrad import book
 
@@ -39,8 +40,7 @@ def rendered_again(tmp_path_factory, html):
     shutil.copytree(ROOT, copy, symlinks=True, ignore=COPIED)
     (copy / "node_modules").symlink_to(ROOT / "node_modules")
     shutil.copytree(html.parent / "executed", copy / "_build" / "executed")
-    # The package in the copy is not the one whose coverage is measured.
-    environment = without_coverage() | {"PYTHONPATH": str(copy / "src")}
+    environment = os.environ | {"PYTHONPATH": str(copy / "src")}
     command = [sys.executable, "-m", "spectralgrad.cli", "build"]
     done = subprocess.run(
         command, cwd=copy, env=environment, capture_output=True, text=True, check=False

@@ -13,7 +13,6 @@ import numpy as np
 import psutil
 import pytest
 import waiting
-from executing import without_coverage
 from watching import Watched
 from writing import write_chapter
 
@@ -300,9 +299,7 @@ def test_reports_that_are_stopped_leave_the_results(tmp_path):
     np.save(tmp_path / "a.npy", FLAGGED)
     command = [sys.executable, "-m", "spectralgrad.cli", "survey", "a.npy", "--problem", "svd"]
     command += ["--frameworks", "autograd", "--reports", "all"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=without_coverage(), stderr=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         parent = psutil.Process(process.pid)
         waiting.until(lambda: any(map(is_kernel, parent.children(recursive=True))), process)
         started = parent.children(recursive=True)

@@ -117,9 +117,7 @@ def hermitian(n):
 MATRICES = {
     "1x1": np.array([[-2.0]]),
     "identity": np.eye(3),
-    "hermitian": hermitian(4),
-    "25x25": hermitian(25).real,
-    "tiny": 1e-100 * hermitian(5).real,
+    "25x25-tiny": 1e-100 * hermitian(25),
 }
 
 

@@ -66,9 +66,7 @@ def saved(cells, folder):
 
 #: Matrix, parameters, groups of equal values (0 at the front: the zeros), regimes.
 CASES = {
-    "1x1": ([[-2.0]], {}, [[0]], ["regular"]),
-    "1x1-svd": ([[-2.0]], {"problem": "svd"}, [[0]], ["regular"]),
-    "diagonal": (np.diag([3.0, 1.0, 2.0]), {}, [[0], [1], [2]], ["regular"]),
+    "1x1": ([[-2.0]], {"problem": "svd"}, [[0]], ["regular"]),
     "hermitian": (hermitian_matrix(2), {}, [[0], [1]], ["regular"]),
     "tie": (np.diag([1.0, 1, 3]), {}, [[0, 1], [2]], ["tie"]),
     "tie-beside": (np.diag([1.0, 1, 3]), {"weights": "last"}, [[0, 1], [2]], ["tie"]),
@@ -87,10 +85,14 @@ CASES = {
     ),
     "tiny": (1e-6 * symmetric_matrix(3), {}, [[0], [1], [2]], ["extreme scale"]),
     "wide-complex": (complex_matrix(3, 6), {}, [[0], [1], [2]], ["regular"]),
-    "tall": (symmetric_matrix(7)[:, :2], {"weights": "first"}, [[0], [1]], ["regular"]),
     "float32": (symmetric_matrix(5, np.float32), {}, [[i] for i in range(5)], ["regular"]),
     "60x60": (symmetric_matrix(60), {"weights": "sum"}, [[i] for i in range(60)], ["regular"]),
-    "60x40": (symmetric_matrix(60)[:, :40], {}, [[i] for i in range(40)], ["regular"]),
+    "60x40": (
+        symmetric_matrix(60)[:, :40],
+        {"weights": "first"},
+        [[i] for i in range(40)],
+        ["regular"],
+    ),
     "weights": (
         *(np.diag([2.0, 2, 2, 1, 0, 0]), {"problem": "svd", "weights": "[3, 1, -1, 5, 2, 1]"}),
         *([[0, 1, 2], [3], [4, 5]], ["tie", "rank-deficient"]),
