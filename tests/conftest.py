@@ -69,6 +69,8 @@ def pytest_xdist_make_scheduler(config, log):
 # test, reach the lines that the others do.
 TRACED_EXAMPLES, TRACED_CASES = 5, 2
 _cases = Counter()
+# What has the processes that this one starts measure it, too.
+_ELSEWHERE = "COVERAGE_PROCESS_CONFIG"
 
 
 class Tracing:
@@ -87,7 +89,11 @@ class Tracing:
 
     def __exit__(self, *_):
         if self.stopped:
+            elsewhere = os.environ.get(_ELSEWHERE)
             self.coverage.start()
+            if elsewhere is None:
+                # It has begun to measure there, too.
+                del os.environ[_ELSEWHERE]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -115,9 +121,6 @@ def pytest_runtest_call(item):
             return (yield)
         finally:
             property_.inner_test = test
-
-
-_ELSEWHERE = "COVERAGE_PROCESS_CONFIG"
 
 
 @pytest.fixture(scope="session", autouse=True)

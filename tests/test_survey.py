@@ -604,6 +604,7 @@ def kill_a_worker_at(number, monkeypatch, **options):
     return met
 
 
+@pytest.mark.usefixtures("measured")
 def test_a_worker_that_is_killed_costs_no_matrix(rng, monkeypatch):
     save("a.npy", stack(rng, 1500))
     met = kill_a_worker_at(100, monkeypatch)

@@ -252,7 +252,7 @@ def test_a_build_may_be_stopped_at_any_moment(small_book, tmp_path):
         takes = time.monotonic() - begin
     assert build.returncode == 0
     moments = random.Random()
-    for number in range(1, 1 + int(os.environ.get("SPECTRALGRAD_KILLS", "6"))):
+    for number in range(1, 1 + int(os.environ.get("SPECTRALGRAD_KILLS", "3"))):
         before = contents(html)
         # What is killed leaves its own, which the next build removes unless it is stopped first.
         left = scratches(small_book)
