@@ -67,7 +67,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 # To measure coverage doubles the time. The first examples of a property, and the first cases of a
 # test, reach the lines that the others do.
-TRACED_EXAMPLES, TRACED_CASES = 5, 2
+TRACED_EXAMPLES, TRACED_CASES = 5, 10
 _cases = Counter()
 # What has the processes that this one starts measure it, too.
 _ELSEWHERE = "COVERAGE_PROCESS_CONFIG"
