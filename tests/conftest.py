@@ -38,8 +38,9 @@ COMPILED = {
 
 
 def pytest_configure(config):
-    folder = config.cache.mkdir("jax")
-    os.environ.update({"JAX_COMPILATION_CACHE_DIR": str(folder), **COMPILED})
+    # With `-p no:cacheprovider` there is none.
+    if cache := getattr(config, "cache", None):
+        os.environ.update({"JAX_COMPILATION_CACHE_DIR": str(cache.mkdir("jax")), **COMPILED})
 
 
 # What one test of such a file builds serves the others, and those of the files named with it.
