@@ -94,7 +94,7 @@ class Tracing:
             self.coverage.start()
             if elsewhere is None:
                 # It has begun to measure there, too.
-                del os.environ[_ELSEWHERE]
+                os.environ.pop(_ELSEWHERE, None)
 
 
 @pytest.hookimpl(wrapper=True)

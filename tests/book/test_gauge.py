@@ -157,8 +157,9 @@ def test_what_the_exercises_say_of_pytorch():
 
 GAUGE_MATRICES = {
     "1x1": np.array([[-2.0]]),
-    "identity": np.eye(3, dtype=np.float32),
+    "identity": np.eye(3),
     "8x8-small": 1e-100 * hermitian(8),
+    "float32": hermitian(4).real.astype(np.float32),
 }
 
 
