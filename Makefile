@@ -16,7 +16,7 @@ quick test: export OMP_NUM_THREADS ?= 1
 
 # What needs neither chapters nor a browser, with few examples for each property: while working.
 quick: lint
-	$(BIN)/python -m pytest tests --ignore=tests/book -m 'not slow' -n 2 --hypothesis-profile=quick
+	$(BIN)/python -m pytest tests --ignore-glob='tests/chapters/test_*' -m 'not slow' -n 2 --hypothesis-profile=quick
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov
@@ -24,6 +24,7 @@ test: lint
 lint: $(READY)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 
 # make bench K='one and 1024' for a part of it: some minutes, on a machine that does nothing else.
 bench: $(READY)

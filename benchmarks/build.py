@@ -15,15 +15,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from spectralgrad import book
+from spectralgrad.book import building
 
 _IGNORED = shutil.ignore_patterns("_build", ".venv", "node_modules", "__pycache__", ".*_cache")
 _RENDER = """
 import sys
 from pathlib import Path
-from spectralgrad import book, rendering
+from spectralgrad.book import building, rendering
 scratch, executed = map(Path, sys.argv[1:])
-book.lay_out_book(scratch / "source", executed)
+building.lay_out_book(scratch / "source", executed)
 with rendering.Renderer(scratch / "source", scratch) as renderer:
     renderer.finish(scratch / "failed.log")
 """
@@ -41,15 +41,15 @@ def main():
     """Print both times, and their ratio."""
     with tempfile.TemporaryDirectory() as folder:
         copy, executed, scratch = (Path(folder, name) for name in ("copy", "executed", "scratch"))
-        shutil.copytree(book.root(), copy, symlinks=True, ignore=_IGNORED)
-        (copy / "node_modules").symlink_to(book.root() / "node_modules")
+        shutil.copytree(building.root(), copy, symlinks=True, ignore=_IGNORED)
+        (copy / "node_modules").symlink_to(building.root() / "node_modules")
         executed.mkdir()
         scratch.mkdir()
         chapters = sorted((copy / "chapters").glob("*.ipynb"))
         papermill = ("-m", "papermill", "--no-progress-bar", "--log-level", "ERROR")
         alone = [seconds(*papermill, str(c), str(executed / c.name), cwd=copy) for c in chapters]
         rendering = seconds("-c", _RENDER, str(scratch), str(executed), cwd=copy)
-        build = seconds("-m", "spectralgrad.cli", "build", cwd=copy)
+        build = seconds("-m", "spectralgrad", "build", cwd=copy)
     for chapter, spent in zip(chapters, alone, strict=True):
         print(f"{chapter.stem:<24}{spent:6.1f} s")
     print(f"{'rendering':<24}{rendering:6.1f} s")

@@ -27,14 +27,14 @@ def seconds(*command):
 
 def main():
     """Print the times, and their ratios within this run."""
-    whole = seconds("-m", "spectralgrad.cli", "check", "blog-rank-2")
+    whole = seconds("-m", "spectralgrad", "check", "blog-rank-2")
     imports = "from spectralgrad import frameworks; [*map(frameworks.get, frameworks.NAMES)]"
     together = seconds("-c", imports)
     print(f"check of a 5 × 5 matrix: {whole:.1f} s")
     print(f"importing the frameworks alone: {together:.1f} s, {together / whole:.0%} of it")
     for name in frameworks.NAMES:
         alone = seconds("-c", f"from spectralgrad import frameworks; frameworks.get({name!r})")
-        one = seconds("-m", "spectralgrad.cli", "check", "blog-rank-2", "--frameworks", name)
+        one = seconds("-m", "spectralgrad", "check", "blog-rank-2", "--frameworks", name)
         print(f"  {name}: import {alone:.1f} s, check {one:.1f} s")
     rng = np.random.default_rng(0)
     verdict.check(rng.standard_normal((5, 5)))

@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from spectralgrad import costs, prose
+from spectralgrad.book import costs, prose
 
 TIMES = pytest.StashKey[dict]()
 

@@ -12,7 +12,7 @@ import sys
 
 from playwright.sync_api import sync_playwright
 
-from spectralgrad import book, pdf, theme
+from spectralgrad.book import building, pdf, theme
 
 _TIMES = """async () => {
   await window.MathJax?.startup?.promise;
@@ -35,7 +35,7 @@ def times(browser, path):
 
 def main(repetitions=5):
     """Print the medians of each page, and its size."""
-    html = book.build().parent
+    html = building.build().parent
     print(f"{'page':<32}{'kB':>6}{'paint':>8}{'parsed':>8}{'formulas':>10}")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=pdf.chromium())

@@ -46,7 +46,7 @@ def main(repetitions=5):
         np.savetxt(matrix, a + a.T, delimiter=",")
         for path in sorted(CHAPTERS.glob("*.ipynb")):
             bare = [sys.executable, "-c", script(path.stem, matrix)]
-            report = [sys.executable, "-m", "spectralgrad.cli", "report", str(matrix)]
+            report = [sys.executable, "-m", "spectralgrad", "report", str(matrix)]
             report += ["--chapter", path.stem]
             times = {"bare process": [], "spectralgrad report": []}
             for _ in range(int(repetitions)):

@@ -21,7 +21,7 @@ from unittest import mock
 import numpy as np
 
 from spectralgrad import frameworks, survey
-from spectralgrad.survey import crew
+from spectralgrad.survey import workers
 
 REPETITIONS = 3
 # Matrices per second that one process is expected to check.
@@ -42,7 +42,7 @@ def write(path, number, size):
     np.save(path, a)
 
 
-class Warm(crew.Processes):
+class Warm(workers.Processes):
     """Processes that have imported all frameworks, and compiled what they need."""
 
     def __enter__(self):
@@ -50,7 +50,7 @@ class Warm(crew.Processes):
         sample = list(np.load("stack.npy", mmap_mode="r", allow_pickle=False)[:2])
         options = {"frameworks": self._names, "weights": "auto"}
         # To import takes so long that each process gets one of these.
-        calls = [self.submit(crew.check_all, sample, options) for _ in range(self.width)]
+        calls = [self.submit(workers.check_all, sample, options) for _ in range(self.width)]
         concurrent.futures.wait(calls)
         self.start = time.perf_counter()
         return self
@@ -65,12 +65,12 @@ def run(number, jobs):
         note(self, task, rows)
         times.append(time.perf_counter())
 
-    workers = Warm(jobs, frameworks.NAMES)
+    crew = Warm(jobs, frameworks.NAMES)
     noted = mock.patch.object(survey._Run, "note", timed)
-    with noted, mock.patch.object(crew, "Processes", lambda *_: workers):
+    with noted, mock.patch.object(workers, "Processes", lambda *_: crew):
         survey.survey(["stack.npy"], output=f"{time.time()}.parquet", reports="none", jobs=jobs)
     assert len(times) == number
-    return number / (times[-1] - workers.start)
+    return number / (times[-1] - crew.start)
 
 
 def memory(number):

@@ -2,10 +2,10 @@
 
 Usage: make bench, or python -m pytest benchmarks [-k "one and 1024"]
 
-The problems, and how each library is asked, are those of `spectralgrad.costs`, which the chapter on
-cost shows. pytest-benchmark times one test after another. So that a slow moment of the machine
-meets all, each test reads the clock once, and the tests of all libraries take turns. `SETTLE` lets
-the threads of the library before come to rest.
+The problems, and how each library is asked, are those of `spectralgrad.book.costs`, which the
+chapter on cost shows. pytest-benchmark times one test after another. So that a slow moment of the
+machine meets all, each test reads the clock once, and the tests of all libraries take turns.
+`SETTLE` lets the threads of the library before come to rest.
 """
 
 import time
@@ -13,7 +13,8 @@ from functools import cache
 
 import pytest
 
-from spectralgrad import costs, frameworks
+from spectralgrad import frameworks
+from spectralgrad.book import costs
 
 SIZES = (64, 512, 1024)
 TURNS = 9

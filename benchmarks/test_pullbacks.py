@@ -11,7 +11,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from spectralgrad import costs, eigen, singular
+from spectralgrad.book import costs
+from spectralgrad.theory import eigen, singular
 
 SIZE, TURNS = 500, 9
 

@@ -1,8 +1,8 @@
 """Audit a page in a browser with axe-core: what would keep a reader from reading it."""
 
-from spectralgrad import book
+from spectralgrad.book import building
 
-_SOURCE = book.root() / "node_modules" / "axe-core" / "axe.min.js"
+_SOURCE = building.root() / "node_modules" / "axe-core" / "axe.min.js"
 
 _PREPARE = """() => {
   for (const e of document.querySelectorAll("details")) e.open = true;

@@ -17,17 +17,17 @@ from pathlib import Path
 import nbformat
 from waiting import PATIENCE
 
-from spectralgrad import book, execution
+from spectralgrad.book import building, execution
 
 
 def execute(chapter, folder, **parameters):
     """Execute a chapter in a folder; return the facts, the sentences and the cells of the page."""
-    path = book.chapters()[chapter]
+    path = building.chapters()[chapter]
     if parameters:
         return _read(KERNEL.execute(path, folder, parameters))
-    built = book.root() / "_build" / "executed" / path.name
+    built = building.root() / "_build" / "executed" / path.name
     record = execution.Record.read(built)
-    lock = book.root() / "requirements.lock"
+    lock = building.root() / "requirements.lock"
     # What `make book` executed from the same sources need not be executed again.
     if record and record.key == execution.key(execution.Page(path, chapter), lock):
         return _read(json.loads(built.read_text(encoding="utf-8"))["cells"])
@@ -36,8 +36,8 @@ def execute(chapter, folder, **parameters):
 
 def execute_again(chapter, folder):
     """Execute a chapter as it is given once more; return the cells of the book's, and these."""
-    path = book.chapters()[chapter]
-    built = book.root() / "_build" / "executed" / path.name
+    path = building.chapters()[chapter]
+    built = building.root() / "_build" / "executed" / path.name
     return json.loads(built.read_text(encoding="utf-8"))["cells"], KERNEL.execute(path, folder, {})
 
 
@@ -50,7 +50,7 @@ def shown(cells):
 
 def execute_afresh(chapter, folder, **parameters):
     """Do the same with plain papermill, on the command line."""
-    command = [sys.executable, "-m", "papermill", str(book.chapters()[chapter]), "out.ipynb"]
+    command = [sys.executable, "-m", "papermill", str(building.chapters()[chapter]), "out.ipynb"]
     command += ["--no-progress-bar", "--log-level", "ERROR", "--start-timeout", str(PATIENCE)]
     for name, value in parameters.items():
         command += ["-p", name, str(value)]
@@ -168,7 +168,8 @@ def _make_renewable():
 
     from IPython import get_ipython
 
-    from spectralgrad import figures, frameworks
+    from spectralgrad import frameworks
+    from spectralgrad.book import figures
 
     for name in frameworks.NAMES:
         frameworks.get(name)

@@ -2,12 +2,12 @@
 
 import json
 
-from spectralgrad import book
+from spectralgrad.book import building
 
 
 def formula(chapter, name):
     """Execute the cells of a chapter that are tagged ``formula``; return what they define."""
-    path = book.chapters()[chapter]
+    path = building.chapters()[chapter]
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     space = {"__name__": chapter}
     for cell in cells:

@@ -3,12 +3,12 @@
 import os
 import signal
 
-from spectralgrad.survey import crew
+from spectralgrad.survey import workers
 
 #: An entry that kills whoever checks its matrix.
 DEADLY = 666.0
 
-_check_all = crew.check_all
+_check_all = workers.check_all
 
 
 def check_all(stack, options):

@@ -3,12 +3,12 @@ import subprocess
 
 import pytest
 
-from spectralgrad import book
+from spectralgrad.book import building
 
 
 @pytest.fixture
 def audit(monkeypatch):
-    monkeypatch.syspath_prepend(book.root() / "tools")
+    monkeypatch.syspath_prepend(building.root() / "tools")
     import audit
 
     return audit

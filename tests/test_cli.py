@@ -11,7 +11,7 @@ HEAVY = ("torch", "tensorflow", "jax", "autograd", "papermill", "sphinx", "matpl
 
 
 def run(*arguments, folder=None):
-    command = [sys.executable, "-m", "spectralgrad.cli", *arguments]
+    command = [sys.executable, "-m", "spectralgrad", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -100,11 +100,11 @@ def test_no_framework_is_imported_for_an_error(arguments):
 
 
 def test_a_failed_build_has_status_1(monkeypatch, capsys):
-    from spectralgrad import book
+    from spectralgrad.book import building
 
     def fail(*_):
-        raise book.ChapterError("chapter x: cell 3: ValueError: no")
+        raise building.ChapterError("chapter x: cell 3: ValueError: no")
 
-    monkeypatch.setattr(book, "build", fail)
+    monkeypatch.setattr(building, "build", fail)
     assert cli.main(["build"]) == 1
     assert capsys.readouterr().err == "spectralgrad: chapter x: cell 3: ValueError: no\n"

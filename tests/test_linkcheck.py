@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from spectralgrad import book
+from spectralgrad.book import building
 
 
 @pytest.fixture
 def linkcheck(monkeypatch):
-    monkeypatch.syspath_prepend(book.root() / "tools")
+    monkeypatch.syspath_prepend(building.root() / "tools")
     import linkcheck
 
     return linkcheck
@@ -29,7 +29,7 @@ def with_links(monkeypatch, linkcheck, *links):
         (folder / "output.json").write_text(lines, encoding="utf-8")
 
     monkeypatch.setattr(linkcheck, "online", lambda: True)
-    monkeypatch.setattr(book, "lay_out_book", lambda *_: None)
+    monkeypatch.setattr(building, "lay_out_book", lambda *_: None)
     monkeypatch.setattr(subprocess, "run", run)
 
 
@@ -61,7 +61,7 @@ def test_no_broken_link_is_a_success(linkcheck, monkeypatch, capsys):
 
 def test_without_a_built_book_it_says_what_to_do(linkcheck, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(linkcheck, "online", lambda: True)
-    monkeypatch.setattr(book, "lay_out_book", lambda *_: (tmp_path / "ties.ipynb").read_text())
+    monkeypatch.setattr(building, "lay_out_book", lambda *_: (tmp_path / "ties.ipynb").read_text())
     assert linkcheck.main() == 2
     error = capsys.readouterr().err
     assert error.endswith("ties.ipynb; run `make book` first\n")

@@ -16,9 +16,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from spectralgrad import book, cli
+from spectralgrad import cli
+from spectralgrad.book import building
 
-ROOT = book.root()
+ROOT = building.root()
 
 
 def direct_dependencies():
@@ -76,7 +77,7 @@ def test_pip_resolves_the_pip_section(environment, tmp_path):
 
 
 def notebooks():
-    return [pytest.param(path, id=name) for name, path in book.chapters().items()]
+    return [pytest.param(path, id=name) for name, path in building.chapters().items()]
 
 
 #: Nothing that an editor, or whoever executed the notebook, leaves behind.
@@ -148,7 +149,7 @@ def test_code_that_is_shown_fits_the_column(path):
 
 @pytest.mark.parametrize("path", notebooks())
 def test_every_parameter_has_a_comment(path):
-    source = book._cell(json.loads(path.read_text(encoding="utf-8")), "parameters")
+    source = building._cell(json.loads(path.read_text(encoding="utf-8")), "parameters")
     assert all(re.search(r"#\s+\S", line) for line in source.splitlines())
 
 
@@ -164,7 +165,7 @@ def test_every_chapter_says_how_to_execute_it_again(path):
         assert (program, options.command) == ("spectralgrad", "report")
         assert (options.matrix, options.chapter) == ("my.csv", path.stem)
         # Raises for a parameter that the chapter does not have, or a value that is none of its.
-        book._values(book.parameters(notebook), options.parameters, path.stem)
+        building._values(building.parameters(notebook), options.parameters, path.stem)
 
 
 def test_the_hooks_of_pre_commit_are_valid_and_can_be_run():
@@ -196,7 +197,7 @@ def test_the_citation_file_is_valid_and_up_to_date():
 
 def test_the_table_of_contents_lists_every_chapter():
     toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
-    assert set(re.findall(r"chapters/(\w+)", toc)) == set(book.chapters())
+    assert set(re.findall(r"chapters/(\w+)", toc)) == set(building.chapters())
 
 
 def test_the_lock_tool_pins_public_versions(monkeypatch):

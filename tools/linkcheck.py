@@ -11,8 +11,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from spectralgrad import book
-from spectralgrad.errors import BookError
+from spectralgrad.book import building
+from spectralgrad.system.errors import CommandError
 
 #: Asked first: if they cannot be reached, then no link can.
 HOSTS = ("https://doi.org", "https://github.com")
@@ -36,13 +36,13 @@ def online():
 def check(scratch):
     """Have Sphinx follow every link; return what it says of those that are broken, line by line."""
     source = scratch / "source"
-    book.lay_out_book(source, book.root() / "_build" / "executed")
+    building.lay_out_book(source, building.root() / "_build" / "executed")
     command = [sys.executable, "-c", _JUPYTER_BOOK, "build", str(source), "--builder", "linkcheck"]
     command += ["--path-output", str(scratch)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     report = scratch / "_build" / "html" / "output.json"
     if not report.is_file():
-        raise BookError(f"Jupyter Book failed\n{done.stdout}{done.stderr}")
+        raise CommandError(f"Jupyter Book failed\n{done.stdout}{done.stderr}")
     links = map(json.loads, report.read_text(encoding="utf-8").splitlines())
     return [
         f"{link['filename']}: {_place(link['lineno'])}: {link['uri']}: {link['info']}"
@@ -60,10 +60,10 @@ def main():
     """Print the broken links; the status is 1 if there are any, and 2 if none could be checked."""
     try:
         if not online():
-            raise BookError("there is no network here, so that no link was checked")
+            raise CommandError("there is no network here, so that no link was checked")
         with tempfile.TemporaryDirectory(prefix="spectralgrad-") as scratch:
             broken = check(Path(scratch))
-    except BookError as error:
+    except CommandError as error:
         print(f"linkcheck: {error}", file=sys.stderr)
         return 2
     except FileNotFoundError as error:

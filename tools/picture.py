@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from spectralgrad import figures, published, subgradient
+from spectralgrad.book import figures
+from spectralgrad.matrices import published
+from spectralgrad.theory import subgradient
 
 PICTURE = Path(__file__).parents[1] / "assets" / "gradients.svg"
 
@@ -17,7 +19,7 @@ def draw():
 
     Returns
     -------
-    spectralgrad.figures.Figure
+    spectralgrad.book.figures.Figure
     """
     matrix = "blog-rank-2"
     gradients = {

@@ -1,6 +1,6 @@
 """The command: ``spectralgrad``, or ``python -m spectralgrad``."""
 
-from spectralgrad import interruption
+from spectralgrad.system import interruption
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,10 +1,5 @@
 """What the ``spectralgrad`` command does."""
 
-if __name__ == "__main__":
-    from spectralgrad import __main__ as command
-
-    command.main()
-
 import argparse
 import io
 import json
@@ -13,9 +8,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from spectralgrad import __version__, interruption
-from spectralgrad.errors import BookError, InputError
-from spectralgrad.execution import TIMEOUT
+from spectralgrad import __version__
+from spectralgrad.book.execution import TIMEOUT
+from spectralgrad.system import interruption
+from spectralgrad.system.errors import CommandError, InputError
 
 if TYPE_CHECKING:
     from spectralgrad.verdict import Verdict
@@ -177,14 +173,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0, or 1 where a chapter or the rendering failed, or 2 where the input is at fault, or
-        `spectralgrad.interruption.STATUS`.
+        `spectralgrad.system.interruption.STATUS`.
     """
     try:
         status = _run(arguments)
         # Here, where what goes wrong with it is one line.
         print(end="", flush=True)
         return status
-    except BookError as error:
+    except CommandError as error:
         print(f"spectralgrad: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
     except BrokenPipeError:
@@ -216,19 +212,19 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _build(options: argparse.Namespace) -> int:
-    from spectralgrad import book
+    from spectralgrad.book import building
 
     with interruption.work:
-        page = book.build(options.output, options.jobs, options.timeout)
+        page = building.build(options.output, options.jobs, options.timeout)
     print(page)
     return 0
 
 
 def _report(options: argparse.Namespace) -> int:
-    from spectralgrad import book
+    from spectralgrad.book import building
 
     with interruption.work:
-        page = book.report(
+        page = building.report(
             options.matrix, chapter=options.chapter, given=options.parameters, output=options.output
         )
     print(page)
@@ -262,7 +258,8 @@ def _as_text(verdict: "Verdict") -> str:
     """What a person wants to know of a verdict."""
     import numpy as np
 
-    from spectralgrad import explain, frameworks
+    from spectralgrad import frameworks
+    from spectralgrad.book import explain
 
     m, n = verdict.matrix.shape
     where = f"{verdict.source}: {verdict.place}" if verdict.place else verdict.source
@@ -292,7 +289,8 @@ _COLOURS = {"agrees": 32, "subgradient": 36, "undecided": 33, "not installed": 2
 
 def _table(verdict: "Verdict") -> Iterator[str]:
     """One row for each framework, in columns."""
-    from spectralgrad import frameworks, prose
+    from spectralgrad import frameworks
+    from spectralgrad.book import prose
 
     rows = [["", "version", "verdict", "convention", "digits", "error"]]
     for name, answer in verdict.answers.items():
@@ -339,7 +337,7 @@ def _survey(options: argparse.Namespace) -> int:
 
 
 def _pdf(options: argparse.Namespace) -> int:
-    from spectralgrad import pdf
+    from spectralgrad.book import pdf
 
     with interruption.work:
         written = pdf.write(options.output)

@@ -25,16 +25,31 @@ import os
 import reprlib
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
-from spectralgrad._types import Framework
+from numpy.typing import ArrayLike
+
+from spectralgrad.theory.arrays import Array
 
 if TYPE_CHECKING:
     from spectralgrad.frameworks import autograd, jax, tensorflow, torch
 
+
+class _Framework(Protocol):
+    NAME: str
+    VERSION: str
+
+    def eigvalsh(self, matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]: ...
+    def svdvals(self, matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]: ...
+    def vjp(
+        self, function: Callable[[Any], Any], matrix: ArrayLike, cotangent: ArrayLike
+    ) -> Array: ...
+
+
+if TYPE_CHECKING:
     # What `get` promises of each, as mypy sees it.
-    _MODULES: tuple[Framework, ...] = (autograd, jax, tensorflow, torch)
+    _MODULES: tuple[_Framework, ...] = (autograd, jax, tensorflow, torch)
 
 #: In the order in which the book shows them.
 NAMES = ("autograd", "torch", "tensorflow", "jax")
@@ -73,7 +88,7 @@ def select(choice: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in NAMES if name in given)
 
 
-def get(name: str) -> Framework:
+def get(name: str) -> _Framework:
     """Import one framework, silently.
 
     Parameters

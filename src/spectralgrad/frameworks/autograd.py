@@ -10,7 +10,7 @@ import autograd.numpy as anp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spectralgrad._types import Array
+from spectralgrad.theory.arrays import Array
 
 NAME = "autograd"
 VERSION = version("autograd")

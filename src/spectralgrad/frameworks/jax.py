@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spectralgrad._types import Array
+from spectralgrad.theory.arrays import Array
 
 NAME = "jax"
 VERSION = jax.__version__

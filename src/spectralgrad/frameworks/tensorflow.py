@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from spectralgrad._types import Array
+from spectralgrad.theory.arrays import Array
 
 NAME = "tensorflow"
 VERSION = tf.__version__

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from spectralgrad._types import Array
+from spectralgrad.theory.arrays import Array
 
 NAME = "torch"
 VERSION = torch.__version__.split("+")[0]

@@ -42,7 +42,7 @@ from typing import Any
 
 import numpy as np
 
-from spectralgrad import gauge, spectrum
+from spectralgrad.theory import gauge, spectrum
 
 #: Functions of a namespace that every framework calls as NumPy does.
 ELEMENTWISE = (
@@ -383,7 +383,7 @@ def singular_sum(terms: Callable[..., Factors]) -> Rule:
 
 
 def tolerance(xp: Namespace, bases: Factors, values: Tensor, rtol: float | None) -> float:
-    """Return the rtol that was given, or that of `spectralgrad.spectrum.default_rtol`.
+    """Return the rtol that was given, or that of `spectralgrad.theory.spectrum.default_rtol`.
 
     Parameters
     ----------
@@ -534,7 +534,7 @@ def nuclear_norm(matrix: Tensor, rtol: float | None = None) -> Tensor:
         Real or complex.
     rtol : float, optional
         Singular values up to rtol · σ₁ count as 0; by default those of
-        `spectralgrad.spectrum.default_rtol`.
+        `spectralgrad.theory.spectrum.default_rtol`.
 
     Returns
     -------
@@ -553,7 +553,7 @@ def spectral_norm(matrix: Tensor, rtol: float | None = None) -> Tensor:
         Real or complex.
     rtol : float, optional
         Singular values from (1 − rtol) σ₁ count as equal to σ₁; by default those of
-        `spectralgrad.spectrum.default_rtol`.
+        `spectralgrad.theory.spectrum.default_rtol`.
 
     Returns
     -------
@@ -591,7 +591,7 @@ def low_rank(matrix: Tensor, rank: int, rtol: float | None = None) -> Tensor:
         r ≥ 0; from min(m, n) on, the operation is the identity.
     rtol : float, optional
         Where σᵣ − σᵣ₊₁ ≤ rtol · σ₁ there is no gradient; by default that of
-        `spectralgrad.spectrum.default_rtol`.
+        `spectralgrad.theory.spectrum.default_rtol`.
 
     Returns
     -------
@@ -614,7 +614,7 @@ def polar(matrix: Tensor, rtol: float | None = None) -> Tensor:
         Real or complex.
     rtol : float, optional
         Where the smallest singular value is at most rtol · σ₁ there is no gradient; by default that
-        of `spectralgrad.spectrum.default_rtol`.
+        of `spectralgrad.theory.spectrum.default_rtol`.
 
     Returns
     -------
@@ -637,7 +637,7 @@ def pinv(matrix: Tensor, rtol: float | None = None) -> Tensor:
         Real or complex.
     rtol : float, optional
         Singular values up to rtol · σ₁ count as 0; by default those of
-        `spectralgrad.spectrum.default_rtol`.
+        `spectralgrad.theory.spectrum.default_rtol`.
 
     Returns
     -------
@@ -695,7 +695,7 @@ def projector(matrix: Tensor, rank: int, rtol: float | None = None) -> Tensor:
         r, from 0 to n.
     rtol : float, optional
         Where λₙ₋ᵣ₊₁ − λₙ₋ᵣ ≤ rtol · max|λ| there is no gradient; by default that of
-        `spectralgrad.spectrum.default_rtol`.
+        `spectralgrad.theory.spectrum.default_rtol`.
 
     Returns
     -------

@@ -1,11 +1,11 @@
 """Any loss of eigenvectors or singular vectors that does not depend on their basis, also at ties.
 
 One pullback leaves open how the gradient acts between two equal values; a pullback in a basis in
-which their vectors are mixed supplies it. `spectralgrad.eigen.invariant_vjp` derives this.
+which their vectors are mixed supplies it. `spectralgrad.theory.eigen.invariant_vjp` derives this.
 
-Values that a stable decomposition cannot tell apart (`spectralgrad.spectrum.default_rtol`, or what
-the caller says) are one cluster. Between two that it can, but that are within √eps, relative to the
-largest λ, there are two answers: the quotient by their gap, with an error of about
+Values that a stable decomposition cannot tell apart (`spectralgrad.theory.spectrum.default_rtol`,
+or what the caller says) are one cluster. Between two that it can, but that are within √eps,
+relative to the largest λ, there are two answers: the quotient by their gap, with an error of about
 rtol (‖V̄‖ + |λ| |quotient|)/gap for a cotangent V̄ of the vectors, and the answer as if they were
 equal, with one of the order of the gap for a loss that is smooth, and without bound for one that is
 not. The second is taken where the two differ by no more than the first allows. So that is the order
@@ -32,8 +32,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from spectralgrad import gauge
 from spectralgrad.recipes import rules
+from spectralgrad.theory import gauge
 
 Loss = Callable[..., rules.Tensor]
 
@@ -228,7 +228,7 @@ def eigh_pullback(
         ``loss(values, vectors)``, real.
     rtol : float or None
         Eigenvalues this close, relative to the largest in modulus, are one cluster; by default
-        `spectralgrad.spectrum.default_rtol`.
+        `spectralgrad.theory.spectrum.default_rtol`.
     gauge_tol : float or None
         By how much the loss may differ between two bases, relative to what it changes if all
         vectors are turned together; by default √eps. ``inf`` leaves out the trials.

@@ -144,7 +144,7 @@ def invariant_eigh(
         Real; depends on no basis, and on no other tensor that gets a gradient.
     rtol : float, optional
         Eigenvalues this close, relative to the largest in modulus, count as equal; by default that
-        of `spectralgrad.spectrum.default_rtol`.
+        of `spectralgrad.theory.spectrum.default_rtol`.
     gauge_tol : float, optional
         By how much the loss may differ between two bases, relative to what it changes if all
         vectors are turned together; by default √eps. ``inf`` leaves out the trials, for a minimum

@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from spectralgrad import frameworks as libraries
-from spectralgrad import interruption, matrices, spectrum, verdict
-from spectralgrad._types import Problem
-from spectralgrad.errors import BookError, InputError
+from spectralgrad import matrices, verdict
 from spectralgrad.matrices import MatrixError
-from spectralgrad.survey import crew, walk
+from spectralgrad.survey import files, workers
+from spectralgrad.system import interruption
+from spectralgrad.system.errors import CommandError, InputError, one_line
+from spectralgrad.theory import spectrum
+from spectralgrad.theory.arrays import Problem
 
 if TYPE_CHECKING:
     from spectralgrad.survey import pages, results
@@ -135,16 +137,16 @@ def survey(
 
     Raises
     ------
-    spectralgrad.errors.InputError
+    spectralgrad.system.errors.InputError
         If an argument is at fault.
-    spectralgrad.errors.BookError
+    spectralgrad.system.errors.CommandError
         If the workers cannot do their part or the pages cannot be rendered; the results so far are
         saved.
     """
     options = _options(problem, weights, frameworks, dtype, rtol, symmetrize)
     if reports not in ("flagged", "all", "none"):
         raise InputError(f"reports: unknown {reports!r}; choose from flagged, all, none")
-    roots = walk.roots(paths)
+    roots = files.roots(paths)
     output = _output(output)
     _require_extra()
     # Imported here: workers do without, and without pyarrow there has been one clear line.
@@ -153,24 +155,25 @@ def survey(
     done = Survey(output)
     asked = options | {"frameworks": tuple(options["frameworks"])}
     jobs = jobs or len(os.sched_getaffinity(0))
-    workers = crew.Cluster(scheduler) if scheduler else crew.Processes(jobs, asked["frameworks"])
+    cluster = workers.Cluster(scheduler) if scheduler else None
+    crew = cluster or workers.Processes(jobs, asked["frameworks"])
     with results.locked(output):
-        with results.Results(output, options) as store, workers:
+        with results.Results(output, options) as store, crew:
             kept = None if reports == "none" else pages.Reports(output, reports, options)
             with _Progress(roots) as progress:
                 run = _Run(done, store, kept, progress)
 
                 def idle() -> None:
                     store.save()
-                    progress.say(workers.trouble)
+                    progress.say(crew.trouble)
 
-                for task, rows in crew.run(run.tasks(roots), workers, asked, idle):
+                for task, rows in workers.run(run.tasks(roots), crew, asked, idle):
                     run.note(task, rows)
         if kept:
             try:
                 done.index, done.failures = kept.write(jobs)
-            except BookError as error:
-                raise BookError(f"{error}; the results are in {output}") from error
+            except CommandError as error:
+                raise CommandError(f"{error}; the results are in {output}") from error
     return done
 
 
@@ -213,7 +216,7 @@ def _weights(weights: str | Sequence[float]) -> list[float]:
 def _output(output: str | os.PathLike[str]) -> Path:
     # Of a link, the file that it points to is replaced.
     path = Path(os.path.realpath(output))
-    shown = matrices.one_line(str(path))
+    shown = one_line(str(path))
     try:
         str(path).encode()
     except UnicodeEncodeError as error:
@@ -243,22 +246,22 @@ class _Run:
     ) -> None:
         self._done, self._store, self._kept, self._progress = done, store, kept, progress
 
-    def tasks(self, roots: list[str]) -> Iterator[walk.Task]:
+    def tasks(self, roots: list[str]) -> Iterator[files.Task]:
         """Read the files, and yield what has to be checked."""
-        for path in walk.paths(roots):
-            source, met = walk.name(path), 0
+        for path in files.paths(roots):
+            source, met = files.name(path), 0
             try:
-                for task in walk.read(path):
+                for task in files.read(path):
                     met += 1
                     if self._is_new(task):
                         yield task
             except MatrixError as error:
                 met += 1
-                self._fail(source, crew.fault("unreadable", str(error)))
+                self._fail(source, workers.fault("unreadable", str(error)))
             self._store.earlier.leave(source)
-            self._progress.correct(met - walk.count(path))
+            self._progress.correct(met - files.count(path))
 
-    def _is_new(self, task: walk.Task) -> bool:
+    def _is_new(self, task: files.Task) -> bool:
         flagged = self._store.earlier.visit(task)
         if flagged is None:
             return True
@@ -268,13 +271,13 @@ class _Run:
         self._judge(task, flagged)
         return False
 
-    def _fail(self, source: str, row: crew.Row) -> None:
+    def _fail(self, source: str, row: workers.Row) -> None:
         self._done.matrices += 1
         self._done.note_bad(source, "", row["message"])
         self._store.add([row | {"source": source, "place": ""}])
         self._progress.advance()
 
-    def note(self, task: walk.Task, rows: list[crew.Row]) -> None:
+    def note(self, task: files.Task, rows: list[workers.Row]) -> None:
         """Keep what came back for a matrix."""
         names = {"source": task.source, "place": task.place, "digest": task.digest}
         self._store.add([names | row for row in rows])
@@ -285,7 +288,7 @@ class _Run:
             self._done.note_bad(task.source, task.place, rows[0]["message"])
         self._progress.advance()
 
-    def _judge(self, task: walk.Task, flagged: bool) -> None:
+    def _judge(self, task: files.Task, flagged: bool) -> None:
         self._done.flagged += flagged
         if self._kept:
             self._kept.keep(task, flagged)
@@ -316,10 +319,10 @@ class _Progress:
 
     def _count(self) -> None:
         number = 0
-        for path in walk.paths(self._roots):
+        for path in files.paths(self._roots):
             if self._is_over:
                 return
-            number += walk.count(path)
+            number += files.count(path)
         self._counted = number
 
     def correct(self, difference: int) -> None:

@@ -13,12 +13,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spectralgrad import book, matrices, prose, publishing, symmetric
-from spectralgrad.errors import BookError, InputError
-from spectralgrad.execution import Page
+from spectralgrad import matrices
+from spectralgrad.book import building, prose
+from spectralgrad.book.execution import Page
 from spectralgrad.frameworks import TITLES
 from spectralgrad.survey import results
-from spectralgrad.survey.walk import Task
+from spectralgrad.survey.files import Task
+from spectralgrad.system import storage
+from spectralgrad.system.errors import CommandError, InputError, one_line
+from spectralgrad.theory import symmetric
 from spectralgrad.verdict import FLAGGED, VERDICTS
 
 CHAPTER = "your_matrix"
@@ -84,7 +87,7 @@ class Reports:
 
     Raises
     ------
-    spectralgrad.errors.BookError
+    spectralgrad.system.errors.CommandError
         If something that the pages need is missing.
     """
 
@@ -96,14 +99,14 @@ class Reports:
         self._kept = {True: 0, False: 0}
         _require_book()
         _require_no_links(self.folder)
-        self._executed = book.open_reports(self.folder)
+        self._executed = building.open_reports(self.folder)
 
     def keep(self, task: Task, flagged: bool) -> None:
         """Keep a matrix, if it is to have a report.
 
         Parameters
         ----------
-        task : spectralgrad.survey.walk.Task
+        task : spectralgrad.survey.files.Task
         flagged : bool
         """
         wanted = flagged or self._which == "all"
@@ -138,7 +141,7 @@ class Reports:
         entries, counts = _entries(self._output)
         wanted = [e for e in entries if e.flagged or (self._which == "all" and e.verdicts)]
         reported = [e for e in wanted if self._matrix(e.name).exists()][:MOST_REPORTS]
-        chapter = book.chapters()[CHAPTER]
+        chapter = building.chapters()[CHAPTER]
         pages = [
             Page(chapter, entry.name, self._values(chapter, entry), _head(entry))
             for entry in reported
@@ -149,12 +152,12 @@ class Reports:
             failed.update(failures)
             names = {entry.name for entry in reported}
             links = {e.name: _link(e, names, failures) for e in wanted}
-            name = matrices.one_line(self._output.name)
+            name = one_line(self._output.name)
             _write_index(folder, name, entries, counts, links)
 
-        index = book.reports(pages, self.folder, front=front, jobs=jobs)
+        index = building.reports(pages, self.folder, front=front, jobs=jobs)
         failures = [f"{e.title}: {failed[e.name]}" for e in reported if e.name in failed]
-        return index, list(map(matrices.one_line, failures))
+        return index, list(map(one_line, failures))
 
     def _matrix(self, name: str) -> Path:
         return self._executed / f"{name}.npy"
@@ -169,7 +172,7 @@ class Reports:
             "frameworks": ",".join(self._options["frameworks"]),
             "rtol": self._options["rtol"],
         }
-        known = book.parameters(json.loads(chapter.read_text(encoding="utf-8")))
+        known = building.parameters(json.loads(chapter.read_text(encoding="utf-8")))
         return {name: value for name, value in values.items() if name in known}
 
 
@@ -180,14 +183,14 @@ def _require_book() -> None:
     if missing:
         raise InputError(f"reports need the book's tools ({missing[0]} is missing), {mend}")
     try:
-        root = book.root()
+        root = building.root()
     except InputError as error:
         raise InputError(f"{error}, {mend}") from None
-    if not (root / book.MATHJAX).is_file():
-        raise BookError(f"{book.NO_MATHJAX}; {mend}")
+    if not (root / building.MATHJAX).is_file():
+        raise CommandError(f"{building.NO_MATHJAX}; {mend}")
     for path in _SCRIPTS:
         if not (root / path).is_file():
-            raise BookError(
+            raise CommandError(
                 f"Tabulator is missing ({path}); run `make book` once, or `npm ci`, in the book's "
                 f"folder, {mend}"
             )
@@ -195,18 +198,17 @@ def _require_book() -> None:
 
 def _require_no_links(folder: Path) -> None:
     """Refuse what would lead out of the folder whatever is written, or removed, in it."""
-    executed = folder / book.EXECUTED
+    executed = folder / building.EXECUTED
     inner = executed.iterdir() if executed.is_dir() and not executed.is_symlink() else ()
-    for path in (folder / publishing.MARK, executed, *inner):
+    for path in (folder / storage.MARK, executed, *inner):
         if path.is_symlink():
             raise InputError(
-                f"{matrices.one_line(str(path))}: is a link; remove it, or name another file with "
-                "--output"
+                f"{one_line(str(path))}: is a link; remove it, or name another file with --output"
             )
 
 
 def _is_large(shape: Sequence[int]) -> bool:
-    return max(shape) > book.LARGEST_REPORT
+    return max(shape) > building.LARGEST_REPORT
 
 
 def _name(source: str, place: str, digest: str | None) -> str:
@@ -277,7 +279,7 @@ def _write_index(
 ) -> None:
     assets = folder / "assets"
     for path in _SCRIPTS:
-        shutil.copy(book.root() / path, assets)
+        shutil.copy(building.root() / path, assets)
     frameworks = list(dict.fromkeys(name for entry in entries for name in entry.verdicts))
     data = {
         "frameworks": [[name, TITLES[name]] for name in frameworks],
@@ -325,7 +327,9 @@ def _index(name: str, shown: int, counts: list[int], links: Mapping[str, str]) -
             f"{number - shown} are left out. The file has them all."
         )
     if "too large" in links.values():
-        parts.append(f"A matrix of more than {book.LARGEST_REPORT} rows or columns has no report.")
+        parts.append(
+            f"A matrix of more than {building.LARGEST_REPORT} rows or columns has no report."
+        )
     if "not made" in links.values():
         parts.append(
             f"There are at most {MOST_REPORTS} reports; `spectralgrad report` makes any other."

@@ -20,11 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spectralgrad import matrices
-from spectralgrad._types import Array
-from spectralgrad.errors import InputError
-from spectralgrad.survey.crew import Row
-from spectralgrad.survey.walk import Task
+from spectralgrad.survey.files import Task
+from spectralgrad.survey.workers import Row
+from spectralgrad.system.errors import InputError, one_line
+from spectralgrad.theory.arrays import Array
 from spectralgrad.verdict import FLAGGED
 
 #: One row for each matrix and framework; for what cannot be checked, one without a framework.
@@ -80,11 +79,11 @@ def locked(path: Path) -> Iterator[None]:
 
     Raises
     ------
-    spectralgrad.errors.InputError
+    spectralgrad.system.errors.InputError
         If another one does, or if nothing can be written there.
     """
     lock = path.with_name(f".{path.name}.lock")
-    shown = matrices.one_line(str(path))
+    shown = one_line(str(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
@@ -196,7 +195,7 @@ class Earlier:
 
         Parameters
         ----------
-        task : spectralgrad.survey.walk.Task
+        task : spectralgrad.survey.files.Task
 
         Returns
         -------
@@ -286,7 +285,7 @@ class Results:
 
     Raises
     ------
-    spectralgrad.errors.InputError
+    spectralgrad.system.errors.InputError
         If the file cannot be read, was made by something else, or with other options.
     """
 
@@ -438,9 +437,9 @@ def _require_ours(path: Path, options: Mapping[str, Any]) -> None:
 
 
 def _shown(value: object) -> str:
-    return matrices.one_line(",".join(value) if isinstance(value, list) else str(value), 60)
+    return one_line(",".join(value) if isinstance(value, list) else str(value), 60)
 
 
 def _no_results(path: Path, what: str) -> InputError:
     joint = "" if what.endswith(", or") else ";"
-    return InputError(matrices.one_line(f"{path}: {what}{joint} {_MEND}"))
+    return InputError(one_line(f"{path}: {what}{joint} {_MEND}"))

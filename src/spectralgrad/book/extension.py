@@ -1,0 +1,193 @@
+"""Extension of Sphinx: what every page has besides its text, and the pages that are computed."""
+
+import functools
+import html
+import json
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
+
+from spectralgrad.book import building, environment, reference
+
+#: Folder of the rendered book with the notebooks, executed and as they are committed.
+NOTEBOOKS = "notebooks"
+
+
+@functools.cache
+def _built_with() -> dict[str, Any]:
+    return environment.describe_build(building.root())
+
+
+@functools.cache
+def _metadata(source: Path) -> dict[str, Any]:
+    metadata: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))["metadata"]
+    return metadata
+
+
+def _notebook(app: Sphinx, page: str) -> dict[str, Any]:
+    """The metadata of the notebook that a page shows; empty if it shows none."""
+    source = Path(app.env.doc2path(page)) if page in app.env.all_docs else Path()
+    return _metadata(source) if source.suffix == ".ipynb" else {}
+
+
+def _chapter(app: Sphinx, page: str) -> Path | None:
+    """The committed notebook of which a page shows the execution, or None."""
+    executed = _notebook(app, page).get("spectralgrad", {})
+    return building.chapters().get(executed.get("chapter"))
+
+
+def _executed_name(page: str) -> str:
+    return f"{page.rpartition('/')[2]}.executed.ipynb"
+
+
+def add_stamp(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Put the stamp into the foot of a page; called by Sphinx.
+
+    Not into its text: there, a search for the name of a framework would find every page.
+    """
+    executed = _notebook(app, pagename).get("spectralgrad", {})
+    verb = "Executed" if executed else "Built"
+    stamp = html.escape(environment.sentence(_built_with() | executed, verb))
+    if "environment" in app.env.all_docs:
+        stamp += f' <a href="{context["pathto"]("environment")}">Environment</a>'
+    context["theme_extra_footer"] = f'<p class="sg-stamp">{stamp}</p>'
+
+
+def add_downloads(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Offer the notebook as it is committed beside the executed one; called by Sphinx."""
+    chapter = _chapter(app, pagename)
+    if not chapter:
+        return
+    (menu,) = (b["buttons"] for b in context["header_buttons"] if b["label"] == "download-buttons")
+    (executed,) = (button for button in menu if button["label"] == "download-source-button")
+    executed |= {
+        "url": context["pathto"](f"{NOTEBOOKS}/{_executed_name(pagename)}", 1),
+        "text": "Executed notebook",
+        "tooltip": "With the results that this page shows",
+    }
+    committed = executed | {
+        "url": context["pathto"](f"{NOTEBOOKS}/{chapter.name}", 1),
+        "text": "Source notebook",
+        "tooltip": "Without results, to be executed",
+        "label": "download-committed-button",
+    }
+    menu.insert(menu.index(executed) + 1, committed)
+
+
+def place_notebooks(app: Sphinx, exception: Exception | None) -> None:
+    """Put what `add_downloads` offers into one folder; called by Sphinx."""
+    pages = {} if exception else {page: _chapter(app, page) for page in app.env.all_docs}
+    for page, chapter in pages.items():
+        if chapter:
+            folder = Path(app.outdir, NOTEBOOKS)
+            folder.mkdir(exist_ok=True)
+            shutil.copyfile(chapter, folder / chapter.name)
+            executed = Path(app.outdir, "_sources", f"{page}.ipynb")
+            executed.replace(folder / _executed_name(page))
+
+
+def keep_term(
+    app: Sphinx, env: BuildEnvironment, node: nodes.Element, contnode: nodes.Node
+) -> nodes.Node | None:
+    """Leave of a term its words where there is no glossary, as in a report; called by Sphinx."""
+    if node["reftype"] == "term" and "glossary" not in env.found_docs:
+        return nodes.Text(node.astext())
+    return None
+
+
+def read_docstring(
+    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Keep Sphinx from reading more into a docstring than is meant; called by Sphinx."""
+    # Bars are absolute values, and no substitutions.
+    lines[:] = [re.sub(r"(``.*?``)|\|", lambda found: found[1] or r"\|", line) for line in lines]
+    # What stands before a colon in the first line of these would be taken for a type: let that line
+    # be an empty comment.
+    if what in ("attribute", "data", "property"):
+        lines[:0] = ["..", ""]
+
+
+class _Computed(SphinxDirective):
+    """A directive that takes nothing, and stands for text in MyST."""
+
+    def lines(self) -> Iterator[str]:
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        return self.parse_text_to_nodes("\n".join(self.lines()))
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+
+
+class Environment(_Computed):
+    """``{environment}``: what the book was built on and with."""
+
+    def lines(self) -> Iterator[str]:
+        """Two tables, and the lock."""
+        root = building.root()
+        lock = (root / "requirements.lock").read_text(encoding="utf-8")
+        yield from _table(["", "this build"], environment.machine(root).items())
+        yield from ("", "The packages that the project asks for by name:", "")
+        versions = ((n, v or "not installed", g) for n, v, g in environment.direct(root))
+        yield from _table(["name", "version", "needed by"], versions)
+        yield from ("", ":::{dropdown} Every package, as `requirements.lock` fixes it", "```text")
+        yield from lock.splitlines()
+        yield from ("```", ":::")
+
+
+class Modules(_Computed):
+    """``{modules}``: the modules of the package, and what each is for."""
+
+    def lines(self) -> Iterator[str]:
+        """One item of a definition list for each module."""
+        for module in reference.modules():
+            page = f"api/{module.page}"
+            name = f"`{module.name}`"
+            # Where the pages were not laid out, there is nothing to link to.
+            known = page in self.env.found_docs
+            yield from (f"[{name}](/{page}.md)" if known else name, f": {module.purpose}", "")
+
+
+class Citation(_Computed):
+    """``{citation}``: how to cite the book, from ``CITATION.cff``."""
+
+    def lines(self) -> Iterator[str]:
+        """A sentence, and an entry for BibTeX."""
+        cff = yaml.safe_load((building.root() / "CITATION.cff").read_text(encoding="utf-8"))
+        (author,) = (entity["name"] for entity in cff["authors"])
+        year = environment.date(building.root())[:4]
+        title, version = cff["title"], cff["version"]
+        yield f"> {author}. *{title}* Version {version}, {year}."
+        yield from ("", "```bibtex", "@software{spectralgrad,")
+        fields = {"author": f"{{{author}}}", "title": title, "version": version, "year": year}
+        yield from (f"  {name:<7} = {{{value}}}," for name, value in fields.items())
+        yield from ("}", "```")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register everything; called by Sphinx."""
+    app.add_directive("environment", Environment)
+    app.add_directive("modules", Modules)
+    app.add_directive("citation", Citation)
+    # Napoleon reads them at 500.
+    app.connect("autodoc-process-docstring", read_docstring, priority=400)
+    app.connect("missing-reference", keep_term)
+    app.connect("html-page-context", add_stamp)
+    # The theme adds its buttons at 501.
+    app.connect("html-page-context", add_downloads, priority=600)
+    app.connect("build-finished", place_notebooks)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

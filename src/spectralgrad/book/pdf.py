@@ -1,0 +1,206 @@
+"""Print the book as one PDF, through Chromium."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spectralgrad.book import building, onepage
+from spectralgrad.system.errors import CommandError, InputError
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+#: Width of the text on a printed page in CSS pixels: A4 less the margins that print.css sets.
+TEXT_WIDTH = 657
+NO_CHROMIUM = (
+    "no Chromium on this machine, which prints the book; install it (on Debian: apt install "
+    "chromium), or name one in SPECTRALGRAD_CHROMIUM"
+)
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+# What is wider than the page and has no lines to be broken is made smaller.
+_FIT = """() => {
+  for (const e of document.querySelectorAll("table, div.math > mjx-container > svg")) {
+    const room = e.parentElement.clientWidth, width = e.getBoundingClientRect().width;
+    if (width > room) e.style.zoom = 0.99 * room / width;
+  }
+}"""
+_NUMBER = """numbers => {
+  for (const e of document.querySelectorAll(".sg-number")) {
+    e.textContent = numbers[e.parentElement.hash.slice(1)];
+  }
+}"""
+
+
+def write(output: str | os.PathLike[str] | None = None) -> Path:
+    """Build the book, as far as anything has changed, and print it.
+
+    Parameters
+    ----------
+    output : path, optional
+        ``_build/spectralgrad.pdf`` of the book if not given.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    spectralgrad.system.errors.CommandError
+        If the book cannot be built or printed; a file that was there is as it was.
+    """
+    browser = chromium()
+    output = Path(os.path.abspath(output or building.root() / "_build" / "spectralgrad.pdf"))
+    _require_ours(output)
+    pages = building.build().parent
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".spectralgrad-") as aside:
+        fresh = print_pages(pages, Path(aside), browser)
+        _require_ours(output)
+        fresh.replace(output)
+    return output
+
+
+def chromium() -> str:
+    """Find the browser that prints.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    spectralgrad.system.errors.InputError
+        If there is none.
+    """
+    named = os.environ.get("SPECTRALGRAD_CHROMIUM")
+    for name in [named] if named else _NAMES:
+        if path := shutil.which(name):
+            return path
+    raise InputError(NO_CHROMIUM)
+
+
+def _require_ours(output: Path) -> None:
+    """Refuse a file that cannot be written, or that is no PDF."""
+    mend = "name another file with --output"
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.exists():
+            with output.open("rb") as file:
+                if file.read(5) != b"%PDF-":
+                    raise InputError(f"{output}: is not a PDF; {mend}")
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass
+    except OSError as error:
+        raise InputError(f"{output}: cannot be written ({error.strerror}); {mend}") from error
+
+
+def print_pages(pages: Path, folder: Path, browser: str) -> Path:
+    """Print rendered pages.
+
+    Parameters
+    ----------
+    pages : pathlib.Path
+        Folder of the rendered book.
+    folder : pathlib.Path
+        Empty; it may not be moved before the file is taken from it.
+    browser : str
+
+    Returns
+    -------
+    pathlib.Path
+        The PDF, in the folder.
+
+    Raises
+    ------
+    spectralgrad.system.errors.CommandError
+        If the browser fails.
+    """
+    from playwright.sync_api import Error, sync_playwright
+
+    target = folder / "book.pdf"
+    source = join(pages, folder)
+    try:
+        with (
+            # Killed, Chromium leaves there what it would have removed.
+            tempfile.TemporaryDirectory(
+                prefix="spectralgrad-", ignore_cleanup_errors=True
+            ) as temporary,
+            sync_playwright() as playwright,
+        ):
+            started = playwright.chromium.launch(
+                executable_path=browser, env={**os.environ, "TMPDIR": temporary}, timeout=0
+            )
+            page = open_to_print(started, source)
+            # Once to learn on which page each chapter begins, and once to say so.
+            for _ in range(2):
+                page.pdf(path=target, outline=True, tagged=True, prefer_css_page_size=True)
+                page.evaluate(_NUMBER, page_numbers(target.read_bytes()))
+    except Error as error:
+        reason = error.message.splitlines()[0]
+        raise CommandError(f"{browser} did not print the book: {reason}") from error
+    return target
+
+
+def join(pages: Path, folder: Path) -> Path:
+    """Write the joined pages to a folder in which a browser finds what they refer to.
+
+    Parameters
+    ----------
+    pages, folder : pathlib.Path
+
+    Returns
+    -------
+    pathlib.Path
+        The joined page.
+    """
+    for part in pages.glob("_*"):
+        (folder / part.name).symlink_to(part.resolve())
+    source = folder / "book.html"
+    source.write_text(onepage.join(pages), encoding="utf-8")
+    return source
+
+
+def open_to_print(browser: Browser, source: Path) -> Page:
+    """Open the joined pages as they will be printed, with every formula in place.
+
+    Parameters
+    ----------
+    browser : playwright.sync_api.Browser
+    source : pathlib.Path
+
+    Returns
+    -------
+    playwright.sync_api.Page
+    """
+    page = browser.new_page(viewport={"width": TEXT_WIDTH, "height": 900})
+    # A whole book may take longer than one page is given.
+    page.set_default_timeout(0)
+    page.emulate_media(media="print")
+    page.goto(source.as_uri())
+    page.evaluate("window.MathJax?.startup.promise")
+    page.evaluate(_FIT)
+    return page
+
+
+def page_numbers(pdf: bytes) -> dict[str, int]:
+    """Read from a PDF on which page each place is that a link leads to.
+
+    Parameters
+    ----------
+    pdf : bytes
+        As Chromium writes it.
+
+    Returns
+    -------
+    dict of str to int
+    """
+    pages = re.findall(rb"(\d+) 0 obj\n<</Type /Page\n", pdf)
+    numbers = {number: place for place, number in enumerate(pages, 1)}
+    places = re.findall(rb"/(?!Dest )(\S+) \[(\d+) 0 R /XYZ", pdf)
+    return {name.decode(): numbers[number] for name, number in places}

@@ -1,0 +1,213 @@
+"""Find the matrices in files and folders, one after another."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spectralgrad import matrices
+from spectralgrad.matrices import MatrixError
+from spectralgrad.system import storage
+from spectralgrad.system.errors import InputError, one_line
+from spectralgrad.theory.arrays import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One matrix to be checked.
+
+    Attributes
+    ----------
+    source : str
+        Its file, in one line.
+    place : str
+        Of the matrix in a stack, as ``"matrix 3"``; else empty.
+    digest : str
+        Of its content; see `digest`.
+    matrix : (m, n) numpy.ndarray
+        As it is in the file.
+    """
+
+    source: str
+    place: str
+    digest: str
+    matrix: Array
+
+
+def digest(matrix: Array) -> str:
+    """Hash the content of a matrix.
+
+    Parameters
+    ----------
+    matrix : numpy.ndarray
+
+    Returns
+    -------
+    str
+        The first 32 hexadecimal digits of the SHA-256 of dtype, shape and entries, row by row.
+    """
+    head = f"{matrix.dtype.str} {matrix.shape} ".encode()
+    return hashlib.sha256(head + matrix.tobytes()).hexdigest()[:32]
+
+
+def name(path: str) -> str:
+    """Name a path in one line; as it was given, unless it holds odd characters.
+
+    Parameters
+    ----------
+    path : str
+
+    Returns
+    -------
+    str
+    """
+    return one_line(path)
+
+
+def roots(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Check that all paths are there, and leave out those that another one leads to.
+
+    Parameters
+    ----------
+    paths : iterable of str or os.PathLike
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    spectralgrad.system.errors.InputError
+        If a path is not there.
+    """
+    places: dict[str, str] = {}
+    for path in (str(Path(os.fsdecode(path))) for path in paths):
+        if not os.path.lexists(path):
+            raise InputError(
+                f"{name(path)[:200]}: no such file or folder; check the path, which is relative to "
+                f"{name(os.getcwd())}"
+            )
+        places.setdefault(_place(path), path)
+    folders = [place for place in places if os.path.isdir(place)]
+    return [
+        path
+        for place, path in places.items()
+        if not any(_leads_to(folder, place) for folder in folders)
+    ]
+
+
+def _place(path: str) -> str:
+    """Where a path is, without links on the way; a file that is a link is not its target."""
+    if os.path.isdir(path):
+        return os.path.realpath(path)
+    folder, last = os.path.split(os.path.abspath(path))
+    return os.path.join(os.path.realpath(folder), last)
+
+
+def _leads_to(folder: str, place: str) -> bool:
+    """Whether a walk through a folder comes past a place below it."""
+    above, below = Path(folder), Path(place)
+    if above == below or above not in below.parents:
+        return False
+    inner = below.relative_to(above).parts
+    between = [above.joinpath(*inner[:depth]) for depth in range(1, len(inner))]
+    is_folder = below.is_dir()
+    return (
+        not any(part.startswith(".") for part in inner)
+        and not any(map(_is_book, [*between, below] if is_folder else between))
+        and (is_folder or _fits(place))
+    )
+
+
+def _fits(path: str | os.PathLike[str]) -> bool:
+    return os.path.splitext(path)[1].lower() in matrices.SUFFIXES
+
+
+def _is_book(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder holds rendered pages, whose files are no matrices."""
+    return os.path.isfile(os.path.join(folder, storage.MARK))
+
+
+def paths(roots: list[str]) -> Iterator[str]:
+    """Walk through folders, in the order of the names.
+
+    A file that is named counts whatever it is called. In a folder those count that have a suffix
+    of matrices; what is hidden, folders of rendered pages, and links to folders are left out.
+
+    Parameters
+    ----------
+    roots : list of str
+
+    Yields
+    ------
+    str
+        A file or, before what is in it, a folder.
+    """
+    for root in roots:
+        waiting = [root]
+        while waiting:
+            path = waiting.pop()
+            if os.path.isdir(path):
+                if path == root or not (os.path.islink(path) or _is_book(path)):
+                    yield path
+                    waiting += [os.path.join(path, name) for name in _names(path)]
+            elif path == root or _fits(path):
+                yield path
+
+
+def _names(folder: str) -> list[str]:
+    """What is in a folder, the last name first; nothing if it cannot be listed."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    return sorted((name for name in names if not name.startswith(".")), reverse=True)
+
+
+def count(path: str) -> int:
+    """Count the matrices that `read` yields, at a glance; where there is none, its message.
+
+    Parameters
+    ----------
+    path : str
+
+    Returns
+    -------
+    int
+    """
+    return 0 if os.path.isdir(path) else matrices.count(path)
+
+
+def read(path: str) -> Iterator[Task]:
+    """Read the matrices of a file; see `spectralgrad.matrices.each`.
+
+    Parameters
+    ----------
+    path : str
+        From `paths`. A folder has no matrices of its own.
+
+    Yields
+    ------
+    Task
+
+    Raises
+    ------
+    MatrixError
+        If the file is no good, or if the folder cannot be listed. The path is not in the message.
+    """
+    source = name(path)
+    try:
+        if os.path.isdir(path):
+            os.listdir(path)
+            return
+        for place, matrix in matrices.each(path):
+            yield Task(source, place, digest(matrix), matrix)
+    except MatrixError as error:
+        raise MatrixError(str(error).removeprefix(f"{matrices.describe(path)}: ")) from None
+    except OSError as error:
+        raise MatrixError(f"cannot be listed ({error.strerror}); check its permissions") from None
+    # One bad file, whatever is wrong with it, does not stop a survey.
+    except Exception as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise MatrixError(f"cannot be read ({one_line(text, 300)})") from error

@@ -1,0 +1,64 @@
+"""Arrays in which one can compute, and what is said of those in which one cannot."""
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from numpy.typing import ArrayLike
+
+#: The dtype is open: real or complex, in the precision of what was given, or numbers of mpmath.
+Array = npt.NDArray[Any]
+
+Problem = Literal["eigh", "svd"]
+Decomposition = Literal["eigh", "eigvalsh", "svd", "svdvals"]
+Convention = Literal["symmetric", "lower", "upper"]
+
+
+class MatrixError(ValueError):
+    """A source that is no usable matrix.
+
+    The message is one line: source, place, what is wrong, what to do.
+    """
+
+
+def as_inexact(array: ArrayLike) -> Array:
+    """Return an array in which one can compute: floating-point or complex, single or double.
+
+    Parameters
+    ----------
+    array : array_like
+
+    Returns
+    -------
+    numpy.ndarray
+        The array itself where it is one already. float16 becomes float32, longer types are
+        shortened to float64 or complex128; booleans, integers and nested lists give float64.
+    """
+    array = np.asarray(array)
+    if not np.issubdtype(array.dtype, np.inexact):
+        return array.astype(float)
+    return array.astype(
+        {"e": "f", "g": "d", "G": "D"}.get(array.dtype.char, array.dtype), copy=False
+    )
+
+
+def as_finite(array: ArrayLike) -> Array:
+    """Return an array in which one can compute, as `as_inexact` does, if all of it is finite.
+
+    Parameters
+    ----------
+    array : array_like
+
+    Returns
+    -------
+    numpy.ndarray
+
+    Raises
+    ------
+    ValueError
+        If an entry is NaN or infinite: what LAPACK makes of it depends on the library.
+    """
+    array = as_inexact(array)
+    if not np.all(np.isfinite(array)):
+        raise ValueError("a matrix that is not finite; give finite numbers")
+    return array

@@ -1,0 +1,349 @@
+"""Independent truth: decompositions and derivatives in 50 digits, and finite differences.
+
+Nothing here uses a formula for a gradient. A derivative is what its definition says, a quotient of
+differences: in mpmath's arithmetic with steps so small and digits so many that 50 digits remain, or
+in floating point with an estimate of its error.
+
+Matrices of mpmath are NumPy arrays of dtype object, whose numbers keep their digits through ``@``,
+``+`` and ``*``; ``.astype(float)`` rounds them.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import differentiate
+
+from spectralgrad.theory.arrays import Array, Decomposition
+
+#: Decimal digits to which decompositions and derivatives hold.
+DIGITS = 50
+
+#: Above this size a chapter leaves out the 50 digits: they would take minutes.
+LARGEST = 20
+
+#: The arithmetic, apart from mpmath's global one, so that nobody's precision changes.
+MP = mpmath.MPContext()
+MP.dps = DIGITS
+
+
+def lift(array: ArrayLike) -> Array:
+    """Convert to numbers of 50 digits, without an error.
+
+    Parameters
+    ----------
+    array : array_like
+        Real or complex numbers, or such as are lifted already.
+
+    Returns
+    -------
+    numpy.ndarray of object
+    """
+    lifted: Array = np.vectorize(MP.convert, otypes=[object])(array)
+    return lifted
+
+
+def eigvalsh(matrix: ArrayLike) -> Array:
+    """Eigenvalues of a Hermitian matrix, ascending.
+
+    Parameters
+    ----------
+    matrix : (n, n) array_like
+
+    Returns
+    -------
+    (n,) numpy.ndarray of object
+    """
+    return _array(_hermitian_solver(matrix)(_matrix(matrix), eigvals_only=True)).ravel()
+
+
+def eigh(matrix: ArrayLike) -> tuple[Array, Array]:
+    """Eigenvalues, ascending, and eigenvectors of a Hermitian matrix.
+
+    Parameters
+    ----------
+    matrix : (n, n) array_like
+
+    Returns
+    -------
+    eigenvalues : (n,) numpy.ndarray of object
+    eigenvectors : (n, n) numpy.ndarray of object
+    """
+    values, vectors = _hermitian_solver(matrix)(_matrix(matrix))
+    return _array(values).ravel(), _array(vectors)
+
+
+def svdvals(matrix: ArrayLike) -> Array:
+    """Singular values, descending.
+
+    Parameters
+    ----------
+    matrix : (m, n) array_like
+
+    Returns
+    -------
+    (min(m, n),) numpy.ndarray of object
+    """
+    return _array(MP.svd(_matrix(matrix), compute_uv=False)).ravel()
+
+
+def svd(matrix: ArrayLike) -> tuple[Array, Array, Array]:
+    """Thin singular value decomposition, A = U diag(σ) Vᴴ, descending.
+
+    Parameters
+    ----------
+    matrix : (m, n) array_like
+
+    Returns
+    -------
+    u, s, vh : numpy.ndarray of object
+        (m, k), (k,) and (k, n) with k = min(m, n).
+    """
+    u, s, vh = MP.svd(_matrix(matrix))
+    return _array(u), _array(s).ravel(), _array(vh)
+
+
+def _hermitian_solver(matrix: ArrayLike) -> Any:
+    return MP.eighe if _is_complex(matrix) else MP.eigsy
+
+
+def _is_complex(matrix: ArrayLike) -> bool:
+    return any(
+        isinstance(x, complex | np.complexfloating | MP.mpc)
+        for x in np.ravel(np.asarray(matrix, object))
+    )
+
+
+def _matrix(matrix: ArrayLike) -> Any:
+    return MP.matrix(lift(matrix).tolist())
+
+
+def _array(matrix: Any) -> Array:
+    return np.array(matrix.tolist(), dtype=object)
+
+
+def derivative(function: Callable[[Array], Any], matrix: ArrayLike, direction: ArrayLike) -> Any:
+    """Derivative of a function of a matrix along a direction, to 50 digits.
+
+    A central difference in 150 digits, with a step of 1e-50 times the largest entry of the matrix
+    over that of the direction; so the gaps that matter may be as small as 1e-25 times the matrix.
+
+    Parameters
+    ----------
+    function : callable
+        Takes an (m, n) array of mpmath's numbers, and returns one such number. It must be
+        differentiable along the direction; at a kink this is the mean of the two slopes.
+    matrix, direction : (m, n) array_like
+
+    Returns
+    -------
+    mpmath number
+    """
+    with MP.workdps(3 * DIGITS):
+        a, e = lift(matrix), lift(direction)
+        step = MP.mpf(10) ** -DIGITS * _largest(a) / _largest(e)
+        return (function(a + step * e) - function(a - step * e)) / (2 * step)
+
+
+def _largest(array: Array) -> Any:
+    return max((abs(x) for x in array.ravel()), default=0) or MP.one
+
+
+def one_sided(
+    function: Callable[[Array], Any], matrix: ArrayLike, direction: ArrayLike, *, step: float
+) -> list[float] | None:
+    """Slopes of a function along a direction and against it: (f(A + tE) − f(A))/t.
+
+    In 50 digits, so that the step alone makes an error.
+
+    Parameters
+    ----------
+    function : callable
+        As in `derivative`; real, and continuous.
+    matrix, direction : (m, n) array_like
+    step : float
+        t: above the distances that count as ties, and below the gaps that do not.
+
+    Returns
+    -------
+    list of float or None
+        Along E and along −E; None if the matrix is larger than `LARGEST`.
+    """
+    if max(np.shape(matrix)) > LARGEST:
+        return None
+    with MP.workdps(DIGITS):
+        a, e, t = lift(matrix), lift(direction), MP.mpf(step)
+        here = function(a)
+        return [float((function(a + sign * t * e) - here) / t) for sign in (1, -1)]
+
+
+def gradient(
+    function: Callable[[Array], Any], matrix: ArrayLike, *, hermitian: bool = False
+) -> Array:
+    """Gradient of a real function of a matrix, to 50 digits.
+
+    Parameters
+    ----------
+    function : callable
+        As in `derivative`; real.
+    matrix : (m, n) array_like
+        Where it holds a complex number, imaginary directions count as well.
+    hermitian : bool, optional
+        Whether only Hermitian directions are admitted, as for a function that is defined on
+        Hermitian matrices; then the gradient is Hermitian.
+
+    Returns
+    -------
+    (m, n) numpy.ndarray of object
+        G with df = Re Σ conj(Gᵢⱼ) dAᵢⱼ.
+    """
+    shape = np.shape(matrix)
+    units = (1, 1j) if _is_complex(matrix) else (1,)
+    result = lift(np.zeros(shape))
+    for i, j in np.ndindex(*shape):
+        if hermitian and i < j:
+            continue
+        for unit in units:
+            direction = np.zeros(shape, dtype=object)
+            direction[i, j] = unit
+            if hermitian:
+                direction = (direction + direction.conj().T) / 2
+            if np.any(direction != 0):
+                result[i, j] += unit * derivative(function, matrix, direction)
+    if hermitian:
+        lower = np.tril(result, -1)
+        result = result + lower.conj().T
+    return result
+
+
+def finite_difference(
+    function: Callable[[Array], Any],
+    matrix: ArrayLike,
+    direction: ArrayLike,
+    *,
+    step: float | None = None,
+) -> tuple[float, float]:
+    """Derivative of a function of a matrix along a direction, in floating point.
+
+    Central differences of order 8, with steps that are halved until they agree.
+
+    Parameters
+    ----------
+    function : callable
+        Takes an (m, n) array, and returns a real number.
+    matrix, direction : (m, n) array_like
+    step : float, optional
+        The first step, in multiples of the direction. It should be well below the distance at
+        which the function ceases to be smooth, such as half of a gap; by default one hundredth of
+        the norm of the matrix, relative to that of the direction.
+
+    Returns
+    -------
+    derivative : float
+    error : float
+        Estimate of its error.
+    """
+    matrix, direction = np.asarray(matrix), np.asarray(direction)
+    if step is None:
+        step = float(np.linalg.norm(matrix) or 1.0) / float(np.linalg.norm(direction) or 1.0) / 100
+    along = np.vectorize(lambda t: float(function(matrix + t * direction)))
+    eps = np.finfo(float).eps
+    found = differentiate.derivative(
+        along, 0.0, initial_step=step, order=8, maxiter=8, tolerances={"rtol": 10 * eps}
+    )
+    # Two quotients may be equal by chance; neither is better than its rounding errors.
+    rounding = eps * abs(float(along(0.0))) / (step / 2.0**found.nit)
+    return float(found.df), float(found.error + rounding)
+
+
+def relative_error(gradient: ArrayLike, truth: ArrayLike) -> float:
+    """Distance of two matrices relative to the norm of the second (absolute where that is 0).
+
+    Parameters
+    ----------
+    gradient, truth : (m, n) array_like
+
+    Returns
+    -------
+    float
+        Infinite where a number is not finite.
+    """
+    distance = np.linalg.norm(np.asarray(gradient) - truth) / (np.linalg.norm(truth) or 1.0)
+    return float(distance) if np.isfinite(distance) else float("inf")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A derivative along a direction, computed in three ways.
+
+    Attributes
+    ----------
+    formula : float
+        ⟨G, E⟩ for the gradient G under test.
+    difference : float
+        By finite differences.
+    difference_error : float
+        Their own estimate of their error.
+    digits : float or None
+        To 50 digits, rounded; None if the matrix is larger than `LARGEST`.
+    relative_error : float or None
+        Of the formula against the 50 digits, relative to ‖G‖‖E‖ (absolute where that is 0).
+    """
+
+    formula: float
+    difference: float
+    difference_error: float
+    digits: float | None
+    relative_error: float | None
+
+
+def compare(
+    gradient: ArrayLike,
+    loss: Callable[..., Any],
+    decomposition: Decomposition,
+    matrix: ArrayLike,
+    direction: ArrayLike,
+    *,
+    step: float | None = None,
+) -> Comparison:
+    """Compare a gradient with finite differences and with 50 digits, along one direction.
+
+    Parameters
+    ----------
+    gradient : (m, n) array_like
+        G, with df = Re⟨G, dA⟩.
+    loss : callable
+        Real function of what the decomposition returns, for arrays of floats and of mpmath's
+        numbers alike.
+    decomposition : {"eigh", "eigvalsh", "svd", "svdvals"}
+        Of this module, and of `numpy.linalg` (thin).
+    matrix, direction : (m, n) array_like
+    step : float, optional
+        See `finite_difference`.
+
+    Returns
+    -------
+    Comparison
+    """
+    thin = functools.partial(np.linalg.svd, full_matrices=False)
+    plain = thin if decomposition == "svd" else getattr(np.linalg, decomposition)
+    precise = globals()[decomposition]
+    # What returns one array does not return a tuple.
+    spread = decomposition in ("eigh", "svd")
+
+    def along(decompose: Callable[[Array], Any]) -> Callable[[Array], Any]:
+        return lambda a: loss(*decompose(a)) if spread else loss(decompose(a))
+
+    formula = float(np.vdot(np.asarray(gradient), np.asarray(direction)).real)
+    found = finite_difference(along(plain), matrix, direction, step=step)
+    if max(np.shape(matrix)) > LARGEST:
+        return Comparison(formula, *found, None, None)
+    with MP.workdps(DIGITS):
+        digits = derivative(along(precise), matrix, direction)
+        size = np.linalg.norm(gradient) * np.linalg.norm(direction) or 1.0
+        error = float(abs(formula - MP.re(digits))) / float(size)
+    return Comparison(formula, *found, float(MP.re(digits)), error)

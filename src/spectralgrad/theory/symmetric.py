@@ -1,0 +1,171 @@
+"""Three ways to write one gradient with respect to a Hermitian matrix.
+
+A gradient G of f satisfies df = Re Σ conj(Gᵢⱼ) dAᵢⱼ. If dA is Hermitian, then only the Hermitian
+part of G counts, so that many arrays G say the same. Three of them are in use:
+
+``"symmetric"``
+    the Hermitian one, which every other one has as its Hermitian part;
+``"lower"``
+    zero above the diagonal, twice the Hermitian one below it;
+``"upper"``
+    zero below the diagonal, twice the Hermitian one above it.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spectralgrad.theory.arrays import Array, Convention, MatrixError, as_inexact
+
+#: The ways to write a gradient with respect to a Hermitian matrix.
+CONVENTIONS: tuple[Convention, ...] = ("symmetric", "lower", "upper")
+
+
+def adjoint(matrix: ArrayLike) -> Array:
+    """Return Aᴴ.
+
+    Parameters
+    ----------
+    matrix : (..., m, n) array_like
+
+    Returns
+    -------
+    (..., n, m) numpy.ndarray
+        Same dtype; a view if that is real.
+    """
+    transposed = np.swapaxes(matrix, -1, -2)
+    return np.conj(transposed) if np.iscomplexobj(transposed) else transposed
+
+
+def skew_part(matrix: ArrayLike) -> Array:
+    """Return (A − Aᴴ)/2.
+
+    Parameters
+    ----------
+    matrix : (..., n, n) array_like
+
+    Returns
+    -------
+    (..., n, n) numpy.ndarray
+        Same dtype.
+    """
+    half = np.asarray(matrix) / 2
+    return half - adjoint(half)
+
+
+def hermitian_part(matrix: ArrayLike) -> Array:
+    """Return (A + Aᴴ)/2.
+
+    Parameters
+    ----------
+    matrix : (..., n, n) array_like
+
+    Returns
+    -------
+    (..., n, n) numpy.ndarray
+        Same dtype.
+    """
+    half = np.asarray(matrix) / 2
+    return half + adjoint(half)
+
+
+def convert(gradient: ArrayLike, convention: Convention) -> Array:
+    """Write a gradient in another convention; df stays the same for every Hermitian dA.
+
+    Parameters
+    ----------
+    gradient : (..., n, n) array_like
+        In any of the conventions: they share their Hermitian part, so none needs to be named.
+    convention : {"symmetric", "lower", "upper"}
+
+    Returns
+    -------
+    (..., n, n) numpy.ndarray
+        Same dtype.
+
+    Raises
+    ------
+    ValueError
+        If the convention is none of the three.
+    """
+    if convention not in CONVENTIONS:
+        raise ValueError(f"unknown convention {convention!r}; choose from {', '.join(CONVENTIONS)}")
+    symmetric = hermitian_part(gradient)
+    if convention == "symmetric":
+        return symmetric
+    triangle = np.tril if convention == "lower" else np.triu
+    diagonal = np.eye(symmetric.shape[-1], dtype=symmetric.dtype)
+    return triangle((2 - diagonal) * symmetric)
+
+
+def recognise(gradient: ArrayLike, *, tolerance: float) -> tuple[Convention, ...]:
+    """Name the conventions in which a gradient can be written as it stands.
+
+    Parameters
+    ----------
+    gradient : (n, n) array_like
+    tolerance : float
+        How far, in Frobenius norm, the gradient may lie from its own conversion.
+
+    Returns
+    -------
+    tuple of str
+        In the order of `CONVENTIONS`. Empty if the gradient is neither Hermitian nor triangular;
+        all three if it is diagonal, because then they coincide.
+    """
+    gradient = np.asarray(gradient)
+    return tuple(
+        convention
+        for convention in CONVENTIONS
+        if np.linalg.norm(gradient - convert(gradient, convention)) <= tolerance
+    )
+
+
+def require_hermitian(
+    matrix: ArrayLike, label: str = "the matrix", *, mend: str | None = None
+) -> Array:
+    """Return the Hermitian part of a matrix that is Hermitian up to rounding.
+
+    Parameters
+    ----------
+    matrix : (n, n) array_like
+    label : str, optional
+        What the message calls it.
+    mend : str, optional
+        What the message advises, if not to make the matrix Hermitian.
+
+    Returns
+    -------
+    (n, n) numpy.ndarray
+        Same dtype; float64 where that of the matrix is not inexact.
+
+    Raises
+    ------
+    MatrixError
+        If the matrix is not square, or differs from its conjugate transpose by more than
+        ``n · eps · max|A|``; the message names the entry that differs most, and says how far the
+        whole matrix is from its conjugate transpose.
+    """
+    matrix = as_inexact(matrix)
+    rows, columns = matrix.shape
+    if rows != columns:
+        raise MatrixError(
+            f"{label}: is {rows} × {columns}; eigenvalues of a Hermitian matrix need a square one"
+        )
+    difference = np.abs(matrix - matrix.conj().T)
+    i, j = np.unravel_index(np.argmax(difference), matrix.shape)
+    if difference[i, j] > rows * np.finfo(matrix.dtype).eps * np.abs(matrix).max():
+        is_complex = np.iscomplexobj(matrix)
+        here, there = str(matrix[i, j]), str(matrix[j, i])
+        fault = f"holds {here}, and its mirror image is {there}"
+        if is_complex:
+            fault += ", not the conjugate"
+        if i == j:
+            fault = f"holds {here}, but the diagonal of a Hermitian matrix is real"
+        far = np.linalg.norm(difference) / np.linalg.norm(matrix)
+        kind, adjoint_sign = ("Hermitian", "ᴴ") if is_complex else ("symmetric", "ᵀ")
+        mend = mend or f"make the matrix {kind}, or ask for its singular values"
+        raise MatrixError(
+            f"{label}: row {i + 1}, column {j + 1}: {fault} (‖A − A{adjoint_sign}‖ is {far:.1e} "
+            f"times ‖A‖); {mend}"
+        )
+    return hermitian_part(matrix)

@@ -1,0 +1,811 @@
+"""Survey files and folders: what is recorded, what is done again, what a death leaves behind."""
+
+import collections
+import concurrent.futures
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import distributed
+import killing
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import waiting
+
+from spectralgrad import cli, frameworks, matrices, survey, verdict
+from spectralgrad.book import building
+from spectralgrad.survey import files, pages, results, workers
+
+pytestmark = pytest.mark.slow
+
+# One framework, which is soon imported.
+QUICK = {"frameworks": "autograd", "reports": "none", "jobs": 2}
+OPTIONS = {"frameworks": ("autograd",), "problem": "auto", "weights": "auto"}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def rows(path="results.parquet"):
+    return pq.read_table(path).to_pylist()
+
+
+def places(path="results.parquet"):
+    """How often each matrix is in the file; each has one framework."""
+    return collections.Counter((row["source"], row["place"]) for row in rows(path))
+
+
+def save(path, array):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, array)
+
+
+def stack(rng, number=40, size=4):
+    return rng.standard_normal((number, size, size))
+
+
+# What is recorded
+
+
+def test_a_row_says_what_check_says(rng):
+    a = np.diag([1.0, 1.0, 2.0])
+    save("data/a.npy", a)
+    save("data/b.npy", stack(rng, 2))
+    done = survey.survey(["data"], **QUICK, rtol="1e-12")
+    assert (done.matrices, done.before, done.flagged, done.bad) == (3, 0, 0, 0)
+    assert pq.read_schema("results.parquet").equals(results.SCHEMA)
+    row, *others = rows()
+    assert [r["place"] for r in others] == ["matrix 1", "matrix 2"]
+    said = verdict.check(a, frameworks="autograd", rtol=1e-12).to_dict()
+    answer = said["frameworks"]["autograd"]
+    for name in ("problem", "rtol", "differentiable", "rank", "regimes", "digits", "dtype"):
+        assert row[name] == said[name]
+    for name in ("version", "verdict", "convention", "also", "conjugated", "relative_error"):
+        assert row[name] == answer[name]
+    assert row["framework_digits"] == answer["digits"]
+    assert (row["source"], row["place"], row["rows"], row["columns"]) == ("data/a.npy", "", 3, 3)
+    assert (row["weights"], row["smallest_gap"], row["message"]) == ("first", 0.0, "")
+    assert row["digest"] == files.digest(a)
+
+
+def test_each_framework_has_a_row_and_each_failure_a_message():
+    good, bad = np.eye(2), np.array([[1.0, np.nan]])
+    options = OPTIONS | {"frameworks": frameworks.NAMES}
+    first, second = workers.check_all([good, bad], options)
+    assert [row["framework"] for row in first] == list(frameworks.NAMES)
+    (row,) = second
+    assert row == {
+        "verdict": "unreadable",
+        "message": "row 1, column 2: NaN; replace it by a finite number",
+        "rows": 1,
+        "columns": 2,
+        "dtype": "float64",
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "message"),
+    [
+        (matrices.MatrixError("this matrix: is odd"), "unreadable", "is odd"),
+        (np.linalg.LinAlgError("does not converge"), "failed", "does not converge"),
+        (MemoryError("1 GB"), "failed", "MemoryError: 1 GB"),
+    ],
+)
+def test_whatever_check_raises_is_recorded(error, outcome, message, monkeypatch):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(verdict, "check", fail)
+    (((row),),) = workers.check_all([np.eye(1)], OPTIONS)
+    assert (row["verdict"], row["message"]) == (outcome, message)
+
+
+def test_a_bad_file_is_recorded_and_the_rest_goes_on(rng, capsys):
+    a = stack(rng, 3)
+    a[1, 2, 0] = np.inf
+    save("data/nan.npy", a)
+    Path("data/bad.csv").write_text("1,2\nx,3\n", encoding="utf-8")
+    Path("data/short.npy").write_bytes(Path("data/nan.npy").read_bytes()[:-1])
+    Path("data/vector.json").write_text("[1, 2]", encoding="utf-8")
+    Path("data/empty.npy").touch()
+    os.mkfifo("data/pipe.npy")
+    Path("data/gone.npy").symlink_to("nowhere.npy")
+    command = ["survey", "data", "named.xyz", "--reports", "none", "--frameworks", "autograd"]
+    Path("named.xyz").touch()
+    assert cli.main(command) == 1
+    bad = {(row["source"], row["place"]): row for row in rows() if row["framework"] is None}
+    assert {Path(source).name: row["message"][:30] for (source, _), row in bad.items()} == {
+        "bad.csv": "line 2, column 1: 'x' is not a",
+        "short.npy": "a damaged .npy file (1 bytes f",
+        "vector.json": "a vector of 2 numbers, not a m",
+        "empty.npy": "an empty file; put a matrix in",
+        "pipe.npy": "not a regular file; copy its c",
+        "gone.npy": "no such file; check the path, ",
+        "named.xyz": "unknown suffix '.xyz'; known a",
+        "nan.npy": "row 3, column 1: infinity, or ",
+    }
+    assert bad["data/nan.npy", "matrix 2"]["verdict"] == "unreadable"
+    assert max(places().values()) == 1
+    assert len(places()) == 10
+    out = capsys.readouterr()
+    assert out.out.startswith("10 matrices: 0 to be looked at, 8 not checked\nnot checked: data/")
+    assert "not checked: data/nan.npy: matrix 2: row 3" in out.out
+    assert out.out.endswith(f"results: {Path.cwd()}/results.parquet\n")
+    assert "10/10" in out.err
+
+
+def test_a_folder_that_cannot_be_listed_is_a_bad_file(monkeypatch):
+    save("data/a.npy", np.eye(2))
+    save("data/sub/b.npy", np.eye(2))
+    listdir = os.listdir
+
+    def refuse(path):
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied")
+        return listdir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", refuse)
+        assert survey.survey(["data"], **QUICK).bad == 1
+    assert places() == {("data/a.npy", ""): 1, ("data/sub", ""): 1}
+    # Once it can be, nothing is left of that.
+    assert survey.survey(["data"], **QUICK).bad == 0
+    assert places() == {("data/a.npy", ""): 1, ("data/sub/b.npy", ""): 1}
+
+
+def test_a_summary_names_a_few():
+    done = survey.Survey(Path("r.parquet"), matrices=1)
+    for i in range(12):
+        done.note_bad(f"{i}.csv", "", "empty")
+    assert done.summary.splitlines() == [
+        "1 matrix: 0 to be looked at, 12 not checked",
+        *(f"not checked: {i}.csv: empty" for i in range(10)),
+        "not checked: 2 more",
+        "results: r.parquet",
+    ]
+
+
+# Files and folders
+
+
+def test_the_walk_is_sorted_and_knows_what_to_leave_out():
+    for name in ("b/2.csv", "b/1.TXT", "a.npy", ".hidden.npy", "r.parquet"):
+        Path("data", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("data", name).touch()
+    Path("data/pages").mkdir()
+    Path("data/pages", building.MARK).touch()
+    Path("data/pages/x.json").touch()
+    Path("data/b/loop").symlink_to("..")
+    Path("data/b/link.csv").symlink_to("2.csv")
+    assert list(files.paths(["data", "data/.hidden.npy"])) == [
+        *("data", "data/a.npy", "data/b", "data/b/1.TXT", "data/b/2.csv", "data/b/link.csv"),
+        "data/.hidden.npy",
+    ]
+
+
+def test_what_is_given_twice_counts_once():
+    for name in ("data/b/c.csv", "data/.d/e.csv", "data/f.xyz"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    Path("link").symlink_to("data")
+    given = ["data/b", "./data/", "data/b/c.csv", "link/b/c.csv", "data/.d/e.csv", "data/f.xyz"]
+    assert files.roots(given) == ["data", "data/.d/e.csv", "data/f.xyz"]
+    assert files.roots(["link", "data"]) == ["link"]
+
+
+def test_odd_names_are_one_line_and_come_back():
+    odd = os.fsdecode(b"data/\xff\n<img src=x onerror=alert(1)>.npy")
+    save(odd, np.eye(2))
+    assert survey.survey(["data"], **QUICK).before == 0
+    assert survey.survey(["data"], **QUICK).before == 1
+    assert places() == {("data/\\udcff\\n<img src=x onerror=alert(1)>.npy", ""): 1}
+
+
+def test_a_stack_of_any_size_is_read_one_matrix_at_a_time(rng, monkeypatch):
+    a = stack(rng, 6)
+    save("a.npy", a.reshape(2, 3, 4, 4))
+    monkeypatch.setattr(matrices, "MAX_ENTRIES", 16)
+    read = list(matrices.each("a.npy"))
+    assert [place for place, _ in read] == [f"matrix ({i}, {j})" for i in (1, 2) for j in (1, 2, 3)]
+    assert np.array_equal([matrix for _, matrix in read], a)
+    assert matrices.count("a.npy") == 6
+    with pytest.raises(matrices.MatrixError, match="over the limit of 16"):
+        matrices.load("a.npy", stack=True)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "json"])
+def test_all_that_load_reads_can_be_read_one_by_one(suffix, rng):
+    a = np.asfortranarray(stack(rng, 3))
+    path = f"a.{suffix}"
+    if suffix == "json":
+        Path(path).write_text(json.dumps(a.tolist()), encoding="utf-8")
+    else:
+        (np.save if suffix == "npy" else np.savez)(path, a)
+    assert np.array_equal([matrix for _, matrix in matrices.each(path)], a)
+
+
+def test_a_file_that_becomes_shorter_is_recorded_behind_what_was_read(rng):
+    save("a.npy", stack(rng, 5000))
+    tasks = files.read("a.npy")
+    next(tasks)
+    os.truncate("a.npy", 2**19)
+    with pytest.raises(matrices.MatrixError, match=r"^a damaged .npy file .it became shorter"):
+        list(tasks)
+
+
+# What is done again
+
+
+def test_what_is_done_is_not_done_again(rng, monkeypatch, capfd):
+    save("a.npy", stack(rng))
+    survey.survey(["a.npy"], **QUICK)
+    written = os.stat("results.parquet").st_mtime_ns
+
+    def refuse(*_):
+        raise AssertionError("nothing is to be done")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workers.Processes, "submit", refuse)
+        done = survey.survey(["a.npy"], **QUICK)
+    assert (done.matrices, done.before) == (40, 40)
+    assert os.stat("results.parquet").st_mtime_ns == written
+    save("b.npy", np.eye(3))
+    capfd.readouterr()
+    done = survey.survey(["a.npy", "b.npy"], **QUICK)
+    assert (done.matrices, done.before) == (41, 40)
+    # The bar shows what is left to be done.
+    assert "| 1/1 " in capfd.readouterr().err
+    assert len(places()) == len(rows()) == 41
+
+
+def test_what_has_changed_is_done_again(rng):
+    a = stack(rng)
+    save("data/a.npy", a)
+    save("data/b.npy", a)
+    Path("data/c.json").write_text("[[1, x]]", encoding="utf-8")
+    assert survey.survey(["data"], **QUICK).bad == 1
+    a[7] += 1
+    save("data/a.npy", a[:30])
+    Path("data/c.json").write_text("[[[1, 2]], [[3, 4]]]", encoding="utf-8")
+    done = survey.survey(["data"], **QUICK)
+    assert (done.matrices, done.before, done.bad) == (72, 69, 0)
+    assert max(places().values()) == 1
+    assert {(r["source"], r["place"]): r["digest"] for r in rows()} == {
+        (task.source, task.place): task.digest
+        for path in ("data/a.npy", "data/b.npy", "data/c.json")
+        for task in files.read(path)
+    }
+
+
+def test_what_could_not_be_checked_is_tried_again_and_counted_once():
+    Path("bad.csv").write_text("x", encoding="utf-8")
+    save("nan.npy", np.array([[np.nan]]))
+    for _ in range(3):
+        done = survey.survey(["bad.csv", "nan.npy"], **QUICK)
+        assert (done.matrices, done.before, done.bad) == (2, 0, 2)
+    assert places() == {("bad.csv", ""): 1, ("nan.npy", ""): 1}
+
+
+def test_what_is_not_asked_for_stays():
+    for name in ("a.npy", "b.npy"):
+        save(name, np.eye(2))
+        survey.survey([name], **QUICK)
+    Path("a.npy").unlink()
+    assert survey.survey(["b.npy"], **QUICK).before == 1
+    assert places() == {("a.npy", ""): 1, ("b.npy", ""): 1}
+
+
+def test_what_was_flagged_before_is_counted():
+    save("a.npy", np.diag([1.0, 1e-13, 0.0]))
+    for before in (0, 1):
+        done = survey.survey(["a.npy"], **QUICK, problem="svd")
+        assert (done.before, done.flagged) == (before, 1)
+
+
+def test_no_matrix_at_all_is_a_file_without_rows():
+    Path("data").mkdir()
+    assert survey.survey(["data"], **QUICK).matrices == 0
+    assert rows() == []
+
+
+# The file
+
+
+def fill(store, names, digest="0" * 32, text="agrees"):
+    for name in names:
+        row = {"source": name, "place": "", "digest": digest, "framework": "autograd"}
+        store.add([row | {"verdict": text, "message": ""}] * 2)
+
+
+def test_the_file_grows_in_whole_row_groups(monkeypatch):
+    monkeypatch.setattr(results, "_ROWS", 8)
+    path = Path("r.parquet")
+    for run in range(4):
+        with results.Results(path, {}) as store:
+            fill(store, [f"{run}-{i}" for i in range(5)])
+    meta = pq.read_metadata(path)
+    assert [meta.row_group(i).num_rows for i in range(meta.num_row_groups)] == [8] * 5
+    assert [row["source"] for row in rows(path)][::2] == [
+        f"{run}-{i}" for run in range(4) for i in range(5)
+    ]
+    with results.Results(path, {}) as store:
+        for i in range(5):
+            task = files.Task(f"1-{i}", "", "1" * 32, None)
+            assert store.earlier.visit(task) is None
+        assert store.earlier.visit(files.Task("0-0", "", "0" * 32, None)) is False
+        fill(store, ["new"])
+        # What was left out once is not left out twice.
+        store._due = 0
+        store.save()
+        fill(store, ["newer"])
+    assert [row["source"] for row in rows(path)][::2] == [
+        *(f"{run}-{i}" for run in (0, 2, 3) for i in range(5)),
+        *("new", "newer"),
+    ]
+
+
+def test_results_are_saved_while_it_goes_on():
+    path = Path("r.parquet")
+    with results.Results(path, {}) as store:
+        for i in range(5):
+            store._due = 0
+            fill(store, [str(i)])
+            store.save()
+            store._saving.result()
+            assert len(rows(path)) == 2 * (i + 1)
+    assert os.listdir() == ["r.parquet"]
+
+
+def test_who_reads_the_file_meanwhile_reads_a_whole_one():
+    path = Path("r.parquet")
+    with results.Results(path, {}) as store:
+        fill(store, ["a"])
+    whole = path.read_bytes()
+    with path.open("rb") as file, results.Results(path, {}) as store:
+        fill(store, ["b"])
+        store._due = 0
+        store.save()
+        store._saving.result()
+        assert file.read() == whole != path.read_bytes()
+
+
+def test_a_write_that_fails_leaves_the_last_file(monkeypatch):
+    path = Path("r.parquet")
+    with results.Results(path, {}) as store:
+        fill(store, ["a"])
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(results, "_regrouped", fail)
+        with pytest.raises(OSError, match="No space left"), results.Results(path, {}) as store:
+            fill(store, ["b"])
+    assert path.read_bytes() == before
+    assert os.listdir() == ["r.parquet"]
+
+
+def test_an_error_before_there_is_anything_leaves_no_file():
+    with pytest.raises(ZeroDivisionError), results.Results(Path("r.parquet"), {}):
+        1 / 0  # noqa: B018
+    assert os.listdir() == []
+
+
+def test_two_surveys_do_not_write_to_one_file():
+    save("a.npy", np.eye(2))
+    refused = pytest.raises(building.InputError, match="another survey writes to it; name another")
+    with results.locked(Path("results.parquet").absolute()), refused:
+        survey.survey(["a.npy"], **QUICK)
+    survey.survey(["a.npy"], **QUICK)
+    assert sorted(os.listdir()) == ["a.npy", "results.parquet"]
+
+
+# What is refused
+
+
+BAD = {
+    "nofile: no such file or folder; check the path": ["nofile"],
+    "unknown framework 'keras'; choose from autograd": ["a.npy", "--frameworks", "keras"],
+    "rtol: '2' will not do": ["a.npy", "--rtol", "2"],
+    "dtype 'half': unknown; use float32": ["a.npy", "--dtype", "half"],
+    "weights: 'some' will not do": ["a.npy", "--weights", "some"],
+    "weights: '[]' will not do": ["a.npy", "--weights", "[]"],
+    "symmetrize: is for eigenvalues": ["a.npy", "--symmetrize", "--problem", "svd"],
+    "is a folder; name a file in it": ["a.npy", "--output", "."],
+    "is named like a matrix": ["a.npy", "--output", "b.npy"],
+    "cannot be written (File exists)": ["a.npy", "--output", "/dev/null/x.parquet"],
+    "\\udcff.parquet: not a name in UTF-8": ["a.npy", "--output", "\udcff.parquet"],
+    "is not a Parquet file": ["a.npy", "--output", "thesis.tex"],
+    "does not hold the results of a survey": ["a.npy", "--output", "other.parquet"],
+    "with rtol 1e-09, not auto, frameworks torch, not autograd; use the same options, or name": [
+        *("a.npy", "--output", "ours.parquet", "--frameworks", "autograd"),
+    ],
+    "no Dask scheduler answers": ["a.npy", "--scheduler", "tcp://127.0.0.1:1"],
+    "nonsense://: no Dask scheduler answers": ["a.npy", "--scheduler", "nonsense://"],
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_input_is_one_line_and_leaves_nothing(message, monkeypatch, capsys):
+    save("a.npy", np.eye(2))
+    Path("thesis.tex").write_text("years of work", encoding="utf-8")
+    pq.write_table(pa.table({"source": ["a"]}), "other.parquet")
+    options = survey._options("auto", "auto", "torch", "auto", "1e-9", False)
+    with results.Results(Path("ours.parquet"), options):
+        pass
+    before = {name: Path(name).read_bytes() for name in os.listdir()}
+    monkeypatch.setattr(workers.Cluster, "answers_within", 1)
+    assert cli.main(["survey", *BAD[message]]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert len(error) < 500
+    assert {name: Path(name).read_bytes() for name in os.listdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [("pyarrow", []), ("distributed", ["--scheduler", "tcp://127.0.0.1:1"])],
+)
+def test_a_package_that_is_missing_is_named(module, arguments):
+    save("a.npy", np.eye(2))
+    code = f"import sys; sys.modules[{module!r}] = None\nfrom spectralgrad import cli\n"
+    code += f"sys.exit(cli.main(['survey', 'a.npy', '--reports', 'none', *{arguments!r}]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'spectralgrad[" in done.stderr
+
+
+@pytest.mark.parametrize("path", [building.MATHJAX, pages._SCRIPTS[0]])
+def test_what_the_pages_need_is_looked_for_first(path, monkeypatch):
+    save("a.npy", np.eye(2))
+    missing, is_file = building.root() / path, Path.is_file
+    monkeypatch.setattr(Path, "is_file", lambda self: self != missing and is_file(self))
+    with pytest.raises(
+        building.CommandError, match=r"is missing .*; run `make book` .*--reports none"
+    ):
+        survey.survey(["a.npy"], frameworks="autograd")
+    assert os.listdir() == ["a.npy"]
+
+
+def test_options_that_mean_the_same_are_the_same(rng):
+    save("a.npy", stack(rng, size=2))
+    survey.survey(["a.npy"], weights="[1,0]", rtol="1e-3", **QUICK)
+    done = survey.survey(["a.npy"], weights=[1, 0.0], rtol=0.001, **QUICK)
+    assert done.before == 40
+    written = json.loads(pq.read_schema("results.parquet").metadata[results.OPTIONS])
+    assert written == {
+        "problem": "auto",
+        "dtype": "auto",
+        "rtol": "0.001",
+        "symmetrize": False,
+        "weights": "[1.0, 0.0]",
+        "frameworks": ["autograd"],
+    }
+
+
+# Workers
+
+
+class Fake:
+    """Workers that are done a moment later."""
+
+    width, deaths, trouble = 3, (ZeroDivisionError,), ""
+
+    def __init__(self):
+        self.calls, self.flying = [], set()
+
+    def submit(self, function, *arguments):
+        future = concurrent.futures.Future()
+        self.calls.append((len(arguments[0]), len(self.flying)))
+        self.flying.add(future)
+        threading.Timer(0.003, self._finish, [future, function, arguments]).start()
+        return future
+
+    def _finish(self, future, function, arguments):
+        self.flying.discard(future)
+        try:
+            future.set_result(function(*arguments))
+        except ZeroDivisionError as error:
+            future.set_exception(error)
+
+
+def tasks(number):
+    for i in range(number):
+        yield files.Task("s", str(i), "", np.array([[float(i)]]))
+
+
+def test_no_more_is_read_than_is_soon_checked(monkeypatch):
+    monkeypatch.setattr(workers, "check_all", lambda stack, _: [[{}] for _ in stack])
+    taken = []
+    run = workers.run((taken.append(t) or t for t in tasks(2_000)), Fake(), {}, lambda: None)
+    for number, _ in enumerate(run):
+        assert len(taken) <= number + 7 * workers.CHUNK
+    assert number == 1_999
+
+
+def test_a_chunk_is_bounded_in_bytes_too(monkeypatch):
+    monkeypatch.setattr(workers, "CHUNK_BYTES", 24)
+    assert [len(chunk) for chunk in workers.chunks(tasks(7))] == [3, 3, 1]
+
+
+def test_only_what_kills_when_it_is_alone_is_blamed(monkeypatch):
+    def check_all(stack, _):
+        assert all(1 / (int(matrix[0, 0]) - 20) for matrix in stack)
+        return [[{"verdict": "agrees"}] for _ in stack]
+
+    monkeypatch.setattr(workers, "check_all", check_all)
+    crew = Fake()
+    run = list(workers.run(tasks(100), crew, {}, lambda: None))
+    assert sorted(int(task.place) for task, _ in run) == list(range(100))
+    assert {task.place: row["verdict"] for task, (row,) in run if row["verdict"] != "agrees"} == {
+        "20": "failed"
+    }
+    # Its neighbours were checked alone, the other chunks once and as they were.
+    alone = [others for number, others in crew.calls if number == 1]
+    assert alone == [0] * workers.CHUNK
+    assert len(crew.calls) == 7 + workers.CHUNK
+
+
+def test_a_matrix_that_kills_its_process_is_recorded(rng, monkeypatch):
+    monkeypatch.setattr(workers, "check_all", killing.check_all)
+    a = stack(rng, 60)
+    a[33] = killing.DEADLY
+    save("a.npy", a)
+    done = survey.survey(["a.npy"], **QUICK)
+    assert (done.matrices, done.bad) == (60, 1)
+    assert places() == {("a.npy", f"matrix {i + 1}"): 1 for i in range(60)}
+    (row,) = (row for row in rows() if row["framework"] is None)
+    assert (row["place"], row["verdict"]) == ("matrix 34", "failed")
+    assert "died, and so did the next one" in row["message"]
+
+
+def test_a_process_has_one_thread_and_the_parent_its_own_settings(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    with workers.Processes(1, ()) as crew:
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+        assert [crew.submit(os.getenv, name).result() for name in names] == ["1", "1"]
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+
+
+def children(**options):
+    """Worker processes; Python's own helper stays until the end."""
+    for process in psutil.Process().children(**options):
+        with contextlib.suppress(psutil.Error):
+            command = " ".join(process.cmdline())
+            # Dask gives its workers a title, where setproctitle is installed.
+            if "spawn_main" in command or command.startswith("dask worker"):
+                yield process
+
+
+def kill_a_worker_at(number, monkeypatch, **options):
+    """When so many matrices have been checked; by then the others are at work."""
+    met = []
+    note = survey._Run.note
+
+    def kill(self, task, found):
+        note(self, task, found)
+        met.append(task.place)
+        if len(met) == number:
+            next(children(**options)).kill()
+
+    monkeypatch.setattr(survey._Run, "note", kill)
+    return met
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_worker_that_is_killed_costs_no_matrix(rng, monkeypatch):
+    save("a.npy", stack(rng, 1500))
+    met = kill_a_worker_at(100, monkeypatch)
+    done = survey.survey(["a.npy"], **QUICK)
+    assert len(met) == 1500
+    assert (done.matrices, done.bad) == (1500, 0)
+    assert len(places()) == len(rows()) == 1500
+    assert not list(children())
+
+
+@pytest.mark.parametrize(
+    ("name", "by", "message"),
+    [
+        ("_import", "die", "a new process dies while it imports autograd"),
+        (None, "fail", r"the workers cannot do their part \(RuntimeError: no\\nsuch thing\)"),
+    ],
+)
+def test_what_is_no_matrix_at_fault_ends_it(name, by, message, monkeypatch):
+    save("a.npy", np.full((3, 2, 2), killing.DEADLY))
+    monkeypatch.setattr(workers, "check_all", killing.check_all if name else killing.fail)
+    if name:
+        monkeypatch.setattr(workers, name, getattr(killing, by))
+    with pytest.raises(building.CommandError, match=message):
+        survey.survey(["a.npy"], **QUICK)
+    assert not list(children())
+    assert os.listdir() == ["a.npy"]
+
+
+def test_compiled_code_for_many_shapes_is_dropped(monkeypatch):
+    class Jax:
+        cleared = 0
+
+        @classmethod
+        def clear_caches(cls):
+            cls.cleared += 1
+
+    monkeypatch.setitem(sys.modules, "jax", Jax)
+    monkeypatch.setattr(workers, "_shapes", set())
+    for i in range(1, 3 * workers.MOST_SHAPES):
+        workers._forget_shapes(np.zeros((1, i)))
+        workers._forget_shapes(np.zeros((1, i)))
+    assert Jax.cleared == 2
+
+
+# Stopped in the middle
+
+# Once it has saved something, it goes no further.
+START = """
+import sys
+from pathlib import Path
+from spectralgrad import __main__, survey
+from spectralgrad.survey import results
+results.SAVE_AFTER = 0.2
+note = survey._Run.note
+def wait(self, *found):
+    note(self, *found)
+    if Path("results.parquet").exists():
+        print("saved", flush=True)
+        sys.stdin.readline()
+survey._Run.note = wait
+__main__.main()
+"""
+
+
+@contextlib.contextmanager
+def started(*arguments):
+    """A survey in a process of its own, once it has saved something."""
+    command = [sys.executable, "-c", START, "survey", *arguments]
+    command += ["--reports", "none", "--frameworks", "autograd"]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        try:
+            assert process.stdout.readline() == "saved\n"
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_survey_goes_on(by, rng):
+    # A background job ignores Ctrl-C, and passes that on.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    save("a.npy", stack(rng, 2000))
+    with started("a.npy", "--jobs", "2") as process:
+        running = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(by)
+        _, error = process.communicate()
+    signal.signal(signal.SIGINT, before)
+    if by != signal.SIGKILL:
+        assert process.returncode == 130
+        # The bar, as it began and as it ended, and what was said then.
+        *_, bar, said = error.splitlines()
+        assert "/2000" in bar
+        assert said == "spectralgrad: stopped; the same command goes on from here"
+        assert "Traceback" not in error
+    assert len(running) >= 2
+    assert waiting.ended(running)
+    saved = places()
+    assert 0 < len(saved) < 2000
+    assert max(saved.values()) == 1
+    done = survey.survey(["a.npy"], **QUICK)
+    assert (done.matrices, done.before) == (2000, len(saved))
+    assert len(places()) == len(rows()) == 2000
+    assert sorted(os.listdir()) == ["a.npy", "results.parquet"]
+
+
+# Dask
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """On a slow machine a scheduler and its workers take long to start."""
+    monkeypatch.setattr(workers.Cluster, "answers_within", waiting.PATIENCE)
+    monkeypatch.setattr(workers.Cluster, "works_within", waiting.PATIENCE)
+
+
+@contextlib.contextmanager
+def cluster(workers):
+    """A scheduler and its workers, each a process of its own, on this machine only."""
+    environment = os.environ | {
+        "PYTHONPATH": os.path.dirname(killing.__file__),
+        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
+    }
+    common = ["--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", "scheduler.json"]
+
+    def start(name, *options):
+        command = [sys.executable, "-m", f"distributed.cli.dask_{name}", *options, *common]
+        return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+
+    processes = [start("scheduler", "--port", "0")]
+    try:
+        processes += [start("worker", "--nthreads", "1") for _ in range(workers)]
+        waiting.until(Path("scheduler.json").exists, processes[0])
+        waiting.until(Path("scheduler.json").read_text, processes[0])
+        address = json.loads(Path("scheduler.json").read_text(encoding="utf-8"))["address"]
+        # The survey waits for them only so long, which a slow machine may need for the imports.
+        with distributed.Client(address, timeout=600, set_as_default=False) as client:
+            if workers:
+                client.wait_for_workers(workers)
+        yield address
+    finally:
+        found = [c for p in processes for c in psutil.Process(p.pid).children(recursive=True)]
+        for process in [*processes, *found]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        for process in processes:
+            process.wait()
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_cluster_whose_worker_is_killed_reports_every_matrix_once(rng, monkeypatch):
+    monkeypatch.setattr(workers, "check_all", killing.check_all)
+    a = stack(rng, 600, size=16)
+    a[5] = killing.DEADLY
+    save("a.npy", a)
+    with cluster(workers=2) as address:
+        met = kill_a_worker_at(200, monkeypatch, recursive=True)
+        done = survey.survey(["a.npy"], scheduler=address, **QUICK)
+    assert (done.matrices, done.bad) == (600, 1)
+    assert len(met) == 600
+    assert len(places()) == len(rows()) == 600
+    (row,) = (row for row in rows() if row["framework"] is None)
+    assert (row["place"], row["verdict"]) == ("matrix 6", "failed")
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_cluster_without_workers_says_so(monkeypatch):
+    monkeypatch.setattr(workers.Cluster, "works_within", 1)
+    save("a.npy", np.eye(2))
+    refused = pytest.raises(
+        building.InputError, match="has no workers; start one with `dask worker"
+    )
+    with cluster(workers=0) as address, refused:
+        survey.survey(["a.npy"], scheduler=address, **QUICK)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_scheduler_that_ends_is_one_line(rng, monkeypatch, capfd):
+    save("a.npy", stack(rng, 2000))
+    with cluster(workers=1) as address:
+        port = int(address.split(":")[-1])
+
+        def listens(process):
+            found = process.net_connections()
+            return any(c.status == "LISTEN" and c.laddr.port == port for c in found)
+
+        note = survey._Run.note
+
+        def end(self, task, found):
+            note(self, task, found)
+            if task.place == "matrix 100":
+                (scheduler,) = filter(listens, psutil.Process().children())
+                scheduler.kill()
+
+        monkeypatch.setattr(survey._Run, "note", end)
+        command = ["survey", "a.npy", "--frameworks", "autograd", "--reports", "none"]
+        assert cli.main([*command, "--scheduler", address]) == 1
+    error = capfd.readouterr().err
+    assert error.endswith("lost; the same command goes on from here\n")
+    assert error.count("\n") == 2
+    assert 100 <= len(places()) == len(rows()) < 2000
