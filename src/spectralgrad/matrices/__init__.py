@@ -21,7 +21,7 @@ from spectralgrad.system.errors import one_line
 from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.arrays import MatrixError as MatrixError
 
-#: What `load` reads; nested lists may hold numbers and texts.
+# What `load` reads; nested lists may hold numbers and texts.
 Source = ArrayLike | os.PathLike[str] | Sequence[Any]
 
 #: The largest matrix or stack accepted, in entries.

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import ArrayLike
 
-#: The dtype is open: real or complex, in the precision of what was given, or numbers of mpmath.
+# The dtype is open: real or complex, in the precision of what was given, or numbers of mpmath.
 Array = npt.NDArray[Any]
 
 Problem = Literal["eigh", "svd"]

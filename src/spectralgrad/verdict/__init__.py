@@ -16,7 +16,7 @@ from spectralgrad.system.errors import one_line
 from spectralgrad.theory import gauge, spectrum, subgradient, symmetric
 from spectralgrad.theory.arrays import Array, Problem
 
-#: What a gradient is, and why there may be none.
+# What a gradient is, and why there may be none.
 Quality = Literal["agrees", "subgradient", "wrong", "not finite"]
 Outcome = Literal["unsupported", "failed", "not installed", ""]
 
