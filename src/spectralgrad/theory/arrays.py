@@ -15,10 +15,23 @@ Convention = Literal["symmetric", "lower", "upper"]
 
 
 class MatrixError(ValueError):
-    """A source that is no usable matrix.
+    """Something that is no usable matrix. The message is one line, made of the attributes.
 
-    The message is one line: source, place, what is wrong, what to do.
+    Attributes
+    ----------
+    source, place : str
+        Where the fault is: a name or a path, and a row, column or line. May be empty.
+    what, mend : str
+        What is wrong, and what to do.
     """
+
+    def __init__(self, what: str, mend: str = "", *, source: str = "", place: str = "") -> None:
+        super().__init__(what, mend)
+        self.source, self.place, self.what, self.mend = source, place, what, mend
+
+    def __str__(self) -> str:
+        where = ": ".join(filter(None, (self.source, self.place, self.what)))
+        return f"{where}; {self.mend}" if self.mend else where
 
 
 def as_inexact(array: ArrayLike) -> Array:
