@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spectralgrad.book import environment, execution, reference
+from spectralgrad.book import environment, execution
 from spectralgrad.book.execution import Page, Run
 from spectralgrad.book.rendering import Renderer
 from spectralgrad.system import processes, storage
@@ -167,16 +167,9 @@ def _lay_out(source: Path) -> None:
     shutil.copy(book / ML_MATRIX, source / "assets" / "ml-matrix.js")
 
 
-def _lay_out_pages(source: Path) -> None:
-    """Copy the pages that are no chapters, and write those about the modules."""
-    for page in root().glob("*.md"):
-        shutil.copy(page, source)
-    names = reference.write(source / "api")
-    toc = (root() / "_toc.yml").read_text(encoding="utf-8")
-    # A pattern would put them into alphabetical order.
-    found = re.compile(r"^( *)- glob: api/\*$", re.MULTILINE)
-    toc = found.sub(lambda m: "\n".join(f"{m[1]}- file: api/{name}" for name in names), toc)
-    (source / "_toc.yml").write_text(toc, encoding="utf-8")
+def _pages() -> list[Path]:
+    """The pages that are no chapters."""
+    return sorted([*root().glob("*.md"), *root().glob("api/*.md")])
 
 
 def lay_out_book(source: Path, executed: Path) -> None:
@@ -191,7 +184,10 @@ def lay_out_book(source: Path, executed: Path) -> None:
     """
     (source / "chapters").mkdir(parents=True)
     _lay_out(source)
-    _lay_out_pages(source)
+    shutil.copy(root() / "_toc.yml", source)
+    (source / "api").mkdir()
+    for page in _pages():
+        shutil.copy(page, source / page.relative_to(root()))
     for name in chapters():
         shutil.copy(executed / f"{name}.ipynb", source / "chapters")
 
@@ -267,7 +263,7 @@ def _mark(executed: Path) -> str:
     """Hash of everything that the rendered book depends on."""
     book = root()
     sources = [path for name in _SOURCES if (path := book / name).is_file()]
-    sources += [*sorted(book.glob("*.md")), *sorted((book / "assets").iterdir())]
+    sources += [*_pages(), *sorted((book / "assets").iterdir())]
     sources += [*(executed / f"{name}.ipynb" for name in chapters()), *execution.package()]
     contents = (path.name.encode() + path.read_bytes() for path in sources)
     # The pages say which commit they are of.
