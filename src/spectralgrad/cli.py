@@ -1,11 +1,13 @@
 """What the ``spectralgrad`` command does. A command imports what it needs when it runs."""
 
+from __future__ import annotations
+
 import argparse
 import io
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from json import dumps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from spectralgrad import __version__
@@ -53,15 +55,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        options = _parser().parse_args(arguments)
+        options = vars(_parser().parse_args(arguments))
     except SystemExit as end:
         return int(end.code or 0)
-    interruption.work.stopped = options.stopped
+    options.pop("command")
+    interruption.work.stopped = options.pop("stopped")
+    run = options.pop("run")
     for stream in (sys.stdout, sys.stderr):
         # A terminal that knows no Greek gets it escaped.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    said, status = options.run(options)
+    said, status = run(**options)
     print(said)
     return int(status)
 
@@ -99,15 +103,9 @@ def _question() -> _Parser:
         help="sum (default for svd), first (default for eigh: the smallest eigenvalue), last, or "
         "a JSON list with a weight per value",
     )
+    add("--frameworks", metavar="A,B", help="of autograd, torch, tensorflow, jax (default: all)")
     add(
-        "--frameworks",
-        metavar="A,B",
-        help="which to ask (default: all; autograd, torch, tensorflow, jax)",
-    )
-    add(
-        "--dtype",
-        metavar="D",
-        help="compute in float32 or float64, complex64 or complex128 (default: as the matrix is)",
+        "--dtype", metavar="D", help="float32, float64, complex64 or complex128 (default: as it is)"
     )
     add(
         "--rtol",
@@ -119,12 +117,7 @@ def _question() -> _Parser:
     return parser
 
 
-def _asked(options: argparse.Namespace) -> dict[str, Any]:
-    names = ("problem", "weights", "frameworks", "dtype", "rtol", "symmetrize")
-    return {name: value for name, value in vars(options).items() if name in names}
-
-
-def _declare_check(commands: "Commands") -> None:
+def _declare_check(commands: Commands) -> None:
     check = commands.add_parser(
         "check",
         parents=[_question()],
@@ -136,22 +129,22 @@ def _declare_check(commands: "Commands") -> None:
     check.add_argument("--json", action="store_true", help="print one JSON object, or a list")
 
 
-def _check(options: argparse.Namespace) -> "Said":
+def _check(matrix: str, json: bool, **question: Any) -> Said:
     from spectralgrad import verdict
 
     try:
-        verdicts = verdict.check_stack(options.matrix, **_asked(options))
+        verdicts = verdict.check_stack(matrix, **question)
     except ValueError as error:
         raise InputError(" ".join(str(error).split())) from error
-    if not options.json:
+    if not json:
         return "\n\n".join(map(_as_text, verdicts)), 0
     objects = [v.to_dict() for v in verdicts]
     # A stack of one is a list of one: its matrix has a place in it.
     is_stack = verdicts[0].place != ""
-    return json.dumps(objects if is_stack else objects[0], allow_nan=False), 0
+    return dumps(objects if is_stack else objects[0], allow_nan=False), 0
 
 
-def _as_text(verdict: "Verdict") -> str:
+def _as_text(verdict: Verdict) -> str:
     """What a person wants to know of a verdict."""
     import numpy as np
 
@@ -179,7 +172,7 @@ def _as_text(verdict: "Verdict") -> str:
 _COLOURS = {"agrees": 32, "subgradient": 36, "undecided": 33, "not installed": 2}
 
 
-def _table(verdict: "Verdict") -> Iterator[str]:
+def _table(verdict: Verdict) -> Iterator[str]:
     """One row for each framework, in columns."""
     from spectralgrad import frameworks
     from spectralgrad.book import explain
@@ -200,7 +193,7 @@ def _table(verdict: "Verdict") -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def _declare_survey(commands: "Commands") -> None:
+def _declare_survey(commands: Commands) -> None:
     survey = commands.add_parser(
         "survey",
         parents=[_question()],
@@ -226,22 +219,15 @@ def _declare_survey(commands: "Commands") -> None:
     add("--scheduler", metavar="ADDRESS", help="run on this Dask cluster, as tcp://host:8786")
 
 
-def _survey(options: argparse.Namespace) -> "Said":
+def _survey(paths: list[str], **options: Any) -> Said:
     from spectralgrad import survey
 
     with interruption.work:
-        done = survey.survey(
-            options.paths,
-            output=options.output,
-            reports=options.reports,
-            jobs=options.jobs,
-            scheduler=options.scheduler,
-            **_asked(options),
-        )
+        done = survey.survey(paths, **options)
     return done.summary, 1 if done.bad or done.failures else 0
 
 
-def _declare_build(commands: "Commands") -> None:
+def _declare_build(commands: Commands) -> None:
     build = commands.add_parser("build", help="execute all chapters and render the book")
     build.set_defaults(run=_build, stopped="stopped; the book that is there is whole")
     add = build.add_argument
@@ -256,27 +242,27 @@ def _declare_build(commands: "Commands") -> None:
     )
 
 
-def _build(options: argparse.Namespace) -> "Said":
+def _build(output: str | None, jobs: int | None, timeout: int) -> Said:
     from spectralgrad.book import building
 
     with interruption.work:
-        return building.build(options.output, options.jobs, options.timeout), 0
+        return building.build(output, jobs, timeout), 0
 
 
-def _declare_pdf(commands: "Commands") -> None:
+def _declare_pdf(commands: Commands) -> None:
     pdf = commands.add_parser("pdf", help="print the book as one PDF, through Chromium")
     pdf.set_defaults(run=_pdf, stopped="stopped; a file that is there is whole")
     pdf.add_argument("--output", metavar="FILE", help="the PDF (default: _build/spectralgrad.pdf)")
 
 
-def _pdf(options: argparse.Namespace) -> "Said":
+def _pdf(output: str | None) -> Said:
     from spectralgrad.book import pdf
 
     with interruption.work:
-        return pdf.write(options.output), 0
+        return pdf.write(output), 0
 
 
-def _declare_report(commands: "Commands") -> None:
+def _declare_report(commands: Commands) -> None:
     report = commands.add_parser(
         "report", help="re-execute one chapter with your matrix and render it as a page"
     )
@@ -296,11 +282,10 @@ def _declare_report(commands: "Commands") -> None:
     add("--output", metavar="DIR", help="folder for the page (default: NAME-report)")
 
 
-def _report(options: argparse.Namespace) -> "Said":
+def _report(
+    matrix: str, chapter: str, parameters: list[tuple[str, str]], output: str | None
+) -> Said:
     from spectralgrad.book import building
 
     with interruption.work:
-        page = building.report(
-            options.matrix, chapter=options.chapter, given=options.parameters, output=options.output
-        )
-    return page, 0
+        return building.report(matrix, chapter=chapter, given=parameters, output=output), 0
