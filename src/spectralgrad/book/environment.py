@@ -67,16 +67,13 @@ def _git(folder: StrPath, *arguments: str) -> str:
     # A copy without history may lie in another project's repository.
     if not Path(folder, ".git").exists():
         return ""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
         # Several chapters may ask at once, and to ask needs no lock.
-        done = subprocess.run(
-            ["git", "--no-optional-locks", "-C", str(folder), *arguments],  # noqa: S607
-            env=os.environ | {"TZ": "UTC"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.stdout.strip()
+        command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
+        environment = os.environ | {"TZ": "UTC"}
+        return subprocess.check_output(
+            command, env=environment, text=True, stderr=subprocess.DEVNULL
+        ).strip()
     return ""
 
 

@@ -2,8 +2,10 @@
 
 import datetime
 import itertools
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from string import Template
 from typing import NamedTuple
 from urllib.parse import urldefrag, urljoin, urlsplit
 
@@ -21,39 +23,7 @@ _REFERENCES = ("for", "aria-labelledby", "aria-describedby")
 # Half of all elements, each of which would have a place in the structure of the PDF.
 _UNCOLOURED = "pre :is(.n, .p, .w)"
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en" data-theme="light" data-mode="light">
-<head>
-<meta charset="utf-8">
-<title>{title}</title>
-{head}
-<link rel="stylesheet" href="_static/print.css">
-<style>
-{running}
-</style>
-</head>
-<body>
-<section class="sg-front">
-<p class="sg-title">{title}</p>
-<p class="sg-subtitle">The gradients of eigenvalues and singular values in autograd, PyTorch,
-TensorFlow and JAX: derived, executed and checked</p>
-<img src="_static/gradients.svg" alt="Heat maps of three gradients of one matrix, which differ.">
-<p>{author}</p>
-<p>spectralgrad {version}, printed on {today}</p>
-<p class="sg-note">Every number was computed when the book was built, except those quoted as printed
-elsewhere. Code that is folded on the screen, which sets up or lays out what is shown, is left out
-here, and so is what it prints if that is folded too. The notebooks hold both.</p>
-</section>
-<nav class="sg-contents" aria-labelledby="contents">
-<h1 id="contents">Contents</h1>
-{contents}
-</nav>
-<main class="bd-content">
-{chapters}
-</main>
-</body>
-</html>
-"""
+_PAGE = Template(Path(__file__).with_name("print.html").read_text(encoding="utf-8"))
 
 
 class _Chapter(NamedTuple):
@@ -90,7 +60,7 @@ def join(folder: Path) -> str:
         _rename(chapter, anchors)
     scripts = soup.select("head script")
     mathjax = [s for s in scripts if "MathJax" in s.text or "/tex-" in str(s.get("src"))]
-    return _PAGE.format(
+    return _PAGE.substitute(
         title=_one(soup, ".logo__title").decode_contents(),
         author=_one(soup, ".component-author").text.strip(),
         version=__version__,
@@ -198,9 +168,10 @@ def _line(level: int, title: str, anchor: str) -> str:
 
 def _running(chapter: _Chapter) -> str:
     """Title at the head of each page of a chapter."""
-    title = BeautifulSoup(chapter.title, "html.parser").text.replace("\\", "\\\\")
-    text = title.replace('"', '\\"')
-    return f'@page {chapter.anchor} {{ @top-right {{ content: "{text}" }} }}'
+    text = BeautifulSoup(chapter.title, "html.parser").text
+    # A string is written in CSS as in JSON.
+    quoted = json.dumps(text, ensure_ascii=False)
+    return f"@page {chapter.anchor} {{ @top-right {{ content: {quoted} }} }}"
 
 
 def _lay_out(chapter: _Chapter) -> str:
