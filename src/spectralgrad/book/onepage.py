@@ -83,34 +83,23 @@ def _one(tag: Tag, selector: str) -> Tag:
 
 
 def _in_reading_order(folder: Path, page: str) -> Iterator[_Chapter]:
-    """The pages, of which each leads to the next."""
-    soup = _read(folder / page)
-    listed = _sidebar(page, soup)
+    """The pages, of which each leads to the next, and each shows its own place in the sidebar."""
+    home = begun = ""
     for number in itertools.count():
-        article, anchor = _one(soup, "article"), f"c{number}"
-        if page in listed:
-            home, (part, depth) = anchor, listed[page]
-            yield _Chapter(page, article, anchor, home, depth, part)
-        else:
-            # The first page's sidebar has no pages that are below a chapter.
-            yield _Chapter(page, article, anchor, home, depth + 1, "")
+        soup, anchor = _read(folder / page), f"c{number}"
+        # The first page has no place there.
+        here = soup.select_one("nav.bd-docs-nav a.current")
+        depth = len(here.find_parents("li")) if here else 0
+        caption = here.find_previous("p", class_="caption") if here else None
+        part = caption.decode_contents() if caption else ""
+        home = home if depth > 1 else anchor
+        begins = "" if part == begun else part
+        yield _Chapter(page, _one(soup, "article"), anchor, home, depth, begins)
+        begun = part
         following = soup.select_one("a.right-next")
         if not following:
             return
         page = urljoin(page, str(following["href"]))
-        soup = _read(folder / page)
-
-
-def _sidebar(first: str, soup: BeautifulSoup) -> dict[str, tuple[str, int]]:
-    """For each chapter the part that it begins, if it begins one, and whether it is in any."""
-    listed, part, depth = {first: ("", 0)}, "", 0
-    for e in soup.select("nav.bd-docs-nav :is(p.caption, a.internal)"):
-        if e.name == "p":
-            part, depth = e.decode_contents(), 1
-        else:
-            listed[urljoin(first, str(e["href"]))] = part, depth
-            part = ""
-    return listed
 
 
 def _strip(article: Tag) -> None:
