@@ -221,10 +221,10 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from spectralgrad.book import building
+    from spectralgrad.book import reporting
 
     with interruption.work:
-        page = building.report(
+        page = reporting.report(
             options.matrix, chapter=options.chapter, given=options.parameters, output=options.output
         )
     print(page)
