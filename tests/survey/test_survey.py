@@ -96,7 +96,7 @@ def test_each_framework_has_a_row_and_each_failure_a_message():
 @pytest.mark.parametrize(
     ("error", "outcome", "message"),
     [
-        (matrices.MatrixError("this matrix: is odd"), "unreadable", "is odd"),
+        (matrices.MatrixError("is odd", source="this matrix"), "unreadable", "is odd"),
         (np.linalg.LinAlgError("does not converge"), "failed", "does not converge"),
         (MemoryError("1 GB"), "failed", "MemoryError: 1 GB"),
     ],
@@ -418,7 +418,7 @@ BAD = {
     "nofile: no such file or folder; check the path": ["nofile"],
     "unknown framework 'keras'; choose from autograd": ["a.npy", "--frameworks", "keras"],
     "rtol: '2' will not do": ["a.npy", "--rtol", "2"],
-    "dtype 'half': unknown; use float32": ["a.npy", "--dtype", "half"],
+    "dtype: unknown 'half'; choose from auto, float32": ["a.npy", "--dtype", "half"],
     "weights: 'some' will not do": ["a.npy", "--weights", "some"],
     "weights: '[]' will not do": ["a.npy", "--weights", "[]"],
     "symmetrize: is for eigenvalues": ["a.npy", "--symmetrize", "--problem", "svd"],
@@ -428,7 +428,7 @@ BAD = {
     "\\udcff.parquet: not a name in UTF-8": ["a.npy", "--output", "\udcff.parquet"],
     "is not a Parquet file": ["a.npy", "--output", "thesis.tex"],
     "does not hold the results of a survey": ["a.npy", "--output", "other.parquet"],
-    "with rtol 1e-09, not auto, frameworks torch, not autograd; use the same options, or name": [
+    "with frameworks torch, not autograd, rtol 1e-09, not auto; use the same options, or name": [
         *("a.npy", "--output", "ours.parquet", "--frameworks", "autograd"),
     ],
     "no Dask scheduler answers": ["a.npy", "--scheduler", "tcp://127.0.0.1:1"],
@@ -441,7 +441,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(message, monkeypatch, capsys):
     save("a.npy", np.eye(2))
     Path("thesis.tex").write_text("years of work", encoding="utf-8")
     pq.write_table(pa.table({"source": ["a"]}), "other.parquet")
-    options = survey._options("auto", "auto", "torch", "auto", "1e-9", False)
+    options = verdict.Question(frameworks="torch", rtol="1e-9").to_dict()
     with results.Results(Path("ours.parquet"), options):
         pass
     before = {name: Path(name).read_bytes() for name in os.listdir()}

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spectralgrad.book import environment, execution
+from spectralgrad.book import TIMEOUT, environment, execution
 from spectralgrad.book.execution import Page
 from spectralgrad.book.rendering import Renderer
 from spectralgrad.system import processes, storage
@@ -85,7 +85,7 @@ def scratch(folder: Path | None = None) -> Iterator[Path]:
 def build(
     output: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
-    timeout: int = execution.TIMEOUT,
+    timeout: int = TIMEOUT,
 ) -> Path:
     """Build the book into a folder, as far as anything has changed; return its first page.
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from spectralgrad.book import environment, imports
+from spectralgrad.book import TIMEOUT, environment, imports
 from spectralgrad.frameworks import ONE_THREAD
 from spectralgrad.system import interruption, processes, storage
 from spectralgrad.system.errors import ChapterError, CommandError
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 Facts = Mapping[str, Any]
-
-#: Seconds that one cell of a chapter may take, and its kernel to start.
-TIMEOUT = 1800
 
 _FIXED = {
     # Sets are walked through in the order of hashes.

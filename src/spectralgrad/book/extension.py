@@ -5,7 +5,7 @@ import html
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,10 @@ NOTEBOOKS = "notebooks"
 _built_with = functools.cache(lambda: environment.describe_build(building.root()))
 
 
-@functools.cache
-def _recorded(source: Path) -> dict[str, Any]:
-    """What the execution of a notebook left in it; nothing in a page that is none."""
-    if source.suffix != ".ipynb":
-        return {}
-    metadata = json.loads(source.read_text(encoding="utf-8"))["metadata"]
-    recorded: dict[str, Any] = metadata.get("spectralgrad", {})
-    return recorded
-
-
 def _executed(app: Sphinx, page: str) -> dict[str, Any]:
-    """The same of a page by its name; the search and the index have no source."""
-    return _recorded(Path(app.env.doc2path(page))) if page in app.env.all_docs else {}
+    """What execution left in the metadata of the notebook that a page shows, if it shows one."""
+    found: dict[str, Any] = json.loads(app.env.metadata[page].get("spectralgrad", "{}"))
+    return found
 
 
 def _notebooks(app: Sphinx, page: str) -> tuple[Path, str] | None:
@@ -114,55 +105,49 @@ def read_docstring(
         lines[:0] = ["..", ""]
 
 
-class _Computed(SphinxDirective):
-    """A directive that takes nothing, and stands for text in MyST."""
-
-    def lines(self) -> Iterator[str]:
-        raise NotImplementedError
-
-    def run(self) -> list[nodes.Node]:
-        return self.parse_text_to_nodes("\n".join(self.lines()))
-
-
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
-class Environment(_Computed):
-    """``{environment}``: what the book was built on and with."""
-
-    def lines(self) -> Iterator[str]:
-        """Two tables, and the lock."""
-        root = building.root()
-        yield from _table(["", "this build"], environment.machine(root).items())
-        yield from ("", "The packages that the project asks for by name:", "")
-        versions = ((n, v or "not installed", g) for n, v, g in environment.direct(root))
-        yield from _table(["name", "version", "needed by"], versions)
-        yield from ("", ":::{dropdown} Every package, as `requirements.lock` fixes it", "```text")
-        yield (root / "requirements.lock").read_text(encoding="utf-8").rstrip()
-        yield from ("```", ":::")
+def environment_lines() -> Iterator[str]:
+    """What the book was built on and with: two tables, and the lock."""
+    root = building.root()
+    yield from _table(["", "this build"], environment.machine(root).items())
+    yield from ("", "The packages that the project asks for by name:", "")
+    versions = ((n, v or "not installed", g) for n, v, g in environment.direct(root))
+    yield from _table(["name", "version", "needed by"], versions)
+    yield from ("", ":::{dropdown} Every package, as `requirements.lock` fixes it", "```text")
+    yield (root / "requirements.lock").read_text(encoding="utf-8").rstrip()
+    yield from ("```", ":::")
 
 
-class Citation(_Computed):
-    """``{citation}``: how to cite the book, from ``CITATION.cff``."""
+def citation_lines() -> Iterator[str]:
+    """How to cite the book, from ``CITATION.cff``: a sentence, and an entry for BibTeX."""
+    cff = yaml.safe_load((building.root() / "CITATION.cff").read_text(encoding="utf-8"))
+    (author,) = (entity["name"] for entity in cff["authors"])
+    year = environment.date(building.root())[:4]
+    title, version = cff["title"], cff["version"]
+    yield f"> {author}. *{title}* Version {version}, {year}."
+    yield from ("", "```bibtex", "@software{spectralgrad,")
+    fields = {"author": f"{{{author}}}", "title": title, "version": version, "year": year}
+    yield from (f"  {name:<7} = {{{value}}}," for name, value in fields.items())
+    yield from ("}", "```")
 
-    def lines(self) -> Iterator[str]:
-        """A sentence, and an entry for BibTeX."""
-        cff = yaml.safe_load((building.root() / "CITATION.cff").read_text(encoding="utf-8"))
-        (author,) = (entity["name"] for entity in cff["authors"])
-        year = environment.date(building.root())[:4]
-        title, version = cff["title"], cff["version"]
-        yield f"> {author}. *{title}* Version {version}, {year}."
-        yield from ("", "```bibtex", "@software{spectralgrad,")
-        fields = {"author": f"{{{author}}}", "title": title, "version": version, "year": year}
-        yield from (f"  {name:<7} = {{{value}}}," for name, value in fields.items())
-        yield from ("}", "```")
+
+def _directive(lines: Callable[[], Iterator[str]]) -> type[SphinxDirective]:
+    """A directive that takes nothing, and stands for text in MyST."""
+
+    class Computed(SphinxDirective):
+        def run(self) -> list[nodes.Node]:
+            return self.parse_text_to_nodes("\n".join(lines()))
+
+    return Computed
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register everything; called by Sphinx, as the functions above are."""
-    app.add_directive("environment", Environment)
-    app.add_directive("citation", Citation)
+    app.add_directive("environment", _directive(environment_lines))
+    app.add_directive("citation", _directive(citation_lines))
     # Napoleon reads them at 500.
     app.connect("autodoc-process-docstring", read_docstring, priority=400)
     app.connect("missing-reference", keep_term)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from spectralgrad import matrices
 from spectralgrad.book import building, environment, execution
 from spectralgrad.book.execution import Page, Run
 from spectralgrad.book.rendering import Renderer
@@ -126,8 +127,6 @@ def _values(
 
 def _check_size(matrix: str) -> None:
     """Refuse a matrix that would make a page too large; before it is decomposed."""
-    from spectralgrad import matrices
-
     try:
         rows, columns = matrices.load(matrix).shape
     except matrices.MatrixError as error:

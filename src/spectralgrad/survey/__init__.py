@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import json
 import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from spectralgrad import frameworks as libraries
 from spectralgrad import matrices, verdict
 from spectralgrad.matrices import MatrixError
 from spectralgrad.survey import files, workers
 from spectralgrad.system import interruption
 from spectralgrad.system.errors import CommandError, InputError, one_line
-from spectralgrad.theory import spectrum
 from spectralgrad.theory.arrays import Problem
 
 if TYPE_CHECKING:
@@ -143,7 +140,11 @@ def survey(
         If the workers cannot do their part or the pages cannot be rendered; the results so far are
         saved.
     """
-    options = _options(problem, weights, frameworks, dtype, rtol, symmetrize)
+    try:
+        question = verdict.Question(problem, weights, frameworks, dtype, rtol, symmetrize)
+    except ValueError as error:
+        raise InputError(" ".join(str(error).split())) from error
+    options = question.to_dict()
     if reports not in ("flagged", "all", "none"):
         raise InputError(f"reports: unknown {reports!r}; choose from flagged, all, none")
     roots = files.roots(paths)
@@ -175,42 +176,6 @@ def survey(
             except CommandError as error:
                 raise CommandError(f"{error}; the results are in {output}") from error
     return done
-
-
-def _options(
-    problem: Problem | Literal["auto"],
-    weights: str | Sequence[float],
-    frameworks: str | Iterable[str],
-    dtype: str,
-    rtol: float | str,
-    symmetrize: bool,
-) -> dict[str, Any]:
-    """Check all options on a small matrix, and write equal ones equally."""
-    try:
-        names = list(libraries.select(frameworks))
-        if not isinstance(weights, str) or weights not in ("auto", "sum", "first", "last"):
-            weights = json.dumps(_weights(weights))
-        options: dict[str, Any] = {
-            "problem": problem,
-            "dtype": dtype,
-            "rtol": rtol,
-            "symmetrize": symmetrize,
-        }
-        verdict.prepare([[1.0]], **options)
-    except ValueError as error:
-        text = " ".join(str(error).split())
-        raise InputError(text.removeprefix("the matrix given inline: ")) from error
-    rtol = rtol if rtol == "auto" else repr(float(rtol))
-    return options | {"rtol": rtol, "weights": weights, "frameworks": names}
-
-
-def _weights(weights: str | Sequence[float]) -> list[float]:
-    try:
-        number = len(json.loads(weights) if isinstance(weights, str) else weights)
-    except (TypeError, ValueError, RecursionError):
-        number = 0
-    numbers: list[float] = spectrum.weights(weights, number or 1).tolist()
-    return numbers
 
 
 def _output(output: str | os.PathLike[str]) -> Path:

@@ -29,7 +29,7 @@ from spectralgrad.survey.files import Task
 from spectralgrad.system import interruption
 from spectralgrad.system.errors import CommandError, InputError, one_line
 from spectralgrad.theory import spectrum
-from spectralgrad.theory.arrays import Array
+from spectralgrad.theory.arrays import Array, MatrixError
 
 Row = dict[str, Any]
 
@@ -83,13 +83,15 @@ def _check(matrix: Array, options: Mapping[str, Any]) -> list[Row]:
         return _rows(verdict.check(matrix, label=_LABEL, **options), options["weights"])
     except np.linalg.LinAlgError as error:
         outcome, message = "failed", str(error)
+    except MatrixError as error:
+        # The row names the matrix.
+        error.source = ""
+        outcome, message = "unreadable", str(error)
     except ValueError as error:
         outcome, message = "unreadable", str(error)
     # A survey goes on, whatever is wrong with one matrix.
     except Exception as error:
         outcome, message = "failed", f"{type(error).__name__}: {error}"
-    for label in (_LABEL, "the matrix given inline"):
-        message = message.removeprefix(f"{label}: ")
     return [fault(outcome, message, matrix)]
 
 
