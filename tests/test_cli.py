@@ -38,7 +38,7 @@ BAD = {
         "eigh_example",
     ],
     "use float32, float64": ["report", "blog-rank-2", "-p", "dtype", "half"],
-    "name another folder with --output": ["report", "[[1]]", "--output", "/dev/null/x"],
+    "name another output folder": ["report", "[[1]]", "--output", "/dev/null/x"],
     "line 1, column 1": ["report", "header.csv"],
     "parameter matrix: given twice": ["report", "blog-rank-2", "-p", "matrix", "[[1]]"],
     "not a name in UTF-8; rename the file": ["report", b"\xff.csv"],

@@ -369,7 +369,7 @@ def test_a_place_that_is_read_only_is_one_clear_line(small_book, full_disk):
     assert build.returncode == 2
     assert error == (
         f"spectralgrad: {disk / 'html'}: cannot be written (Read-only file system); "
-        "name another folder with --output\n"
+        "name another output folder\n"
     )
     (small_book / "_build").symlink_to(disk)
     with started(small_book, "full") as build:

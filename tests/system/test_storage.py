@@ -56,7 +56,7 @@ def test_a_link_named_like_the_mark_does_not_make_a_folder_ours(tmp_path):
 
 @pytest.mark.parametrize("output", ["/proc/x/y", "/dev/null/x"])
 def test_a_place_that_cannot_be_written_is_refused(output):
-    with pytest.raises(InputError, match=r"cannot be written .*; name another folder"):
+    with pytest.raises(InputError, match=r"cannot be written .*; name another output folder"):
         storage.require_ours(Path(output))
 
 
@@ -191,3 +191,67 @@ def test_a_lock_is_not_made_through_a_link(tmp_path):
     with pytest.raises(OSError, match="symbolic links"), storage.locked(tmp_path / "lock"):
         pass
     assert os.listdir(tmp_path) == ["lock"]
+
+
+def test_a_lock_leaves_no_file_and_refuses_if_it_is_not_to_wait(tmp_path):
+    lock = tmp_path / "lock"
+    with storage.locked(lock):
+        command = [sys.executable, "-c", _REFUSED, str(lock)]
+        assert subprocess.run(command, check=False).returncode == 7
+    assert not list(tmp_path.iterdir())
+
+
+_REFUSED = """
+import sys
+from pathlib import Path
+from spectralgrad.system import storage
+try:
+    with storage.locked(Path(sys.argv[1]), wait=False):
+        pass
+except TimeoutError:
+    sys.exit(7)
+"""
+
+_COUNTER = """
+import sys
+from pathlib import Path
+from spectralgrad.system import storage
+number = Path(sys.argv[1], "number")
+for _ in range(50):
+    with storage.locked(Path(sys.argv[1], "lock")):
+        text = str(int(number.read_text()) + 1)
+        number.write_text(text)
+"""
+
+
+def test_a_lock_that_is_removed_is_still_for_one(tmp_path):
+    """Who waits for a file that somebody removes must not hold it beside who makes another."""
+    (tmp_path / "number").write_text("0", encoding="utf-8")
+    command = [sys.executable, "-c", _COUNTER, str(tmp_path)]
+    with contextlib.ExitStack() as stack:
+        for process in [subprocess.Popen(command) for _ in range(4)]:
+            stack.enter_context(process)
+    assert (tmp_path / "number").read_text(encoding="utf-8") == "200"
+    assert os.listdir(tmp_path) == ["number"]
+
+
+def test_a_file_is_written_as_a_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "results"
+    for text in ("old", "new"):
+        with storage.written(path) as aside:
+            aside.write_text(text, encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == text
+    with pytest.raises(UnicodeEncodeError), storage.written(path) as aside:
+        aside.write_text("half \ud800", encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == "new"
+    assert os.listdir(tmp_path) == ["results"]
+
+
+def test_a_file_is_not_written_through_a_link(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work", encoding="utf-8")
+    for name in ("results", ".results.new"):
+        (tmp_path / name).symlink_to("thesis.tex")
+    with storage.written(tmp_path / "results") as aside:
+        aside.write_text("newer", encoding="utf-8")
+    assert (tmp_path / "thesis.tex").read_text(encoding="utf-8") == "years of work"
+    assert (tmp_path / "results").read_text(encoding="utf-8") == "newer"

@@ -57,6 +57,13 @@ NAMES = ("autograd", "torch", "tensorflow", "jax")
 #: As their makers write them.
 TITLES = {"autograd": "autograd", "torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
 
+#: Environment variables that hold each of them to one thread, if they are set before its import.
+ONE_THREAD = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    **dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC"), "1"),
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+}
+
 
 def select(choice: str | Iterable[str]) -> tuple[str, ...]:
     """Read which frameworks a person names.

@@ -1,9 +1,11 @@
-"""Folders of pages: which may be replaced, and how one takes the place of another."""
+"""How files and folders are put into place: as a whole, or not at all.
+
+Whenever a program is stopped, be it by SIGKILL or by a power cut, what is there is old or new.
+"""
 
 import contextlib
 import ctypes
 import errno
-import fcntl
 import os
 import shutil
 import sys
@@ -21,7 +23,7 @@ MARK = ".spectralgrad"
 interruption.whole(tempfile.TemporaryDirectory.__init__)
 interruption.whole(tempfile.TemporaryDirectory.cleanup)
 
-_MEND = "name another folder with --output"
+_MEND = "name another output folder"
 
 
 def absolute(path: str | os.PathLike[str]) -> Path:
@@ -30,18 +32,7 @@ def absolute(path: str | os.PathLike[str]) -> Path:
 
 
 def require_ours(output: Path) -> None:
-    """Refuse a folder that cannot be written, or that this program did not make.
-
-    Parameters
-    ----------
-    output : pathlib.Path
-        As `absolute` makes it. The folder that it is in is made.
-
-    Raises
-    ------
-    InputError
-        If the folder is not to be used.
-    """
+    """Refuse an `absolute` folder that cannot be written, or that this program did not make."""
     shown = one_line(str(output))
     if Path.cwd().is_relative_to(output):
         raise InputError(f"{shown}: is the folder in which this runs, or holds it; {_MEND}")
@@ -61,47 +52,91 @@ def _is_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
-def publish(pages: Path, output: Path, mark: str) -> None:
-    """Move a folder of pages into place, in one step where the system can.
+@contextlib.contextmanager
+def locked(path: Path, waiting: str = "", *, wait: bool = True) -> Iterator[None]:
+    """Keep other processes out by a file, which is removed; a lock ends with its process.
 
-    Whenever this is stopped, be it by SIGKILL, the output is either the old pages or the new ones.
-
-    Parameters
-    ----------
-    pages : pathlib.Path
-        Is moved.
-    output : pathlib.Path
-    mark : str
-        Content of the file `MARK` in the output.
-
-    Raises
-    ------
-    InputError
-        If the output has been filled with something else since `require_ours`.
+    If somebody else has it, this says `waiting` on standard error and waits, or raises a
+    `TimeoutError` if it is not to wait.
     """
+    # Imported here: what is missing is said before.
+    import filelock
+
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        if not wait:
+            raise
+        if waiting:
+            print(waiting, file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        # While it is held: whoever waits for this file sees that it is gone, and makes another.
+        path.unlink(missing_ok=True)
+        lock.release()
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A path beside this one; the file that was written there takes its place, as a whole.
+
+    Two who write the same file need a lock.
+    """
+    aside = path.with_name(f".{path.name}.new")
+    # Of one that was killed; or a link, which would be written through.
+    remove(aside)
+    try:
+        yield aside
+        _sync(aside)
+        aside.replace(path)
+        _sync(path.parent)
+    finally:
+        remove(aside)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Not every file system can do it with a folder.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def publish(pages: Path, output: Path, mark: str) -> None:
+    """Move a folder of pages into place, in one step where the system can; it gets this mark."""
     (pages / MARK).write_text(mark, encoding="utf-8")
     aside = output.with_name(f".{output.name}{MARK}")
-    with locked(output.parent):
+    with locked(aside.with_name(f"{aside.name}.lock")):
         # Once more: it may have been filled since.
         require_ours(output)
         try:
             # Of one that was killed.
             remove(aside)
             shutil.move(pages, aside)
+            for path in (aside, *aside.rglob("*")):
+                _sync(path)
             if output.exists():
                 _exchange(aside, output)
             else:
                 aside.rename(output)
+            _sync(output.parent)
         finally:
             remove(aside)
 
 
-def remove(folder: Path) -> None:
-    """Remove a folder, or the link of that name, if there is one."""
-    if folder.is_symlink():
-        folder.unlink()
-    elif folder.exists():
-        shutil.rmtree(folder)
+def remove(path: Path) -> None:
+    """Remove a folder, a file, or the link of that name, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 _AT_FDCWD = -100
@@ -133,29 +168,3 @@ def _exchange(new: Path, old: Path) -> None:
             aside.rename(old)
             raise
         aside.rename(new)
-
-
-@contextlib.contextmanager
-def locked(path: Path, waiting: str = "") -> Iterator[None]:
-    """Keep other processes out, for as long as this one lives at most.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        An existing folder, or a file, which is made.
-    waiting : str, optional
-        Said on standard error if somebody else has the lock.
-    """
-    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
-    # The system gives the lock back when the last process that has it open ends, however it ends.
-    descriptor = os.open(path, flags | os.O_NOFOLLOW, 0o666)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if waiting:
-                print(waiting, file=sys.stderr, flush=True)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
