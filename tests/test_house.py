@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,19 @@ def test_the_check_of_docstrings_finds_faults(docstring, fault):
     found = list(faults(f"'''M.'''\ndef f(a):\n    {docstring!r}\n    return a"))
     assert len(found) == (fault is not None)
     assert fault is None or fault in found[0]
+
+
+def test_the_package_offers_a_few_names_and_imports_nothing_before_they_are_used():
+    code = "import sys, spectralgrad as sg; assert 'numpy' not in sys.modules\n"
+    code += "assert sg.check and sg.subgradient and sg.eigen and sg.singular and sg.recipes\n"
+    code += "assert not {'torch', 'jax', 'tensorflow', 'autograd'} & set(sys.modules)\n"
+    code += "assert {'check', 'eigen', 'recipes', 'singular', 'subgradient'} <= set(dir(sg))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_the_package_does_not_offer_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = spectralgrad.nothing
 
 
 if __name__ == "__main__":

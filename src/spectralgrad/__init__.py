@@ -1,3 +1,47 @@
-"""The gradients of eigenvalues and singular values: which one is right."""
+"""The gradients of eigenvalues and singular values: which one is right.
+
+`theory`
+    the mathematics: gradients of eigenvalues, singular values and vectors, and what is valid where
+    there is none; NumPy, SciPy and mpmath
+`frameworks`
+    autograd, PyTorch, TensorFlow and JAX, asked for their gradients
+`recipes`
+    functions whose gradients hold at ties, for each of the four
+`matrices`
+    whatever a reader has, as a checked array; the published numbers
+`verdict`
+    the question, the judgement, the check
+`survey`, `book`, `system`, `cli`
+    many matrices; the chapters and pages; files, processes and signals; the command
+
+``import spectralgrad as sg`` offers `sg.check`, `sg.subgradient`, `sg.eigen`, `sg.singular` and
+`sg.recipes`, and imports none of them before it is used.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from spectralgrad import recipes as recipes
+    from spectralgrad.theory import eigen as eigen
+    from spectralgrad.theory import singular as singular
+    from spectralgrad.theory import subgradient as subgradient
+    from spectralgrad.verdict import check as check
 
 __version__ = "0.1.0"
+
+_ROOMS = {"eigen": "theory", "singular": "theory", "subgradient": "theory", "check": "verdict"}
+
+
+def __getattr__(name: str) -> object:
+    import importlib
+
+    if name == "recipes":
+        return importlib.import_module("spectralgrad.recipes")
+    if name in _ROOMS:
+        room = importlib.import_module(f"spectralgrad.{_ROOMS[name]}")
+        inner = getattr(room, name, None)
+        return inner or importlib.import_module(f"{room.__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*_ROOMS, "recipes", "__version__"]

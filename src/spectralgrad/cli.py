@@ -11,7 +11,7 @@ from json import dumps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from spectralgrad import __version__
-from spectralgrad.book.execution import TIMEOUT
+from spectralgrad.book import TIMEOUT
 from spectralgrad.system import interruption
 from spectralgrad.system.errors import CommandError, InputError, one_line
 
@@ -281,7 +281,7 @@ def _declare_report(commands: Commands) -> None:
 
 
 def _report(parameters: list[tuple[str, str]], **options: Any) -> Said:
-    from spectralgrad.book import building
+    from spectralgrad.book import reporting
 
     with interruption.work:
-        return building.report(given=parameters, **options), 0
+        return reporting.report(given=parameters, **options), 0
