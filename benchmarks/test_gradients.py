@@ -2,9 +2,9 @@
 
 Usage: make bench, or python -m pytest benchmarks [-k "one and 1024"]
 
-The problems, and how each library is asked, are those of `spectralgrad.book.costs`, which the
-chapter on cost shows. pytest-benchmark times one test after another. So that a slow moment of the
-machine meets all, each test reads the clock once, and the tests of all libraries take turns.
+The problems, and how each library is asked, are those of `spectralgrad.book.contestants`, which
+the chapter on cost shows. pytest-benchmark times one test after another. So that a slow moment of
+the machine meets all, each test reads the clock once, and the tests of all libraries take turns.
 `SETTLE` lets the threads of the library before come to rest.
 """
 
@@ -14,11 +14,11 @@ from functools import cache
 import pytest
 
 from spectralgrad import frameworks
-from spectralgrad.book import costs
+from spectralgrad.book import contestants, costs
 
 SIZES = (64, 512, 1024)
 TURNS = 9
-WAYS = (*costs.WAYS, *costs.EAGER)
+WAYS = (*contestants.WAYS, *contestants.EAGER)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,7 +34,7 @@ def double_precision():
 @cache
 def prepared(way, problem, n):
     """A call that has been compiled, and made once."""
-    call = costs.prepare(way, problem, costs.matrix(problem, n))
+    call = contestants.prepare(way, problem, contestants.matrix(problem, n))
     call()
     return call
 
@@ -42,7 +42,7 @@ def prepared(way, problem, n):
 # What is named first varies fastest.
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("turn", range(TURNS))
-@pytest.mark.parametrize("problem", costs.PROBLEMS)
+@pytest.mark.parametrize("problem", contestants.PROBLEMS)
 @pytest.mark.parametrize("n", SIZES)
 def test_gradient(turn, n, problem, way, benchmark, times):
     """One turn of one library."""

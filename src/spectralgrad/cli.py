@@ -259,15 +259,15 @@ def _as_text(verdict: "Verdict") -> str:
     import numpy as np
 
     from spectralgrad import frameworks
-    from spectralgrad.book import explain
+    from spectralgrad.book import conclusions, valid_set
 
     m, n = verdict.matrix.shape
     where = f"{verdict.source}: {verdict.place}" if verdict.place else verdict.source
     lines = [
-        f"{where}: {m} × {n}, {verdict.matrix.dtype}. {explain.function(verdict.valid)}",
+        f"{where}: {m} × {n}, {verdict.matrix.dtype}. {valid_set.function(verdict.valid)}",
         verdict.valid.reason,
-        explain.trust(verdict),
-        *filter(None, [explain.near(verdict)]),
+        conclusions.trust(verdict),
+        *filter(None, [conclusions.near(verdict)]),
         "",
         *_table(verdict),
     ]
@@ -276,7 +276,7 @@ def _as_text(verdict: "Verdict") -> str:
         for name, answer in verdict.answers.items()
         if answer.outcome in ("unsupported", "failed")
     ]
-    lines += ["", explain.outcomes(verdict), f"What to do: {explain.advice(verdict)}"]
+    lines += ["", conclusions.outcomes(verdict), f"What to do: {conclusions.advice(verdict)}"]
     if n <= 6 and m <= 12:
         what = "gradient" if verdict.valid.differentiable else "valid answer of smallest norm"
         digits = np.array2string(verdict.gradient, precision=6, suppress_small=True)
@@ -290,16 +290,14 @@ _COLOURS = {"agrees": 32, "subgradient": 36, "undecided": 33, "not installed": 2
 def _table(verdict: "Verdict") -> Iterator[str]:
     """One row for each framework, in columns."""
     from spectralgrad import frameworks
-    from spectralgrad.book import prose
+    from spectralgrad.book import conclusions
 
     rows = [["", "version", "verdict", "convention", "digits", "error"]]
     for name, answer in verdict.answers.items():
         convention = digits = error = "–"
         judgement = answer.judgement
         if judgement and answer.finite:
-            convention = prose.convention(judgement) + (
-                ", conjugated" if judgement.conjugated else ""
-            )
+            convention = conclusions.form(judgement)
             digits = str(verdict.digits_of(answer))
             error = f"{judgement.relative_error:.0e}" if judgement.relative_error else "0"
         rows.append(
