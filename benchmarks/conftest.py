@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from spectralgrad.book import contestants, costs, prose
+from spectralgrad.book import costs, prose
 
 TIMES = pytest.StashKey[dict]()
 
@@ -33,13 +33,13 @@ def pytest_terminal_summary(terminalreporter, config):
         rivals = [t for way, t in medians.items() if way not in ("floor", "package")]
         for way, found in by_way.items():
             low, middle, high = (1e3 * t for t in costs.quartiles(found))
-            title = {**contestants.WAYS, **contestants.EAGER}.get(way, way)
+            title = {**costs.WAYS, **costs.EAGER}.get(way, way)
             ratios = [
                 f"{medians[way] / reference:.2f}" if reference else "–"
                 for reference in (medians.get("floor"), min(rivals, default=None))
             ]
             spread = f"{middle:.3g} ({low:.3g}–{high:.3g})"
-            what = contestants.PROBLEMS.get(problem, problem)
+            what = costs.PROBLEMS.get(problem, problem)
             rows.append([f"{what}, n = {n}: {title}", spread, *ratios])
     load = ", ".join(f"{x:.2f}" for x in os.getloadavg())
     terminalreporter.section("costs")

@@ -2,9 +2,9 @@
 
 Usage: make bench, or python -m pytest benchmarks [-k "one and 1024"]
 
-The problems, and how each library is asked, are those of `spectralgrad.book.contestants`, which
-the chapter on cost shows. pytest-benchmark times one test after another. So that a slow moment of
-the machine meets all, each test reads the clock once, and the tests of all libraries take turns.
+The problems, and how each library is asked, are those of the chapter on cost. pytest-benchmark
+times one test after another. So that a slow moment of the machine meets all, each test reads the
+clock once, and the tests of all libraries take turns.
 `SETTLE` lets the threads of the library before come to rest.
 """
 
@@ -12,13 +12,15 @@ import time
 from functools import cache
 
 import pytest
+from formulas import formula
 
 from spectralgrad import frameworks
-from spectralgrad.book import contestants, costs
+from spectralgrad.book import costs
 
 SIZES = (64, 512, 1024)
 TURNS = 9
-WAYS = (*contestants.WAYS, *contestants.EAGER)
+PREPARE = formula("performance", "prepare")
+WAYS = (*costs.WAYS, *costs.EAGER)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,7 +36,7 @@ def double_precision():
 @cache
 def prepared(way, problem, n):
     """A call that has been compiled, and made once."""
-    call = contestants.prepare(way, problem, contestants.matrix(problem, n))
+    call = PREPARE(way, problem, costs.matrix(problem, n))
     call()
     return call
 
@@ -42,7 +44,7 @@ def prepared(way, problem, n):
 # What is named first varies fastest.
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("turn", range(TURNS))
-@pytest.mark.parametrize("problem", contestants.PROBLEMS)
+@pytest.mark.parametrize("problem", costs.PROBLEMS)
 @pytest.mark.parametrize("n", SIZES)
 def test_gradient(turn, n, problem, way, benchmark, times):
     """One turn of one library."""

@@ -6,10 +6,20 @@ import time
 
 import numpy as np
 import pytest
+from formulas import formula
 
 from spectralgrad import frameworks
-from spectralgrad.book import contestants, costs
+from spectralgrad.book import costs
 from spectralgrad.theory import symmetric
+
+
+def of_chapter(name):
+    """What the chapter times."""
+    return formula("performance", name)
+
+
+def prepare(*of):
+    return of_chapter("prepare")(*of)
 
 
 @pytest.fixture(scope="module")
@@ -33,39 +43,39 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("is_complex", [False, True], ids=["real", "complex"])
-@pytest.mark.parametrize("problem", contestants.PROBLEMS)
-@pytest.mark.parametrize("way", [*contestants.WAYS, *contestants.EAGER][1:])
+@pytest.mark.parametrize("problem", costs.PROBLEMS)
+@pytest.mark.parametrize("way", [*costs.WAYS, *costs.EAGER][1:])
 def test_what_is_timed_is_the_gradient(way, problem, is_complex, libraries):
     """Against a difference quotient that knows none of the formulas."""
-    a, rng = contestants.matrix(problem, 5), np.random.default_rng(1)
+    a, rng = costs.matrix(problem, 5), np.random.default_rng(1)
     step = rng.standard_normal((5, 5))
     if is_complex:
         # Skew, so that what is Hermitian stays so.
         b = np.random.default_rng(0).standard_normal((5, 5))
         a, step = a + 0.2j * (b - b.T), step + 0.5j * (b - b.T)
     step = step if problem == "nuclear" else symmetric.hermitian_part(step)
-    found = contestants.prepare(way, problem, a)()
+    found = prepare(way, problem, a)()
     assert found.dtype == a.dtype
     if way.split()[0] in ("jax", "autograd"):
         found = found.conj()
-    loss, c = LOSSES[problem], contestants.coefficients(5)
+    loss, c = LOSSES[problem], costs.coefficients(5)
     t = 1e-5
     difference = (loss(a + t * step, c) - loss(a - t * step, c)) / (2 * t)
     assert np.vdot(found, step).real == pytest.approx(difference, abs=1e-5)
 
 
 def test_the_floor_is_a_decomposition():
-    for problem in contestants.PROBLEMS:
-        a = contestants.matrix(problem, 6)
-        *_, last = factors = contestants.prepare("floor", problem, a)()
+    for problem in costs.PROBLEMS:
+        a = costs.matrix(problem, 6)
+        *_, last = factors = prepare("floor", problem, a)()
         assert last.shape == (6, 6)
         assert len(factors) == (3 if problem == "nuclear" else 2)
 
 
 def test_matrices_are_the_same_each_time_and_of_norm_about_one():
-    for problem in contestants.PROBLEMS:
-        a = contestants.matrix(problem, 200)
-        assert np.array_equal(a, contestants.matrix(problem, 200))
+    for problem in costs.PROBLEMS:
+        a = costs.matrix(problem, 200)
+        assert np.array_equal(a, costs.matrix(problem, 200))
         assert np.linalg.norm(a, 2) == pytest.approx(1, rel=0.1)
         assert np.array_equal(a, a.T) == (problem != "nuclear")
 
@@ -111,10 +121,12 @@ def test_short_calls_fill_a_reading(monkeypatch):
     assert number > 100
 
 
-def test_the_clock_and_the_cores(monkeypatch):
+def test_the_clock_and_the_cores():
     """Sleeping takes time, and no processor."""
-    monkeypatch.setattr(costs, "prepare", lambda *_: lambda: time.sleep(0.05))
-    (cost,) = costs.compare("one", np.eye(4), rounds=3, ways=["floor"]).costs
+    sleep = costs.compare(
+        lambda *_: lambda: time.sleep(0.05), "one", np.eye(4), rounds=3, ways=["floor"]
+    )
+    (cost,) = sleep.costs
     assert (cost.problem, cost.way, cost.n, len(cost.seconds)) == ("one", "floor", 4, 3)
     assert 0.05 <= min(cost.seconds) <= cost.median
     assert cost.cores < 0.5
@@ -194,32 +206,34 @@ def test_peak_memory_counts_what_was_freed_again():
 def test_memory_where_it_cannot_be_had(monkeypatch):
     monkeypatch.setattr(costs.sys, "platform", "darwin")
     assert costs.peak_memory(lambda: 7) == (7, None)
-    assert costs.compare("one", np.eye(2), rounds=1, ways=["floor"]).memory == {"floor": None}
+    assert costs.compare(prepare, "one", np.eye(2), rounds=1, ways=["floor"]).memory == {
+        "floor": None
+    }
 
 
 def test_libraries_say_what_they_call(libraries):
-    said = contestants.routines()
-    assert set(said) == set(contestants.WAYS)
+    said = costs.routines(*map(of_chapter, ("jax_loss", "tensorflow_loss")))
+    assert set(said) == set(costs.WAYS)
     assert all(said.values())
 
 
 def test_at_a_matrix(libraries):
-    here = costs.at(np.diag([1.0, 1.0, 2.0]), rounds=2)
-    assert set(here) == set(contestants.PROBLEMS)
+    here = costs.at(prepare, np.diag([1.0, 1.0, 2.0]), rounds=2)
+    assert set(here) == set(costs.PROBLEMS)
     refused = {problem: found.refused for problem, found in here.items() if found.refused}
     assert refused == {"one": {"package": "GaugeError"}}
     assert {len(c.seconds) for found in here.values() for c in found.costs} == {2}
-    ((problem, found),) = costs.at(np.array([[1, 2, 3], [4, 5, 6]]), rounds=1).items()
+    ((problem, found),) = costs.at(prepare, np.array([[1, 2, 3], [4, 5, 6]]), rounds=1).items()
     assert problem == "nuclear"
-    assert {c.way for c in found.costs} == set(found.gradients) == set(contestants.WAYS)
+    assert {c.way for c in found.costs} == set(found.gradients) == set(costs.WAYS)
     assert found.refused == {}
 
 
 @pytest.mark.parametrize("a", [np.zeros((2, 2)), np.array([[-2]])], ids=["zero", "1x1"])
 def test_at_a_matrix_without_a_size(a, libraries):
-    here = costs.at(a, rounds=1)
+    here = costs.at(prepare, a, rounds=1)
     assert {(p, c.n) for p, found in here.items() for c in found.costs} == {
-        (p, len(a)) for p in contestants.PROBLEMS
+        (p, len(a)) for p in costs.PROBLEMS
     }
     assert here["one"].refused == ({"package": "GaugeError"} if len(a) > 1 else {})
 

@@ -104,10 +104,7 @@ def trust(verdict: Verdict, answer: str = "an answer") -> str:
 
 
 def near(verdict: Verdict, option: str = "--rtol {}") -> str:
-    """Say which values that f treats differently are nearly equal; empty where none are.
-
-    `option` is how a person sets rtol; the number takes the place of the braces.
-    """
+    """Say which values that f treats differently are nearly equal; the option is to set rtol."""
     close = verdict.near
     if close is None:
         return ""
@@ -136,7 +133,7 @@ def _mend(verdict: Verdict, option: str) -> str:
 
 
 def advice(verdict: Verdict, option: str = "--rtol {}") -> str:
-    """Say what to do with the answers; `option` as for `near`."""
+    """Say what to do with the answers; the option is to set rtol."""
     bad = _who_got(verdict, "wrong", "not finite")
     instead = clause(bad, ", not what {} [returns|return]")
     if not verdict.digits:

@@ -8,8 +8,9 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -17,16 +18,43 @@ import numpy as np
 from scipy import stats
 
 from spectralgrad import frameworks
-from spectralgrad.book.contestants import PROBLEMS, WAYS, Call, prepare
 from spectralgrad.book.prose import listing
 from spectralgrad.theory.arrays import Array
 
+Call = Callable[[], Any]
+# Makes the call for a way, a problem and a matrix.
+Prepare = Callable[[str, str, Array], Call]
+
+# Problems, each with what a reader calls it; matrices are Hermitian except for the nuclear norm.
+PROBLEMS = {
+    "values": "Values, Σ exp λᵢ",
+    "one": "One eigenvalue, λ₁",
+    "vectors": "Vectors, Σ CᵢⱼVᵢⱼ²",
+    "nuclear": "Nuclear norm, Σ σᵢ",
+}
+# Ways that every problem is measured in: libraries, and a decomposition alone.
+WAYS = {"floor": "LAPACK alone", "package": "spectralgrad", **frameworks.TITLES}
+# The same without compiling or tracing.
+EAGER = {"tensorflow eager": "TensorFlow, eager", "jax eager": "JAX, without jit"}
 # Seconds after which the threads of one library no longer wait for work while another computes.
 SETTLE = 0.25
 # Rounds without which no ratio of two times is given.
 ENOUGH = 9
 # A clock that is read for less than this says little: short calls are repeated within a reading.
 SHORTEST = 1e-3
+
+
+def matrix(problem: str, n: int) -> Array:
+    """Draw the matrix of a problem: of norm about 1, and always the same for one size."""
+    drawn: Array = np.random.default_rng(n).standard_normal((n, n))
+    if problem == "nuclear":
+        return drawn / math.sqrt(4 * n)
+    return (drawn + drawn.T) / math.sqrt(8 * n)
+
+
+def coefficients(n: int) -> Array:
+    """Draw the C of the problem ``"vectors"``, always the same for one size."""
+    return np.random.default_rng(n + 1).standard_normal((n, n))
 
 
 @dataclass(frozen=True)
@@ -56,7 +84,7 @@ def ratio(cost: Cost, other: Cost) -> tuple[float, float, float] | None:
 
     The times of one round make one ratio, for whatever slows the machine in it slows both. Their
     median stands between the ends of an interval that holds the median of ever more rounds with a
-    probability of 95 % or more, whatever the distribution. There is none of fewer than `ENOUGH`
+    probability of 95 % or more, whatever the distribution. There is none of fewer than nine
     rounds, or if the upper end is more than twice the lower: the machine had other things to do.
     """
     found = [a / b for a, b in zip(cost.seconds, other.seconds, strict=True)]
@@ -108,6 +136,7 @@ class Comparison:
 
 
 def compare(
+    prepare: Prepare,
     problem: str,
     a: Array,
     *,
@@ -138,13 +167,13 @@ def compare(
     return found
 
 
-def at(a: Array, *, rounds: int, settle: float = 0.0) -> dict[str, Comparison]:
+def at(prepare: Prepare, a: Array, *, rounds: int, settle: float = 0.0) -> dict[str, Comparison]:
     """Time the problems at one matrix, divided by its largest entry, in all ways."""
     a = np.asarray(a, np.result_type(a, float))
     a = a / (np.max(np.abs(a), initial=0.0) or 1.0)
     hermitian = a.shape[0] == a.shape[1] and np.array_equal(a, a.conj().T)
     problems = PROBLEMS if hermitian else ("nuclear",)
-    return {p: compare(p, a, rounds=rounds, settle=settle) for p in problems}
+    return {p: compare(prepare, p, a, rounds=rounds, settle=settle) for p in problems}
 
 
 def peak_memory(call: Call) -> tuple[Any, int | None]:
@@ -174,6 +203,37 @@ def peak_memory(call: Call) -> tuple[Any, int | None]:
     return result, 1024 * max(0, kilobytes("VmHWM") - before)
 
 
+def routines(jax_loss: Callable[..., Any], tensorflow_loss: Callable[..., Any]) -> dict[str, str]:
+    """What each library says of the routines that it calls, by way, found by asking it."""
+    import jax
+    import tensorflow as tf
+    import torch
+
+    built = cast(Any, np.show_config(mode="dicts"))["Build Dependencies"]["lapack"]
+    numpy = f"{built['name']} {built['version']}"
+    said = re.search(r"LAPACK_INFO=(\w+)", torch.__config__.show())
+    a = np.eye(2)
+    lowered = "".join(
+        jax.jit(partial(jax_loss, problem)).lower(a, a).as_text()
+        for problem in ("values", "nuclear")
+    )
+    calls = re.findall(r"custom_call @(\w+)", lowered)
+    spec = tf.TensorSpec(a.shape, a.dtype)
+    types: set[str] = set()
+    for problem in ("values", "nuclear"):
+        loss = tf.function(partial(tensorflow_loss, problem, c=a), autograph=False)
+        graph = loss.get_concrete_function(spec).graph
+        types |= {operation.type for operation in graph.get_operations()}
+    return {
+        "floor": numpy,
+        "package": f"{numpy}, and for one eigenvalue the LAPACK of SciPy",
+        "autograd": numpy,
+        "torch": said[1] if said else "",
+        "tensorflow": ", ".join(sorted(types & {"SelfAdjointEigV2", "Svd"})),
+        "jax": ", ".join(dict.fromkeys(calls)),
+    }
+
+
 def exponent(sizes: Sequence[float], seconds: Sequence[float], *, least: int = 3) -> float | None:
     """Exponent of the power law that fits the times at the largest sizes; None if they are few."""
     points = sorted(zip(sizes, seconds, strict=True))[-least:]
@@ -193,7 +253,7 @@ class Standing(NamedTuple):
 
 
 def standings(costs: Iterable[Cost], problem: str) -> list[Standing]:
-    """Compare the package with the fastest framework, at each size that has such a `ratio`."""
+    """Compare the package with the fastest framework, at each size that has such a ratio."""
     found = []
     chosen = [c for c in costs if c.problem == problem]
     for n in sorted({c.n for c in chosen}):

@@ -24,7 +24,7 @@ def listing(items: Iterable[str], word: str = "and") -> str:
 
 
 def shortened(items: Sequence[str], most: int, rest: str) -> list[str]:
-    """At most so many items: the last one is `rest`, with the number of the others for {}."""
+    """At most so many items: the last is the rest, with the number of the others for {}."""
     if len(items) <= most:
         return list(items)
     return [*items[: most - 1], rest.format(len(items) - most + 1)]
@@ -49,10 +49,7 @@ def agree(number: int, text: str) -> str:
 def clause(
     names: Collection[str], text: str, among: Collection[str] = (), everyone: str = ""
 ) -> str:
-    """Fill in names for {}, and let the text agree; `everyone` is for all of more than two.
-
-    Of nobody nothing is said.
-    """
+    """Fill in names for {}, or everyone for all of more than two; of nobody nothing is said."""
     if len(names) == len(among) > 2:
         return agree(1 if everyone.lower().startswith("every ") else 2, text).replace(
             "{}", everyone
