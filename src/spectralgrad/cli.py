@@ -154,19 +154,19 @@ def _as_text(verdict: Verdict) -> str:
     import numpy as np
 
     from spectralgrad import frameworks
-    from spectralgrad.book import explain
+    from spectralgrad.book import conclusions, valid_set
 
     m, n = verdict.matrix.shape
     where = f"{verdict.source}: {verdict.place}" if verdict.place else verdict.source
-    head = f"{where}: {m} × {n}, {verdict.matrix.dtype}. {explain.function(verdict.valid)}"
-    about = [head, verdict.valid.reason, explain.trust(verdict), explain.near(verdict)]
+    head = f"{where}: {m} × {n}, {verdict.matrix.dtype}. {valid_set.function(verdict.valid)}"
+    about = [head, verdict.valid.reason, conclusions.trust(verdict), conclusions.near(verdict)]
     lines = [*filter(None, about), "", *_table(verdict)]
     lines += [
         f"{frameworks.TITLES[name]}: {answer.message}"
         for name, answer in verdict.answers.items()
         if answer.outcome in ("unsupported", "failed")
     ]
-    lines += ["", explain.outcomes(verdict), f"What to do: {explain.advice(verdict)}"]
+    lines += ["", conclusions.outcomes(verdict), f"What to do: {conclusions.advice(verdict)}"]
     if n <= 6 and m <= 12:
         what = "gradient" if verdict.valid.differentiable else "valid answer of smallest norm"
         digits = np.array2string(verdict.gradient, precision=6, suppress_small=True)
@@ -180,7 +180,7 @@ _COLOURS = {"agrees": 32, "subgradient": 36, "undecided": 33, "not installed": 2
 def _table(verdict: Verdict) -> Iterator[str]:
     """One row for each framework, in columns."""
     from spectralgrad import frameworks
-    from spectralgrad.book import explain
+    from spectralgrad.book import conclusions
 
     rows = [["", "version", "verdict", "convention", "digits", "error"]]
     for name, answer in verdict.answers.items():
@@ -188,7 +188,7 @@ def _table(verdict: Verdict) -> Iterator[str]:
         judgement = answer.judgement
         if judgement and answer.finite:
             error = f"{judgement.relative_error:.0e}" if judgement.relative_error else "0"
-            row += [explain._form(judgement), str(verdict.digits_of(answer)), error]
+            row += [conclusions.form(judgement), str(verdict.digits_of(answer)), error]
         rows.append(row + ["–"] * (6 - len(row)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
