@@ -14,15 +14,17 @@ from pathlib import Path
 import distributed
 import killing
 import numpy as np
+import pandas as pd
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import waiting
+from pyarrow import dataset
 
 from spectralgrad import cli, frameworks, matrices, survey, verdict
 from spectralgrad.book import building
-from spectralgrad.survey import files, pages, results, workers
+from spectralgrad.survey import files, pages, results, running, workers
 
 pytestmark = pytest.mark.slow
 
@@ -38,6 +40,12 @@ def _here(tmp_path, monkeypatch):
 
 def rows(path="results.parquet"):
     return pq.read_table(path).to_pylist()
+
+
+def contents(folder):
+    """Each file in a folder, when it was written, and what is in it."""
+    paths = [path for path in Path(folder).rglob("*") if path.is_file()]
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
 
 
 def places(path="results.parquet"):
@@ -63,7 +71,9 @@ def test_a_row_says_what_check_says(rng):
     save("data/b.npy", stack(rng, 2))
     done = survey.survey(["data"], **QUICK, rtol="1e-12")
     assert (done.matrices, done.before, done.flagged, done.bad) == (3, 0, 0, 0)
-    assert pq.read_schema("results.parquet").equals(results.SCHEMA)
+    (part,) = results.parts(Path("results.parquet"))
+    assert pq.read_schema(part).equals(results.SCHEMA)
+    pd.testing.assert_frame_equal(pd.read_parquet("results.parquet"), pd.read_parquet(part))
     row, *others = rows()
     assert [r["place"] for r in others] == ["matrix 1", "matrix 2"]
     said = verdict.check(a, frameworks="autograd", rtol=1e-12).to_dict()
@@ -249,7 +259,7 @@ def test_a_file_that_becomes_shorter_is_recorded_behind_what_was_read(rng):
 def test_what_is_done_is_not_done_again(rng, monkeypatch, capfd):
     save("a.npy", stack(rng))
     survey.survey(["a.npy"], **QUICK)
-    written = os.stat("results.parquet").st_mtime_ns
+    before = contents("results.parquet")
 
     def refuse(*_):
         raise AssertionError("nothing is to be done")
@@ -258,7 +268,7 @@ def test_what_is_done_is_not_done_again(rng, monkeypatch, capfd):
         patch.setattr(workers.Processes, "submit", refuse)
         done = survey.survey(["a.npy"], **QUICK)
     assert (done.matrices, done.before) == (40, 40)
-    assert os.stat("results.parquet").st_mtime_ns == written
+    assert contents("results.parquet") == before
     save("b.npy", np.eye(3))
     capfd.readouterr()
     done = survey.survey(["a.npy", "b.npy"], **QUICK)
@@ -318,82 +328,96 @@ def test_no_matrix_at_all_is_a_file_without_rows():
     assert rows() == []
 
 
-# The file
+# The folder
 
 
 def fill(store, names, digest="0" * 32, text="agrees"):
     for name in names:
         row = {"source": name, "place": "", "digest": digest, "framework": "autograd"}
         store.add([row | {"verdict": text, "message": ""}] * 2)
+        store.save()
 
 
-def test_the_file_grows_in_whole_row_groups(monkeypatch):
-    monkeypatch.setattr(results, "_ROWS", 8)
-    path = Path("r.parquet")
-    for run in range(4):
+def fill_at_once(store, names):
+    store._due = 0
+    fill(store, names)
+
+
+def sources(path):
+    """Of each second row: each matrix has two."""
+    return [row["source"] for row in rows(path)][::2]
+
+
+def test_the_folder_grows_in_whole_parts(monkeypatch):
+    monkeypatch.setattr(results, "PART", 8)
+    path = Path("r")
+    for run in range(2):
         with results.Results(path, {}) as store:
             fill(store, [f"{run}-{i}" for i in range(5)])
-    meta = pq.read_metadata(path)
-    assert [meta.row_group(i).num_rows for i in range(meta.num_row_groups)] == [8] * 5
-    assert [row["source"] for row in rows(path)][::2] == [
-        f"{run}-{i}" for run in range(4) for i in range(5)
-    ]
+    assert [pq.read_metadata(part).num_rows for part in results.parts(path)] == [8, 2] * 2
+    assert sources(path) == [f"{run}-{i}" for run in range(2) for i in range(5)]
+
+
+def test_what_has_changed_is_taken_out_once(monkeypatch):
+    monkeypatch.setattr(results, "PART", 8)
+    path = Path("r")
     with results.Results(path, {}) as store:
-        for i in range(5):
-            task = files.Task(f"1-{i}", "", "1" * 32, None)
-            assert store.earlier.visit(task) is None
-        assert store.earlier.visit(files.Task("0-0", "", "0" * 32, None)) is False
-        fill(store, ["new"])
-        # What was left out once is not left out twice.
+        fill(store, map(str, range(10)))
+    with results.Results(path, {}) as store:
+        for i in (1, 8, 9):
+            assert store.earlier.visit(files.Task(str(i), "", "1" * 32, None)) is None
+        assert store.earlier.visit(files.Task("0", "", "0" * 32, None)) is False
+        store.earlier.leave("0")
+        store.earlier.leave("2")
+        fill(store, ["1", "8"], "1" * 32)
         store._due = 0
         store.save()
-        fill(store, ["newer"])
-    assert [row["source"] for row in rows(path)][::2] == [
-        *(f"{run}-{i}" for run in (0, 2, 3) for i in range(5)),
-        *("new", "newer"),
-    ]
+        fill(store, ["9"], "1" * 32)
+    assert sources(path) == ["0", "3", "4", "5", "6", "7", "1", "8", "9"]
+    assert [part.name[5:11] for part in results.parts(path)] == ["000001", "000002", "000004"]
 
 
 def test_results_are_saved_while_it_goes_on():
-    path = Path("r.parquet")
+    path = Path("r")
     with results.Results(path, {}) as store:
         for i in range(5):
             store._due = 0
             fill(store, [str(i)])
-            store.save()
-            store._saving.result()
             assert len(rows(path)) == 2 * (i + 1)
-    assert os.listdir() == ["r.parquet"]
+    assert os.listdir() == ["r"]
+    assert len(os.listdir("r")) == 1
 
 
-def test_who_reads_the_file_meanwhile_reads_a_whole_one():
-    path = Path("r.parquet")
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_who_interrupts_a_save_loses_nothing_and_doubles_nothing(when, monkeypatch):
+    written = results.Results._replace
+
+    def interrupt(*arguments):
+        monkeypatch.undo()
+        if when == "after":
+            written(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(results.Results, "_replace", interrupt)
+    with pytest.raises(KeyboardInterrupt), results.Results(Path("r"), {}) as store:
+        fill_at_once(store, ["a", "b"])
+    assert sources("r") == ["a"]
+
+
+def test_a_write_that_fails_leaves_what_was_there(monkeypatch):
+    path = Path("r")
     with results.Results(path, {}) as store:
         fill(store, ["a"])
-    whole = path.read_bytes()
-    with path.open("rb") as file, results.Results(path, {}) as store:
-        fill(store, ["b"])
-        store._due = 0
-        store.save()
-        store._saving.result()
-        assert file.read() == whole != path.read_bytes()
+    before = contents(path)
 
-
-def test_a_write_that_fails_leaves_the_last_file(monkeypatch):
-    path = Path("r.parquet")
-    with results.Results(path, {}) as store:
-        fill(store, ["a"])
-    before = path.read_bytes()
-
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(results, "_regrouped", fail)
+        patch.setattr(pq, "write_table", fail)
         with pytest.raises(OSError, match="No space left"), results.Results(path, {}) as store:
             fill(store, ["b"])
-    assert path.read_bytes() == before
-    assert os.listdir() == ["r.parquet"]
+    assert contents(path) == before
 
 
 def test_an_error_before_there_is_anything_leaves_no_file():
@@ -422,12 +446,13 @@ BAD = {
     "weights: 'some' will not do": ["a.npy", "--weights", "some"],
     "weights: '[]' will not do": ["a.npy", "--weights", "[]"],
     "symmetrize: is for eigenvalues": ["a.npy", "--symmetrize", "--problem", "svd"],
-    "is a folder; name a file in it": ["a.npy", "--output", "."],
+    "holds files that are not the results": ["a.npy", "--output", "."],
     "is named like a matrix": ["a.npy", "--output", "b.npy"],
     "cannot be written (File exists)": ["a.npy", "--output", "/dev/null/x.parquet"],
     "\\udcff.parquet: not a name in UTF-8": ["a.npy", "--output", "\udcff.parquet"],
-    "is not a Parquet file": ["a.npy", "--output", "thesis.tex"],
-    "does not hold the results of a survey": ["a.npy", "--output", "other.parquet"],
+    "is not a folder; name another": ["a.npy", "--output", "thesis.tex"],
+    "part-1.parquet: is not a Parquet file": ["a.npy", "--output", "damaged"],
+    "does not hold the results of a survey": ["a.npy", "--output", "other"],
     "with rtol 1e-09, not auto, frameworks torch, not autograd; use the same options, or name": [
         *("a.npy", "--output", "ours.parquet", "--frameworks", "autograd"),
     ],
@@ -440,18 +465,22 @@ BAD = {
 def test_bad_input_is_one_line_and_leaves_nothing(message, monkeypatch, capsys):
     save("a.npy", np.eye(2))
     Path("thesis.tex").write_text("years of work", encoding="utf-8")
-    pq.write_table(pa.table({"source": ["a"]}), "other.parquet")
-    options = survey._options("auto", "auto", "torch", "auto", "1e-9", False)
+    for name in ("damaged", "other"):
+        Path(name).mkdir()
+    Path("damaged/part-1.parquet").write_text("years of work", encoding="utf-8")
+    pq.write_table(pa.table({"source": ["a"]}), "other/part-1.parquet")
+    options = running._options("auto", "auto", "torch", "auto", "1e-9", False)
     with results.Results(Path("ours.parquet"), options):
         pass
-    before = {name: Path(name).read_bytes() for name in os.listdir()}
+    before = contents(".")
     monkeypatch.setattr(workers.Cluster, "answers_within", 1)
     assert cli.main(["survey", *BAD[message]]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
     assert len(error) < 500
-    assert {name: Path(name).read_bytes() for name in os.listdir()} == before
+    assert contents(".") == before
+    assert len(os.listdir()) == 5
 
 
 @pytest.mark.parametrize(
@@ -485,7 +514,7 @@ def test_options_that_mean_the_same_are_the_same(rng):
     survey.survey(["a.npy"], weights="[1,0]", rtol="1e-3", **QUICK)
     done = survey.survey(["a.npy"], weights=[1, 0.0], rtol=0.001, **QUICK)
     assert done.before == 40
-    written = json.loads(pq.read_schema("results.parquet").metadata[results.OPTIONS])
+    written = json.loads(dataset.dataset("results.parquet").schema.metadata[results.OPTIONS])
     assert written == {
         "problem": "auto",
         "dtype": "auto",
@@ -595,7 +624,7 @@ def children(**options):
 def kill_a_worker_at(number, monkeypatch, **options):
     """When so many matrices have been checked; by then the others are at work."""
     met = []
-    note = survey._Run.note
+    note = running.Run.note
 
     def kill(self, task, found):
         note(self, task, found)
@@ -603,7 +632,7 @@ def kill_a_worker_at(number, monkeypatch, **options):
         if len(met) == number:
             next(children(**options)).kill()
 
-    monkeypatch.setattr(survey._Run, "note", kill)
+    monkeypatch.setattr(running.Run, "note", kill)
     return met
 
 
@@ -658,16 +687,16 @@ def test_compiled_code_for_many_shapes_is_dropped(monkeypatch):
 START = """
 import sys
 from pathlib import Path
-from spectralgrad import __main__, survey
-from spectralgrad.survey import results
+from spectralgrad import __main__
+from spectralgrad.survey import results, running
 results.SAVE_AFTER = 0.2
-note = survey._Run.note
+note = running.Run.note
 def wait(self, *found):
     note(self, *found)
-    if Path("results.parquet").exists():
+    if any(Path().glob("results.parquet/*")):
         print("saved", flush=True)
         sys.stdin.readline()
-survey._Run.note = wait
+running.Run.note = wait
 __main__.main()
 """
 
@@ -794,7 +823,7 @@ def test_a_scheduler_that_ends_is_one_line(rng, monkeypatch, capfd):
             found = process.net_connections()
             return any(c.status == "LISTEN" and c.laddr.port == port for c in found)
 
-        note = survey._Run.note
+        note = running.Run.note
 
         def end(self, task, found):
             note(self, task, found)
@@ -802,7 +831,7 @@ def test_a_scheduler_that_ends_is_one_line(rng, monkeypatch, capfd):
                 (scheduler,) = filter(listens, psutil.Process().children())
                 scheduler.kill()
 
-        monkeypatch.setattr(survey._Run, "note", end)
+        monkeypatch.setattr(running.Run, "note", end)
         command = ["survey", "a.npy", "--frameworks", "autograd", "--reports", "none"]
         assert cli.main([*command, "--scheduler", address]) == 1
     error = capfd.readouterr().err

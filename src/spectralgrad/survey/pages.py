@@ -250,8 +250,7 @@ def _entries(path: Path) -> tuple[list[Entry], list[int]]:
     """
     kinds: list[list[Entry]] = [[], [], []]
     counts = [0, 0, 0]
-    for key, group in results.by_matrix(path, _COLUMNS):
-        rows = [dict(zip(_COLUMNS, row, strict=True)) for row in group]
+    for key, rows in results.by_matrix(*results.parts(path)):
         verdicts = {row["framework"]: row["verdict"] for row in rows if row["framework"]}
         facts = {name: rows[0][name] for name in _COLUMNS[:7]}
         # Of a matrix that is checked, the messages are in its report.

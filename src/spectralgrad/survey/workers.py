@@ -40,15 +40,6 @@ CHUNK_BYTES = 2**20
 # JAX keeps about 5 MB of compiled code for each shape of matrix, for ever.
 MOST_SHAPES = 64
 
-# Processes share the processors; threads in each would fight for them.
-_ONE_THREAD = dict.fromkeys(
-    (
-        *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
-        *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC"),
-    ),
-    "1",
-)
-
 _LABEL = "this matrix"
 
 # Standard error, NumPy's error state and the list of warnings belong to the whole process, and a
@@ -58,19 +49,9 @@ _shapes: set[tuple[tuple[int, ...], str]] = set()
 
 
 def check_all(stack: list[Array], options: Mapping[str, Any]) -> list[list[Row]]:
-    """Check some matrices, in a worker.
+    """Check some matrices, in a worker: for each its rows, one for each framework.
 
-    Parameters
-    ----------
-    stack : list of numpy.ndarray
-    options : dict
-        As for `spectralgrad.verdict.check`.
-
-    Returns
-    -------
-    list of list of dict
-        For each matrix its rows, one for each framework; see `spectralgrad.survey.results.SCHEMA`.
-        One that cannot be checked has one row, without a framework.
+    One that cannot be checked has one row, without a framework.
     """
     with _LOCK:
         return [_check(matrix, options) for matrix in stack]
@@ -104,18 +85,7 @@ def _forget_shapes(matrix: Array) -> None:
 def fault(
     outcome: Literal["unreadable", "failed"], message: str, matrix: Array | None = None
 ) -> Row:
-    """Make the row of a matrix or a file that cannot be checked.
-
-    Parameters
-    ----------
-    outcome : {"unreadable", "failed"}
-    message : str
-    matrix : numpy.ndarray, optional
-
-    Returns
-    -------
-    dict
-    """
+    """Make the row of a matrix or a file that cannot be checked."""
     row = {"verdict": outcome, "message": one_line(" ".join(message.split()), 500)}
     if matrix is not None:
         row |= {"rows": matrix.shape[0], "columns": matrix.shape[1], "dtype": str(matrix.dtype)}
@@ -165,16 +135,7 @@ def _answer(result: verdict.Verdict, name: str) -> Row:
 
 
 def chunks(tasks: Iterable[Task]) -> Iterator[list[Task]]:
-    """Put matrices together that are sent to a worker at once.
-
-    Parameters
-    ----------
-    tasks : iterable of spectralgrad.survey.files.Task
-
-    Yields
-    ------
-    list of Task
-    """
+    """Put matrices together that are sent to a worker at once."""
     chunk, size = [], 0
     for task in tasks:
         chunk.append(task)
@@ -192,29 +153,9 @@ def run(
     options: Mapping[str, Any],
     idle: Callable[[], None],
 ) -> Iterator[tuple[Task, list[Row]]]:
-    """Have matrices checked; as many are under way as keep the workers busy, and no more.
+    """Have matrices checked, and yield each once, with its rows, in the order in which it is done.
 
-    Parameters
-    ----------
-    tasks : iterable of spectralgrad.survey.files.Task
-        Taken from as workers become free.
-    crew : Processes or Cluster
-    options : dict
-        As for `spectralgrad.verdict.check`.
-    idle : callable
-        Called about once a second.
-
-    Yields
-    ------
-    task : spectralgrad.survey.files.Task
-        Each once, in the order in which they are done.
-    rows : list of dict
-        As from `check_all`.
-
-    Raises
-    ------
-    spectralgrad.system.errors.CommandError
-        If the workers cannot do their part, whatever the matrix.
+    As many are under way as keep the workers busy, and no more; `idle` is called once a second.
     """
     waiting, flying = chunks(tasks), {}
     suspects: collections.deque[Task] = collections.deque()
@@ -264,15 +205,7 @@ def _result(future: Future[list[list[Row]]], crew: Processes | Cluster) -> list[
 
 
 class Processes:
-    """Processes on this machine.
-
-    Parameters
-    ----------
-    jobs : int
-        How many.
-    names : tuple of str
-        The frameworks that they will be asked for.
-    """
+    """Processes on this machine, of one thread each: so they do not fight for the processors."""
 
     deaths = (BrokenProcessPool,)
     trouble = ""
@@ -284,7 +217,7 @@ class Processes:
         self._environment = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self._environment.enter_context(_environment(_ONE_THREAD))
+        self._environment.enter_context(_environment(frameworks.ONE_THREAD))
         self._pool = self._start()
         return self
 
@@ -293,13 +226,7 @@ class Processes:
         self._environment.close()
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Send a call to a process; see `concurrent.futures.Executor.submit`.
-
-        Raises
-        ------
-        spectralgrad.system.errors.CommandError
-            If new processes end before they have done anything.
-        """
+        """Send a call to a process; a CommandError if new ones end before they do anything."""
         try:
             return self._submit(function, *arguments)
         except BrokenProcessPool:
@@ -378,13 +305,7 @@ def _import(names: Sequence[str]) -> None:
 
 
 class Cluster:
-    """The workers of a Dask scheduler.
-
-    Parameters
-    ----------
-    address : str
-        As ``"tcp://127.0.0.1:8786"``.
-    """
+    """The workers of a Dask scheduler, at an address as "tcp://127.0.0.1:8786"."""
 
     # Seconds to wait for an answer, as long as Dask itself would, and for a first worker.
     answers_within = works_within = 30
@@ -443,7 +364,7 @@ class Cluster:
         return "" if self._width else "no workers left, waiting for some"
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Send a call to a worker; see `concurrent.futures.Executor.submit`."""
+        """Send a call to a worker."""
         future: Future[Any] = self._pool.submit(function, *arguments)
         return future
 

@@ -90,14 +90,15 @@ def written(path: Path) -> Iterator[Path]:
     remove(aside)
     try:
         yield aside
-        _sync(aside)
+        sync(aside)
         aside.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         remove(aside)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """See to it that a power cut leaves a file as it is, or a folder with what is in it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -121,12 +122,12 @@ def publish(pages: Path, output: Path, mark: str) -> None:
             remove(aside)
             shutil.move(pages, aside)
             for path in (aside, *aside.rglob("*")):
-                _sync(path)
+                sync(path)
             if output.exists():
                 _exchange(aside, output)
             else:
                 aside.rename(output)
-            _sync(output.parent)
+            sync(output.parent)
         finally:
             remove(aside)
 
