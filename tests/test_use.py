@@ -81,9 +81,9 @@ def test_the_limits_are_those_of_the_package():
 def test_so_are_those_of_the_weights(dtype, power):
     assert f"$10^{{-{power}}}$ and $10^{{{power}}}$" in PAGE
     for inside, outside in ((f"1e{power}", f"1.1e{power}"), (f"1e-{power}", f"0.9e-{power}")):
-        verdict.prepare([[1.0]], weights=f"[{inside}]", dtype=dtype)
+        verdict.Question(weights=f"[{inside}]", dtype=dtype).pose([[1.0]])
         with pytest.raises(ValueError, match="weights"):
-            verdict.prepare([[1.0]], weights=f"[{outside}]", dtype=dtype)
+            verdict.Question(weights=f"[{outside}]", dtype=dtype).pose([[1.0]])
 
 
 def test_the_frameworks_are_named():

@@ -477,9 +477,9 @@ def test_theory_subgradient(name, tmp_path):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"problem": "svdvals"}, "problem: 'svdvals' is neither svd nor eigh"),
-        ({"weights": "[1, 2]"}, "weights: '[1, 2]' will not do for 5 values"),
-        ({"problem": "eigh"}, "make the matrix symmetric"),
+        ({"problem": "svdvals"}, "problem: unknown 'svdvals'; choose from auto, eigh, svd"),
+        ({"weights": "[1, 2]"}, "weights: [1.0, 2.0] will not do for 5 values"),
+        ({"problem": "eigh"}, "take its Hermitian part"),
     ],
 )
 def test_theory_subgradient_refuses_in_one_line(parameters, message, tmp_path):

@@ -24,13 +24,13 @@ from pyarrow import dataset
 
 from spectralgrad import cli, frameworks, matrices, survey, verdict
 from spectralgrad.book import building
-from spectralgrad.survey import files, pages, results, running, workers
+from spectralgrad.survey import checking, files, pages, results, running, workers
 
 pytestmark = pytest.mark.slow
 
 # One framework, which is soon imported.
 QUICK = {"frameworks": "autograd", "reports": "none", "jobs": 2}
-OPTIONS = {"frameworks": ("autograd",), "problem": "auto", "weights": "auto"}
+QUESTION = verdict.Question(frameworks="autograd")
 
 
 @pytest.fixture(autouse=True)
@@ -90,8 +90,7 @@ def test_a_row_says_what_check_says(rng):
 
 def test_each_framework_has_a_row_and_each_failure_a_message():
     good, bad = np.eye(2), np.array([[1.0, np.nan]])
-    options = OPTIONS | {"frameworks": frameworks.NAMES}
-    first, second = workers.check_all([good, bad], options)
+    first, second = checking.check_all([good, bad], verdict.Question())
     assert [row["framework"] for row in first] == list(frameworks.NAMES)
     (row,) = second
     assert row == {
@@ -106,8 +105,8 @@ def test_each_framework_has_a_row_and_each_failure_a_message():
 @pytest.mark.parametrize(
     ("error", "outcome", "message"),
     [
-        (matrices.MatrixError("this matrix: is odd"), "unreadable", "is odd"),
-        (np.linalg.LinAlgError("does not converge"), "failed", "does not converge"),
+        (matrices.MatrixError("is odd", source="this matrix"), "unreadable", "is odd"),
+        (np.linalg.LinAlgError("diverges"), "failed", "LinAlgError: diverges"),
         (MemoryError("1 GB"), "failed", "MemoryError: 1 GB"),
     ],
 )
@@ -115,8 +114,8 @@ def test_whatever_check_raises_is_recorded(error, outcome, message, monkeypatch)
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(verdict, "check", fail)
-    (((row),),) = workers.check_all([np.eye(1)], OPTIONS)
+    monkeypatch.setattr(verdict, "answer", fail)
+    (((row),),) = checking.check_all([np.eye(1)], QUESTION)
     assert (row["verdict"], row["message"]) == (outcome, message)
 
 
@@ -352,7 +351,7 @@ def test_the_folder_grows_in_whole_parts(monkeypatch):
     monkeypatch.setattr(results, "PART", 8)
     path = Path("r")
     for run in range(2):
-        with results.Results(path, {}) as store:
+        with results.Results(path, QUESTION) as store:
             fill(store, [f"{run}-{i}" for i in range(5)])
     assert [pq.read_metadata(part).num_rows for part in results.parts(path)] == [8, 2] * 2
     assert sources(path) == [f"{run}-{i}" for run in range(2) for i in range(5)]
@@ -361,9 +360,9 @@ def test_the_folder_grows_in_whole_parts(monkeypatch):
 def test_what_has_changed_is_taken_out_once(monkeypatch):
     monkeypatch.setattr(results, "PART", 8)
     path = Path("r")
-    with results.Results(path, {}) as store:
+    with results.Results(path, QUESTION) as store:
         fill(store, map(str, range(10)))
-    with results.Results(path, {}) as store:
+    with results.Results(path, QUESTION) as store:
         for i in (1, 8, 9):
             assert store.earlier.visit(files.Task(str(i), "", "1" * 32, None)) is None
         assert store.earlier.visit(files.Task("0", "", "0" * 32, None)) is False
@@ -379,7 +378,7 @@ def test_what_has_changed_is_taken_out_once(monkeypatch):
 
 def test_results_are_saved_while_it_goes_on():
     path = Path("r")
-    with results.Results(path, {}) as store:
+    with results.Results(path, QUESTION) as store:
         for i in range(5):
             store._due = 0
             fill(store, [str(i)])
@@ -399,14 +398,14 @@ def test_who_interrupts_a_save_loses_nothing_and_doubles_nothing(when, monkeypat
         raise KeyboardInterrupt
 
     monkeypatch.setattr(results.Results, "_replace", interrupt)
-    with pytest.raises(KeyboardInterrupt), results.Results(Path("r"), {}) as store:
+    with pytest.raises(KeyboardInterrupt), results.Results(Path("r"), QUESTION) as store:
         fill_at_once(store, ["a", "b"])
     assert sources("r") == ["a"]
 
 
 def test_a_write_that_fails_leaves_what_was_there(monkeypatch):
     path = Path("r")
-    with results.Results(path, {}) as store:
+    with results.Results(path, QUESTION) as store:
         fill(store, ["a"])
     before = contents(path)
 
@@ -415,13 +414,16 @@ def test_a_write_that_fails_leaves_what_was_there(monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(pq, "write_table", fail)
-        with pytest.raises(OSError, match="No space left"), results.Results(path, {}) as store:
+        with (
+            pytest.raises(OSError, match="No space left"),
+            results.Results(path, QUESTION) as store,
+        ):
             fill(store, ["b"])
     assert contents(path) == before
 
 
 def test_an_error_before_there_is_anything_leaves_no_file():
-    with pytest.raises(ZeroDivisionError), results.Results(Path("r.parquet"), {}):
+    with pytest.raises(ZeroDivisionError), results.Results(Path("r.parquet"), QUESTION):
         1 / 0  # noqa: B018
     assert os.listdir() == []
 
@@ -442,7 +444,7 @@ BAD = {
     "nofile: no such file or folder; check the path": ["nofile"],
     "unknown framework 'keras'; choose from autograd": ["a.npy", "--frameworks", "keras"],
     "rtol: '2' will not do": ["a.npy", "--rtol", "2"],
-    "dtype 'half': unknown; use float32": ["a.npy", "--dtype", "half"],
+    "dtype: unknown 'half'; choose from auto, float32": ["a.npy", "--dtype", "half"],
     "weights: 'some' will not do": ["a.npy", "--weights", "some"],
     "weights: '[]' will not do": ["a.npy", "--weights", "[]"],
     "symmetrize: is for eigenvalues": ["a.npy", "--symmetrize", "--problem", "svd"],
@@ -453,7 +455,7 @@ BAD = {
     "is not a folder; name another": ["a.npy", "--output", "thesis.tex"],
     "part-1.parquet: is not a Parquet file": ["a.npy", "--output", "damaged"],
     "does not hold the results of a survey": ["a.npy", "--output", "other"],
-    "with rtol 1e-09, not auto, frameworks torch, not autograd; use the same options, or name": [
+    "with frameworks torch, not autograd, rtol 1e-09, not auto; use the same options, or name": [
         *("a.npy", "--output", "ours.parquet", "--frameworks", "autograd"),
     ],
     "no Dask scheduler answers": ["a.npy", "--scheduler", "tcp://127.0.0.1:1"],
@@ -469,8 +471,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(message, monkeypatch, capsys):
         Path(name).mkdir()
     Path("damaged/part-1.parquet").write_text("years of work", encoding="utf-8")
     pq.write_table(pa.table({"source": ["a"]}), "other/part-1.parquet")
-    options = running._options("auto", "auto", "torch", "auto", "1e-9", False)
-    with results.Results(Path("ours.parquet"), options):
+    question = verdict.Question(frameworks="torch", rtol="1e-9")
+    with results.Results(Path("ours.parquet"), question):
         pass
     before = contents(".")
     monkeypatch.setattr(workers.Cluster, "answers_within", 1)
@@ -557,7 +559,7 @@ def tasks(number):
 
 
 def test_no_more_is_read_than_is_soon_checked(monkeypatch):
-    monkeypatch.setattr(workers, "check_all", lambda stack, _: [[{}] for _ in stack])
+    monkeypatch.setattr(checking, "check_all", lambda stack, _: [[{}] for _ in stack])
     taken = []
     run = workers.run((taken.append(t) or t for t in tasks(2_000)), Fake(), {}, lambda: None)
     for number, _ in enumerate(run):
@@ -575,7 +577,7 @@ def test_only_what_kills_when_it_is_alone_is_blamed(monkeypatch):
         assert all(1 / (int(matrix[0, 0]) - 20) for matrix in stack)
         return [[{"verdict": "agrees"}] for _ in stack]
 
-    monkeypatch.setattr(workers, "check_all", check_all)
+    monkeypatch.setattr(checking, "check_all", check_all)
     crew = Fake()
     run = list(workers.run(tasks(100), crew, {}, lambda: None))
     assert sorted(int(task.place) for task, _ in run) == list(range(100))
@@ -589,7 +591,7 @@ def test_only_what_kills_when_it_is_alone_is_blamed(monkeypatch):
 
 
 def test_a_matrix_that_kills_its_process_is_recorded(rng, monkeypatch):
-    monkeypatch.setattr(workers, "check_all", killing.check_all)
+    monkeypatch.setattr(checking, "check_all", killing.check_all)
     a = stack(rng, 60)
     a[33] = killing.DEADLY
     save("a.npy", a)
@@ -656,7 +658,7 @@ def test_a_worker_that_is_killed_costs_no_matrix(rng, monkeypatch):
 )
 def test_what_is_no_matrix_at_fault_ends_it(name, by, message, monkeypatch):
     save("a.npy", np.full((3, 2, 2), killing.DEADLY))
-    monkeypatch.setattr(workers, "check_all", killing.check_all if name else killing.fail)
+    monkeypatch.setattr(checking, "check_all", killing.check_all if name else killing.fail)
     if name:
         monkeypatch.setattr(workers, name, getattr(killing, by))
     with pytest.raises(building.CommandError, match=message):
@@ -674,10 +676,10 @@ def test_compiled_code_for_many_shapes_is_dropped(monkeypatch):
             cls.cleared += 1
 
     monkeypatch.setitem(sys.modules, "jax", Jax)
-    monkeypatch.setattr(workers, "_shapes", set())
-    for i in range(1, 3 * workers.MOST_SHAPES):
-        workers._forget_shapes(np.zeros((1, i)))
-        workers._forget_shapes(np.zeros((1, i)))
+    monkeypatch.setattr(checking, "_shapes", set())
+    for i in range(1, 3 * checking.MOST_SHAPES):
+        checking._forget_shapes(np.zeros((1, i)))
+        checking._forget_shapes(np.zeros((1, i)))
     assert Jax.cleared == 2
 
 
@@ -788,7 +790,7 @@ def cluster(workers):
 
 @pytest.mark.usefixtures("patient")
 def test_a_cluster_whose_worker_is_killed_reports_every_matrix_once(rng, monkeypatch):
-    monkeypatch.setattr(workers, "check_all", killing.check_all)
+    monkeypatch.setattr(checking, "check_all", killing.check_all)
     a = stack(rng, 600, size=16)
     a[5] = killing.DEADLY
     save("a.npy", a)

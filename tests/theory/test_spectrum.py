@@ -168,31 +168,3 @@ def test_values_are_moved_apart_in_order(values, singular):
 @pytest.mark.parametrize(("values", "singular"), [([1.0, 2.0], False), ([2.0, 1.0], True)])
 def test_values_that_are_apart_stay_where_they_are(values, singular):
     assert np.array_equal(spectrum.move_apart(values, singular=singular), values)
-
-
-@pytest.mark.parametrize(
-    ("choice", "expected"),
-    [
-        ("sum", [1, 1, 1]),
-        ("first", [1, 0, 0]),
-        ("last", [0, 0, 1]),
-        ("[1, -2, 0.5]", [1, -2, 0.5]),
-        ([1, -2, 0.5], [1, -2, 0.5]),
-    ],
-)
-def test_weights(choice, expected):
-    assert spectrum.weights(choice, 3).tolist() == expected
-
-
-@pytest.mark.parametrize(
-    "choice",
-    [
-        *("largest", "[1, 2]", "[1, 2, NaN]", "[1, 2, Infinity]", '["a", 1, 2]', "[1, [2], 3]"),
-        *([[1, 2, 3]], [1, 2, 1j], [10**400, 1, 2], 1.0, None, "[" * 10**5),
-    ],
-)
-def test_weights_refuse_in_one_line(choice):
-    with pytest.raises(ValueError, match="give sum, first, last, or a list of 3") as caught:
-        spectrum.weights(choice, 3)
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 200

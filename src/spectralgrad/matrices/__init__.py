@@ -30,7 +30,9 @@ MAX_ENTRIES = 2**24
 #: The largest entry of a matrix lies between these, so that nobody's squares overflow.
 RANGE = (1e-150, 1e150)
 
-_DTYPES = ("float32", "float64", "complex64", "complex128")
+#: What `load` converts to; by ``"auto"``, to the nearest of the others.
+DTYPES = ("auto", "float32", "float64", "complex64", "complex128")
+
 _INLINE = "the matrix given inline"
 _COMPLEX_HINT = 'complex ones as "1+2j"'
 # NumPy's own limit; it also ends the walk into a list that contains itself.
@@ -41,7 +43,7 @@ _LONGEST_LIST = 2**20
 _OBJECT: dict[str, object] = {}
 
 
-def load(source: Source, *, dtype: str | None = None, stack: bool = False) -> Array:
+def load(source: Source, *, dtype: str = "auto", stack: bool = False) -> Array:
     """Read a matrix and check it.
 
     Parameters
@@ -61,7 +63,7 @@ def load(source: Source, *, dtype: str | None = None, stack: bool = False) -> Ar
 
         In text a complex number is written ``1+2j`` or ``1+2i``, in JSON and nested lists as a
         string, ``"1+2j"``: a pair ``[re, im]`` would turn the matrix into a stack.
-    dtype : {"float32", "float64", "complex64", "complex128"}, optional
+    dtype : {"auto", "float32", "float64", "complex64", "complex128"}, optional
         Convert to this. A real `dtype` only sets the precision: it makes complex data complex64
         or complex128, and never drops an imaginary part.
     stack : bool, optional
@@ -71,7 +73,7 @@ def load(source: Source, *, dtype: str | None = None, stack: bool = False) -> Ar
     -------
     numpy.ndarray
         Shape ``(m, n)``, or ``(..., m, n)`` with `stack`; finite, C-contiguous, and sharing no
-        memory with `source`. Without `dtype`, float32, float64, complex64 and complex128 are
+        memory with `source`. With ``"auto"``, float32, float64, complex64 and complex128 are
         kept, float16 becomes float32, longer types are shortened to float64 or complex128, and
         booleans, integers, text and nested lists give float64 (complex128 where complex).
 
@@ -83,16 +85,17 @@ def load(source: Source, *, dtype: str | None = None, stack: bool = False) -> Ar
     """
     label = _INLINE if _is_inline(source) else describe(source)
     try:
-        if dtype is not None and str(dtype) not in _DTYPES:
-            raise _fault("unknown", f"use {', '.join(_DTYPES)}", f"dtype {_stood(str(dtype))}")
+        if str(dtype) not in DTYPES:
+            raise _fault("unknown", f"use {', '.join(DTYPES)}", f"dtype {_stood(str(dtype))}")
         array = _read(source)
         _check_shape(array.shape, stack)
         _check_finite(array)
-        result = _cast(array, dtype)
+        result = _cast(array, str(dtype))
         _check_range(result)
         return result
-    except MatrixError as fault:
-        raise MatrixError(f"{label}: {fault}") from None
+    except MatrixError as error:
+        error.source = label
+        raise
 
 
 def describe(source: Any) -> str:
@@ -166,9 +169,12 @@ def each(path: str | os.PathLike[str]) -> Iterator[tuple[str, Array]]:
             found = members(found)
         yield from found
     except OSError as error:
-        raise MatrixError(f"{describe(path)}: {_unreadable(error)}") from None
-    except MatrixError as fault:
-        raise MatrixError(f"{describe(path)}: {fault}") from None
+        fault = _unreadable(error)
+        fault.source = describe(path)
+        raise fault from None
+    except MatrixError as error:
+        error.source = describe(path)
+        raise
 
 
 def count(path: str | os.PathLike[str]) -> int:
@@ -219,7 +225,7 @@ def _read(source: Any) -> Array:
 
 
 def _fault(what: str, mend: str, place: str = "") -> MatrixError:
-    return MatrixError(one_line(f"{place}: {what}; {mend}" if place else f"{what}; {mend}"))
+    return MatrixError(one_line(what), one_line(mend), place=one_line(place))
 
 
 def _stood(item: Any) -> str:
@@ -321,10 +327,10 @@ def _not_finite(place: str, value: complex) -> MatrixError:
     return _fault(what, "replace it by a finite number", place)
 
 
-def _cast(array: Array, dtype: str | None) -> Array:
-    single = {"float32", "complex64"} | ({"float16"} if dtype is None else set())
-    bits = 32 if str(dtype or array.dtype.name) in single else 64
-    is_complex = array.dtype.kind == "c" or str(dtype).startswith("complex")
+def _cast(array: Array, dtype: str) -> Array:
+    asked = array.dtype.name if dtype == "auto" else dtype
+    bits = 32 if asked in ("float16", "float32", "complex64") else 64
+    is_complex = array.dtype.kind == "c" or asked.startswith("complex")
     target = f"complex{2 * bits}" if is_complex else f"float{bits}"
     with np.errstate(all="ignore"):
         result = np.array(array, dtype=target, order="C")

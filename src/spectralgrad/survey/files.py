@@ -124,7 +124,8 @@ def read(path: str) -> Iterator[Task]:
         for place, matrix in matrices.each(path):
             yield Task(source, place, digest(matrix), matrix)
     except MatrixError as error:
-        raise MatrixError(str(error).removeprefix(f"{matrices.describe(path)}: ")) from None
+        error.source = ""
+        raise
     except OSError as error:
         raise MatrixError(f"cannot be listed ({error.strerror}); check its permissions") from None
     # One bad file, whatever is wrong with it, does not stop a survey.

@@ -13,18 +13,18 @@ import operator
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from spectralgrad.survey.checking import Row
 from spectralgrad.survey.files import Task
-from spectralgrad.survey.workers import Row
 from spectralgrad.system import storage
 from spectralgrad.system.errors import InputError, one_line
-from spectralgrad.verdict import FLAGGED
+from spectralgrad.verdict import FLAGGED, Question
 
 #: One row for each matrix and framework; for what cannot be checked, one without a framework.
 SCHEMA = pa.schema(
@@ -153,13 +153,13 @@ def _flagged(rows: list[Row]) -> bool:
 class Results:
     """Rows on their way into a folder; saved now and then, and at the end, whatever ends it."""
 
-    def __init__(self, folder: Path, options: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, question: Question) -> None:
         self._folder = folder
-        self._schema = SCHEMA.with_metadata({OPTIONS: json.dumps(options)})
+        self._schema = SCHEMA.with_metadata({OPTIONS: json.dumps(question.to_dict())})
         self.earlier = Earlier()
         found = parts(folder) if _is_ours(folder) else []
         for part in found:
-            _require_equal(part, options)
+            _require_equal(part, question)
             try:
                 self.earlier.add(part)
             except (pa.ArrowException, OSError) as error:
@@ -236,7 +236,7 @@ def _is_ours(folder: Path) -> bool:
     return True
 
 
-def _require_equal(part: Path, options: Mapping[str, Any]) -> None:
+def _require_equal(part: Path, question: Question) -> None:
     try:
         schema = pq.read_schema(part)
     except (pa.ArrowException, OSError) as error:
@@ -247,7 +247,7 @@ def _require_equal(part: Path, options: Mapping[str, Any]) -> None:
     written = json.loads(written)
     changed = [
         f"{name} {_shown(written.get(name))}, not {_shown(value)}"
-        for name, value in options.items()
+        for name, value in question.to_dict().items()
         if written.get(name) != value
     ]
     if changed:

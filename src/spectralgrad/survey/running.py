@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from spectralgrad import frameworks as libraries
 from spectralgrad import matrices, verdict
 from spectralgrad.matrices import MatrixError
-from spectralgrad.survey import files, workers
+from spectralgrad.survey import checking, files, workers
+from spectralgrad.survey.checking import Row
 from spectralgrad.system.errors import CommandError, InputError, one_line
-from spectralgrad.theory import spectrum
-from spectralgrad.theory.arrays import Problem
 
 if TYPE_CHECKING:
     from spectralgrad.survey import pages, progress, results
@@ -83,20 +80,19 @@ def survey(
     reports: Literal["flagged", "all", "none"] = "flagged",
     jobs: int | None = None,
     scheduler: str | None = None,
-    problem: Problem | Literal["auto"] = "auto",
-    weights: str | Sequence[float] = "auto",
-    frameworks: str | Iterable[str] = "all",
-    dtype: str = "auto",
-    rtol: float | str = "auto",
-    symmetrize: bool = False,
+    **options: Any,
 ) -> Survey:
     """Check every matrix in files and folders, by processes or the workers of a Dask scheduler.
 
-    What the output has already is not done again, unless the content of the matrix has changed or
-    it could not be checked. An InputError says that an argument is at fault; a CommandError, that
-    the workers cannot do their part or the pages cannot be rendered, and the results are saved.
+    The options are those of `spectralgrad.verdict.Question`. What the output has already is not
+    done again, unless the matrix has changed or could not be checked. An InputError says that an
+    argument is at fault; a CommandError, that the workers cannot do their part or the pages cannot
+    be rendered, and the results are saved.
     """
-    options = _options(problem, weights, frameworks, dtype, rtol, symmetrize)
+    try:
+        question = verdict.Question(**options)
+    except ValueError as error:
+        raise InputError(" ".join(str(error).split())) from error
     if reports not in ("flagged", "all", "none"):
         raise InputError(f"reports: unknown {reports!r}; choose from flagged, all, none")
     roots = files.roots(paths)
@@ -106,13 +102,12 @@ def survey(
     from spectralgrad.survey import pages, progress, results
 
     done = Survey(folder)
-    asked = options | {"frameworks": tuple(options["frameworks"])}
     jobs = jobs or len(os.sched_getaffinity(0))
     cluster = workers.Cluster(scheduler) if scheduler else None
-    crew = cluster or workers.Processes(jobs, asked["frameworks"])
+    crew = cluster or workers.Processes(jobs, tuple(question.frameworks))
     with results.locked(folder):
-        with results.Results(folder, options) as store, crew:
-            kept = None if reports == "none" else pages.Reports(folder, reports, options)
+        with results.Results(folder, question) as store, crew:
+            kept = None if reports == "none" else pages.Reports(folder, reports, question)
             with progress.Progress(roots) as bar:
                 run = Run(done, store, kept, bar)
 
@@ -120,7 +115,7 @@ def survey(
                     store.save()
                     bar.say(crew.trouble)
 
-                for task, rows in workers.run(run.tasks(roots), crew, asked, idle):
+                for task, rows in workers.run(run.tasks(roots), crew, question, idle):
                     run.note(task, rows)
         if kept:
             try:
@@ -128,42 +123,6 @@ def survey(
             except CommandError as error:
                 raise CommandError(f"{error}; the results are in {folder}") from error
     return done
-
-
-def _options(
-    problem: Problem | Literal["auto"],
-    weights: str | Sequence[float],
-    frameworks: str | Iterable[str],
-    dtype: str,
-    rtol: float | str,
-    symmetrize: bool,
-) -> dict[str, Any]:
-    """Check all options on a small matrix, and write equal ones equally."""
-    try:
-        names = list(libraries.select(frameworks))
-        if not isinstance(weights, str) or weights not in ("auto", "sum", "first", "last"):
-            weights = json.dumps(_weights(weights))
-        options: dict[str, Any] = {
-            "problem": problem,
-            "dtype": dtype,
-            "rtol": rtol,
-            "symmetrize": symmetrize,
-        }
-        verdict.prepare([[1.0]], **options)
-    except ValueError as error:
-        text = " ".join(str(error).split())
-        raise InputError(text.removeprefix("the matrix given inline: ")) from error
-    rtol = rtol if rtol == "auto" else repr(float(rtol))
-    return options | {"rtol": rtol, "weights": weights, "frameworks": names}
-
-
-def _weights(weights: str | Sequence[float]) -> list[float]:
-    try:
-        number = len(json.loads(weights) if isinstance(weights, str) else weights)
-    except (TypeError, ValueError, RecursionError):
-        number = 0
-    numbers: list[float] = spectrum.weights(weights, number or 1).tolist()
-    return numbers
 
 
 def _folder(output: str | os.PathLike[str]) -> Path:
@@ -212,7 +171,7 @@ class Run:
                         yield task
             except MatrixError as error:
                 met += 1
-                self._fail(source, workers.fault("unreadable", str(error)))
+                self._fail(source, checking.unreadable(error))
             self._store.earlier.leave(source)
             self._bar.correct(met - files.count(path))
 
@@ -226,13 +185,13 @@ class Run:
         self._judge(task, flagged)
         return False
 
-    def _fail(self, source: str, row: workers.Row) -> None:
+    def _fail(self, source: str, row: Row) -> None:
         self._done.matrices += 1
         self._done.note_bad(source, "", row["message"])
         self._store.add([row | {"source": source, "place": ""}])
         self._bar.advance()
 
-    def note(self, task: files.Task, rows: list[workers.Row]) -> None:
+    def note(self, task: files.Task, rows: list[Row]) -> None:
         """Keep what came back for a matrix."""
         names = {"source": task.source, "place": task.place, "digest": task.digest}
         self._store.add([names | row for row in rows])

@@ -1,8 +1,6 @@
 """Which spectral values count as equal, and which as zero; and how much each counts."""
 
 import itertools
-import json
-import reprlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -252,41 +250,3 @@ def move_apart(values: ArrayLike, *, singular: bool = False, least: float = 1e-3
         return values
     steps = np.arange(1.0, len(values) + 1) / len(values) * size
     return values + (steps[::-1] if singular else steps)
-
-
-def weights(choice: str | Sequence[float], k: int) -> Array:
-    """Make the weights of a spectral sum from what a person writes.
-
-    Parameters
-    ----------
-    choice : str or sequence of float
-        ``"sum"`` for 1 everywhere, ``"first"`` or ``"last"`` for the first or last value in the
-        order of the decomposition, or one finite number for each value, as a list or as JSON.
-    k : int
-        How many values there are.
-
-    Returns
-    -------
-    (k,) numpy.ndarray of float
-
-    Raises
-    ------
-    ValueError
-        If it is none of these.
-    """
-    if isinstance(choice, str) and choice in ("sum", "first", "last"):
-        if choice == "sum":
-            return np.ones(k)
-        picked: Array = np.eye(k)[0 if choice == "first" else -1]
-        return picked
-    try:
-        numbers = json.loads(choice) if isinstance(choice, str) else choice
-        result: Array | None = np.array(numbers, dtype=float)
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        result = None
-    if result is None or result.shape != (k,) or not np.all(np.isfinite(result)):
-        raise ValueError(
-            f"weights: {reprlib.repr(choice)} will not do for {k} values; give sum, first, last, "
-            f"or a list of {k} finite numbers"
-        )
-    return result

@@ -120,9 +120,7 @@ def recognise(gradient: ArrayLike, *, tolerance: float) -> tuple[Convention, ...
     )
 
 
-def require_hermitian(
-    matrix: ArrayLike, label: str = "the matrix", *, mend: str | None = None
-) -> Array:
+def require_hermitian(matrix: ArrayLike, label: str = "the matrix") -> Array:
     """Return the Hermitian part of a matrix that is Hermitian up to rounding.
 
     Parameters
@@ -130,8 +128,6 @@ def require_hermitian(
     matrix : (n, n) array_like
     label : str, optional
         What the message calls it.
-    mend : str, optional
-        What the message advises, if not to make the matrix Hermitian.
 
     Returns
     -------
@@ -148,9 +144,8 @@ def require_hermitian(
     matrix = as_inexact(matrix)
     rows, columns = matrix.shape
     if rows != columns:
-        raise MatrixError(
-            f"{label}: is {rows} × {columns}; eigenvalues of a Hermitian matrix need a square one"
-        )
+        mend = "eigenvalues of a Hermitian matrix need a square one"
+        raise MatrixError(f"is {rows} × {columns}", mend, source=label)
     difference = np.abs(matrix - matrix.conj().T)
     i, j = np.unravel_index(np.argmax(difference), matrix.shape)
     if difference[i, j] > rows * np.finfo(matrix.dtype).eps * np.abs(matrix).max():
@@ -163,9 +158,10 @@ def require_hermitian(
             fault = f"holds {here}, but the diagonal of a Hermitian matrix is real"
         far = np.linalg.norm(difference) / np.linalg.norm(matrix)
         kind, adjoint_sign = ("Hermitian", "ᴴ") if is_complex else ("symmetric", "ᵀ")
-        mend = mend or f"make the matrix {kind}, or ask for its singular values"
         raise MatrixError(
-            f"{label}: row {i + 1}, column {j + 1}: {fault} (‖A − A{adjoint_sign}‖ is {far:.1e} "
-            f"times ‖A‖); {mend}"
+            f"{fault} (‖A − A{adjoint_sign}‖ is {far:.1e} times ‖A‖)",
+            f"make the matrix {kind}, or ask for its singular values",
+            source=label,
+            place=f"row {i + 1}, column {j + 1}",
         )
     return hermitian_part(matrix)

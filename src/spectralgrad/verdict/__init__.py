@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -11,10 +10,11 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from spectralgrad import frameworks as libraries
 from spectralgrad import matrices
-from spectralgrad.matrices import MatrixError, Source
+from spectralgrad.matrices import Source
 from spectralgrad.system.errors import one_line
 from spectralgrad.theory import gauge, spectrum, subgradient, symmetric
-from spectralgrad.theory.arrays import Array, Problem
+from spectralgrad.theory.arrays import Array
+from spectralgrad.verdict.question import Question as Question
 
 # What a gradient is, and why there may be none.
 Quality = Literal["agrees", "subgradient", "wrong", "not finite"]
@@ -350,129 +350,7 @@ def _plain(values: ArrayLike) -> Any:
     return plain.tolist()
 
 
-def prepare(
-    matrix: Source,
-    *,
-    problem: Problem | Literal["auto"] = "auto",
-    weights: str | Sequence[float] = "auto",
-    dtype: str = "auto",
-    rtol: float | str = "auto",
-    symmetrize: bool = False,
-    label: str | None = None,
-) -> tuple[Array, subgradient.GeneralisedGradient]:
-    """Read what is to be checked, and find all valid answers; no framework is asked.
-
-    Parameters
-    ----------
-    matrix : str, os.PathLike, list or array_like
-        As for `spectralgrad.matrices.load`.
-    problem : {"auto", "eigh", "svd"}, optional
-        Eigenvalues or singular values; by default eigenvalues if the matrix is Hermitian.
-    weights : str or sequence of float, optional
-        As for `spectralgrad.theory.spectrum.weights`; by default ``"first"``, the smallest
-        eigenvalue, or ``"sum"`` of the singular values.
-    dtype : str, optional
-        As for `spectralgrad.matrices.load`; by default that of the matrix.
-    rtol : float or str, optional
-        Values this close, relative to the largest, count as equal, and singular values this close
-        to zero as zero; by default `spectralgrad.theory.spectrum.default_rtol`.
-    symmetrize : bool, optional
-        Take the Hermitian part of the matrix, and its eigenvalues.
-    label : str, optional
-        What a message calls the matrix; `spectralgrad.matrices.describe` by default.
-
-    Returns
-    -------
-    matrix : (m, n) numpy.ndarray
-        For eigenvalues Hermitian.
-    valid : spectralgrad.theory.subgradient.GeneralisedGradient
-
-    Raises
-    ------
-    MatrixError
-        If the matrix cannot be read, or has no eigenvalues of this kind.
-    ValueError
-        If another argument is none of these. The message is one line, as for MatrixError.
-    """
-    if problem not in ("auto", "eigh", "svd"):
-        raise ValueError(f"problem: unknown {_shown(problem)}; choose from auto, eigh, svd")
-    if symmetrize and problem == "svd":
-        raise ValueError("symmetrize: is for eigenvalues, not for singular values; leave it out")
-    width = _read_rtol(rtol)
-    label = label or matrices.describe(matrix)
-    matrix = _load(matrix, dtype)
-    if symmetrize and matrix.shape[0] == matrix.shape[1]:
-        matrix = symmetric.hermitian_part(matrix)
-    if problem != "svd":
-        try:
-            matrix = symmetric.require_hermitian(matrix, label, mend=_MEND)
-        except MatrixError:
-            if problem == "eigh" or symmetrize:
-                raise
-            problem = "svd"
-        else:
-            problem = "eigh"
-    if isinstance(weights, str) and weights == "auto":
-        weights = "first" if problem == "eigh" else "sum"
-    try:
-        numbers = spectrum.weights(weights, min(matrix.shape))
-        _require_moderate(numbers, matrix.dtype)
-    except ValueError as error:
-        raise ValueError(f"{label}: {error}") from None
-    find = subgradient.eigvalsh if problem == "eigh" else subgradient.svdvals
-    return matrix, find(matrix, numbers, rtol=width)
-
-
-def _require_moderate(weights: Array, dtype: np.dtype[Any]) -> None:
-    """Refuse weights whose gradient overflows, or vanishes, where it is compared with others."""
-    is_single = np.finfo(dtype).bits == 32
-    smallest, largest = (1e-30, 1e30) if is_single else matrices.RANGE
-    size = float(np.abs(weights).max())
-    if size and not smallest <= size <= largest:
-        way = "large" if size > 1 else "small"
-        raise ValueError(
-            f"weights: {size:.2g} is the largest, too {way} for {dtype}; scale them all, which "
-            "scales the gradient"
-        )
-
-
-_MEND = (
-    "take its Hermitian part (check and survey: --symmetrize), or ask for its singular values "
-    "(problem svd)"
-)
-
-
-def _shown(value: object) -> str:
-    return one_line(repr(value), 60)
-
-
-def _load(matrix: Source, dtype: str, **options: Any) -> Array:
-    return matrices.load(matrix, dtype=None if dtype == "auto" else dtype, **options)
-
-
-def _read_rtol(rtol: float | str) -> float | None:
-    if isinstance(rtol, str) and rtol == "auto":
-        return None
-    try:
-        number = float(rtol)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 <= number < 1:
-        raise ValueError(f"rtol: {_shown(rtol)} will not do; give a number from 0 to below 1")
-    return number
-
-
-def check(
-    matrix: Source,
-    *,
-    problem: Problem | Literal["auto"] = "auto",
-    weights: str | Sequence[float] = "auto",
-    frameworks: str | Iterable[str] = "all",
-    dtype: str = "auto",
-    rtol: float | str = "auto",
-    symmetrize: bool = False,
-    label: str | None = None,
-) -> Verdict:
+def check(matrix: Source, *, label: str | None = None, **options: Any) -> Verdict:
     """Ask every framework for a gradient at one matrix, and judge what it returns.
 
     The function is a weighted spectral sum, Σ wᵢ λᵢ(A) or Σ wᵢ σᵢ(A).
@@ -492,10 +370,12 @@ def check(
 
     Parameters
     ----------
-    matrix, problem, weights, dtype, rtol, symmetrize, label
-        As for `prepare`.
-    frameworks : str or iterable of str, optional
-        As for `spectralgrad.frameworks.select`.
+    matrix : str, os.PathLike, list or array_like
+        As for `spectralgrad.matrices.load`.
+    label : str, optional
+        What a message calls the matrix; `spectralgrad.matrices.describe` by default.
+    **options
+        The fields of `spectralgrad.verdict.question.Question`.
 
     Returns
     -------
@@ -505,51 +385,28 @@ def check(
     Raises
     ------
     ValueError
-        As `prepare` does, and for an unknown framework.
+        If the question cannot be meant, and MatrixError if it cannot be asked of the matrix.
     """
-    names = libraries.select(frameworks)
-    label = label or matrices.describe(matrix)
-    matrix, valid = prepare(
-        matrix,
-        problem=problem,
-        weights=weights,
-        dtype=dtype,
-        rtol=rtol,
-        symmetrize=symmetrize,
-        label=label,
-    )
-    return Verdict(label, "", matrix, valid, {name: _ask(name, matrix, valid) for name in names})
+    return answer(matrix, Question(**options), label)
 
 
 def check_stack(stack: Source, *, label: str | None = None, **options: Any) -> list[Verdict]:
-    """Check every matrix of a stack; see `check`.
-
-    Parameters
-    ----------
-    stack : str, os.PathLike, list or array_like
-        As for `spectralgrad.matrices.load`: of shape (..., m, n), or one matrix.
-    label : str, optional
-        What a message calls the stack.
-    **options
-        As for `check`.
-
-    Returns
-    -------
-    list of Verdict
-        In the order of the stack.
-
-    Raises
-    ------
-    ValueError
-        As `check` does.
-    """
-    label = label or matrices.describe(stack)
-    array = _load(stack, options.get("dtype", "auto"), stack=True)
+    """Check every matrix of a stack, of shape (..., m, n), in its order; else as `check`."""
+    question, label = Question(**options), label or matrices.describe(stack)
+    array = matrices.load(stack, dtype=question.dtype, stack=True)
     verdicts = []
     for place, member in matrices.members(array):
         name = f"{label}: {place}" if place else label
-        verdicts.append(replace(check(member, label=name, **options), source=label, place=place))
+        verdicts.append(replace(answer(member, question, name), source=label, place=place))
     return verdicts
+
+
+def answer(matrix: Source, question: Question, label: str | None = None) -> Verdict:
+    """Answer a question about one matrix, as `check` does."""
+    label = label or matrices.describe(matrix)
+    matrix, valid = question.pose(matrix, label)
+    answers = {name: _ask(name, matrix, valid) for name in question.frameworks}
+    return Verdict(label, "", matrix, valid, answers)
 
 
 def _ask(name: str, matrix: Array, valid: subgradient.GeneralisedGradient) -> Answer:
