@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 from waiting import PATIENCE
 
-from spectralgrad.book import building, execution
+from spectralgrad.book import building, environment, execution
 
 
 def execute(chapter, folder, **parameters):
@@ -27,9 +27,9 @@ def execute(chapter, folder, **parameters):
         return _read(KERNEL.execute(path, folder, parameters))
     built = building.root() / "_build" / "executed" / path.name
     record = execution.Record.read(built)
-    lock = building.root() / "requirements.lock"
+    facts = environment.describe(building.root())
     # What `make book` executed from the same sources need not be executed again.
-    if record and record.key == execution.key(execution.Page(path, chapter), lock):
+    if record and record.key == execution.key(execution.Page(path, chapter), facts):
         return _read(json.loads(built.read_text(encoding="utf-8"))["cells"])
     return execute_afresh(chapter, folder)
 

@@ -37,7 +37,13 @@ BAD = {
         "--chapter",
         "eigh_example",
     ],
-    "use float32, float64": ["report", "blog-rank-2", "-p", "dtype", "half"],
+    "dtype: unknown 'half'; choose from auto, float32": [
+        "report",
+        "blog-rank-2",
+        "-p",
+        "dtype",
+        "half",
+    ],
     "name another output folder": ["report", "[[1]]", "--output", "/dev/null/x"],
     "line 1, column 1": ["report", "header.csv"],
     "parameter matrix: given twice": ["report", "blog-rank-2", "-p", "matrix", "[[1]]"],
@@ -86,6 +92,18 @@ def test_misuse_is_one_line(arguments):
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert done.stderr.rstrip().endswith("--help")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"], ["report", "--x"]])
+def test_what_the_command_line_says_takes_no_imports(arguments):
+    """Whoever asks for help, or errs, has the answer at once."""
+    code = (
+        "import sys\nfrom spectralgrad import cli\n"
+        f"cli.main({arguments!r})\n"
+        f"print([m for m in {(*HEAVY, 'numpy', 'asyncio')!r} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["report", "nofile.csv"], ["report", "[[1,2],[3]]"]])

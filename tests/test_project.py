@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from spectralgrad import cli
-from spectralgrad.book import building
+from spectralgrad.book import building, reporting
 
 ROOT = building.root()
 
@@ -149,7 +149,7 @@ def test_code_that_is_shown_fits_the_column(path):
 
 @pytest.mark.parametrize("path", notebooks())
 def test_every_parameter_has_a_comment(path):
-    source = building._cell(json.loads(path.read_text(encoding="utf-8")), "parameters")
+    source = reporting._cell(json.loads(path.read_text(encoding="utf-8")), "parameters")
     assert all(re.search(r"#\s+\S", line) for line in source.splitlines())
 
 
@@ -165,7 +165,7 @@ def test_every_chapter_says_how_to_execute_it_again(path):
         assert (program, options.command) == ("spectralgrad", "report")
         assert (options.matrix, options.chapter) == ("my.csv", path.stem)
         # Raises for a parameter that the chapter does not have, or a value that is none of its.
-        building._values(building.parameters(notebook), options.parameters, path.stem)
+        reporting._values(reporting.parameters(notebook), options.parameters, path.stem)
 
 
 def test_the_hooks_of_pre_commit_are_valid_and_can_be_run():

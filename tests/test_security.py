@@ -19,7 +19,7 @@ SAFE_LOADERS = {"SafeLoader", "CSafeLoader", "yaml.SafeLoader", "yaml.CSafeLoade
 
 #: Where one of them is meant, and why.
 JUSTIFIED = {
-    ("src/spectralgrad/book/building.py", "check_input", "exec"): (
+    ("src/spectralgrad/book/reporting.py", "check_input", "exec"): (
         "runs a cell of a committed chapter, whose variables the reader's parameters are"
     ),
 }

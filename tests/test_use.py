@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from spectralgrad import cli, frameworks, matrices, verdict
-from spectralgrad.book import building
+from spectralgrad.book import building, reporting
 from spectralgrad.survey import pages, results
 from spectralgrad.theory import spectrum
 
@@ -66,7 +66,7 @@ def test_every_column_of_the_parquet_file_is_explained():
 
 
 def test_the_limits_are_those_of_the_package():
-    assert f"matrices of up to {building.LARGEST_REPORT} rows and columns" in PAGE
+    assert f"matrices of up to {reporting.LARGEST} rows and columns" in PAGE
     assert f"at most {pages.MOST_REPORTS} pages, and {pages.MOST_ROWS:,} rows" in PAGE
     in_double, in_single = (
         round(spectrum._qr_precision(eps) / eps) for eps in (2.0**-52, 2.0**-23)

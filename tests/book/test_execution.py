@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -11,7 +13,8 @@ import pytest
 import waiting
 from writing import write_chapter
 
-from spectralgrad.book import execution
+import spectralgrad
+from spectralgrad.book import building, execution
 from spectralgrad.book.execution import Page, Record, Run
 from spectralgrad.system.errors import ChapterError, CommandError
 
@@ -24,7 +27,6 @@ FACTS = {"python": "3"}
 def folder(tmp_path):
     for name in ("chapters", "executed", "scratch"):
         (tmp_path / name).mkdir()
-    (tmp_path / "lock").write_text("numpy==2", encoding="utf-8")
     return tmp_path
 
 
@@ -34,9 +36,7 @@ def execute(folder, *names, **options):
         pages,
         folder / "executed",
         folder / "scratch",
-        lock=folder / "lock",
-        facts=FACTS,
-        **options,
+        **{"facts": FACTS} | options,
     )
 
 
@@ -90,9 +90,8 @@ class Copied(Run):
 
     def __init__(self, page, scratch, *_):
         self.page, self.notebook = page, scratch / f"{page.name}.ipynb"
-        self.process = self
 
-    def status(self):
+    def wait(self):
         return 0
 
     def finish(self, keep):
@@ -105,7 +104,6 @@ class Copied(Run):
 
 def test_what_was_executed_is_not_executed_again(folder, capsys, monkeypatch):
     monkeypatch.setattr(execution, "Run", Copied)
-    monkeypatch.setattr(execution.processes, "stop", lambda *_: None)
     write_chapter(folder, "one", "print(1)")
     write_chapter(folder, "two", "print(2)")
     execute(folder, "one", "two")
@@ -121,32 +119,81 @@ def test_what_was_executed_is_not_executed_again(folder, capsys, monkeypatch):
     (folder / "executed" / "one.key").write_text("no record", encoding="utf-8")
     execute(folder, "one", "two")
     assert re.findall(r"chapter (\w+)", capsys.readouterr().err) == ["one"]
-    (folder / "lock").write_text("numpy==3", encoding="utf-8")
-    execute(folder, "one", "two")
+    execute(folder, "one", "two", facts={**FACTS, "time": "now"})
+    assert capsys.readouterr().err == ""
+    execute(folder, "one", "two", facts={"python": "4"})
     assert sorted(re.findall(r"chapter (\w+)", capsys.readouterr().err)) == ["one", "two"]
     assert sorted(os.listdir(folder / "executed")) == [
         f"{name}.{suffix}" for name in ("one", "two") for suffix in ("ipynb", "key")
     ]
 
 
-def test_the_key_changes_with_all_that_counts(folder, monkeypatch):
-    chapter, lock, package = (folder / name for name in ("c.ipynb", "lock", "package"))
-    package.mkdir()
-    module = package / "module.py"
-    for path in (chapter, lock, module):
-        path.write_text("1", encoding="utf-8")
-    monkeypatch.setattr(execution, "__file__", str(package / "execution.py"))
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the package; what it is asked runs in a process of its own."""
+    package = tmp_path / "spectralgrad"
+    shutil.copytree(Path(spectralgrad.__file__).parent, package)
+    return package
 
-    def key(**values):
-        return execution.key(Page(chapter, "c", values), lock)
 
+def keys_in(copy):
+    """Keys of all chapters, as a copy of the package makes them."""
+    code = """
+import json
+from pathlib import Path
+import spectralgrad
+from spectralgrad.book import building, execution
+chapters = sorted(Path(sys.argv[1]).glob("*.ipynb"))
+keys = {c.stem: execution.key(execution.Page(c, c.stem), {}) for c in chapters}
+print(json.dumps(keys))
+"""
+    command = [sys.executable, "-c", f"import sys\nsys.path.insert(0, {str(copy.parent)!r}){code}"]
+    command += [str(building.root() / "chapters")]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
+def test_a_change_executes_again_what_it_can_change(copy):
+    last = keys_in(copy)
+    changes = {
+        "theory/spectrum.py": set(last),
+        # Imported by name, when it is asked for.
+        "frameworks/jax.py": set(last),
+        "recipes/rules.py": {"recipes"},
+        "recipes/__init__.py": {"recipes"},
+        "book/explain.py": {"your_matrix"},
+        "book/execution.py": set(last),
+        "book/environment.py": set(last),
+        "__init__.py": set(last),
+        "book/pdf.py": set(),
+        "book/building.py": set(),
+        "book/extension.py": set(),
+        "survey/__init__.py": set(),
+        "cli.py": set(),
+        "system/storage.py": set(),
+    }
+    for path, changed in changes.items():
+        with (copy / path).open("a", encoding="utf-8") as file:
+            file.write("# A comment.\n")
+        now = keys_in(copy)
+        assert {name for name in now if now[name] != last[name]} == changed, path
+        last = now
+
+
+def test_the_key_changes_with_all_that_is_given(tmp_path, monkeypatch):
+    chapter = tmp_path / "c.ipynb"
+
+    def key(facts=FACTS, **values):
+        return execution.key(Page(chapter, "c", values), facts)
+
+    chapter.write_text("1", encoding="utf-8")
     keys = [key()]
-    assert key() == keys[0]
-    for path in (chapter, lock, module):
-        path.write_text("2", encoding="utf-8")
-        keys.append(key())
-    keys += [key(matrix="a"), key(matrix="b")]
-    assert len(set(keys)) == 6
+    assert key() == key({**FACTS, "time": "now"}) == keys[0]
+    chapter.write_text("2", encoding="utf-8")
+    keys += [key(), key({"python": "4"}), key(matrix="a"), key(matrix="b")]
+    # Whoever sets a number of threads gets it.
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    keys.append(key())
+    assert len(set(keys)) == len(keys)
 
 
 def test_the_slowest_begins(folder, monkeypatch):
@@ -157,8 +204,8 @@ def test_the_slowest_begins(folder, monkeypatch):
     notebook = read(slow)
     notebook["metadata"]["spectralgrad"] = {"seconds": 60}
     slow.write_text(json.dumps(notebook), encoding="utf-8")
-    (folder / "executed" / "known.ipynb").touch()
-    Record("of something else", 30.0).write(folder / "executed" / "known.ipynb")
+    (folder / "made").touch()
+    Record("of something else", 30.0).keep(folder / "made", folder / "executed" / "known.ipynb")
     begun = []
 
     def begin(page, *_):
@@ -176,7 +223,6 @@ def test_the_slowest_begins(folder, monkeypatch):
 def test_a_chapter_whose_execution_was_not_recorded_is_executed_again(folder, monkeypatch):
     """Even if its source is put back to what was recorded last."""
     monkeypatch.setattr(execution, "Run", Copied)
-    monkeypatch.setattr(execution.processes, "stop", lambda *_: None)
     chapter = folder / "chapters" / "one.ipynb"
     write_chapter(folder, "one", "print(1)")
     first = chapter.read_bytes()
@@ -187,7 +233,7 @@ def test_a_chapter_whose_execution_was_not_recorded_is_executed_again(folder, mo
         def stop(*_):
             raise KeyboardInterrupt
 
-        stopped.setattr(Record, "write", stop)
+        stopped.setattr(execution.dataclasses, "asdict", stop)
         with pytest.raises(KeyboardInterrupt):
             execute(folder, "one")
     chapter.write_bytes(first)
@@ -205,7 +251,7 @@ def test_a_chapter_whose_execution_was_not_recorded_is_executed_again(folder, mo
         ),
         (
             "import os\nos.kill(os.getppid(), 9)\nimport time\ntime.sleep(1000)",
-            "cell 5: the process was killed; memory may have run out",
+            "cell 5: the process was killed (SIGKILL); memory may have run out",
         ),
     ],
 )
@@ -288,10 +334,10 @@ def test_a_failure_names_the_cell_and_the_exception(tmp_path):
     ]
     kept = tmp_path / "out.ipynb"
     kept.write_text(json.dumps({"cells": cells}), encoding="utf-8")
-    assert execution.failure(kept) == "cell 2: ZeroDivisionError: division by"
-    assert execution.failure(tmp_path / "none.ipynb") == ""
+    assert execution.failure(kept, "why") == "cell 2: ZeroDivisionError: division by"
+    assert execution.failure(tmp_path / "none.ipynb", "why") == "why"
     kept.write_text("", encoding="utf-8")
-    assert execution.failure(kept) == ""
+    assert execution.failure(kept, "why") == "why"
 
 
 def test_leaving_an_execution_ends_it(folder):
@@ -305,5 +351,5 @@ def test_leaving_an_execution_ends_it(folder):
     with Run(page, folder / "scratch", FACTS) as run:
         waiting.until(lambda: pid.exists() and pid.read_text(encoding="utf-8").endswith("\n"))
         kernel = psutil.Process(int(pid.read_text(encoding="utf-8")))
-    assert run.process.status() != 0
+    assert run.status() != 0
     assert waiting.ended([kernel])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from writing import write_chapter
 
-from spectralgrad.book import building
+from spectralgrad.book import building, reporting
 
 CHROMIUM = os.environ.get("SPECTRALGRAD_CHROMIUM") or shutil.which("chromium")
 FLAGS = (
@@ -54,7 +54,7 @@ def odd_report(tmp_path_factory):
     a = np.random.default_rng(0).standard_normal((2, 50, 50))
     a = a[0] + 1j * a[1]
     np.save(path, a + a.conj().T)
-    return building.report(str(path), chapter="eigh_example", output=folder / "page")
+    return reporting.report(str(path), chapter="eigh_example", output=folder / "page")
 
 
 def lay_out(root):

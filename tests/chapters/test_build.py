@@ -16,7 +16,7 @@ import pytest
 import waiting
 from writing import write_chapter
 
-from spectralgrad.book import building
+from spectralgrad.book import building, reporting
 
 
 def contents(folder):
@@ -84,7 +84,7 @@ def test_what_a_chapter_writes_to_standard_error_is_no_book(built_book):
 def test_without_mathjax_there_is_one_clear_line(built_book):
     (built_book / "node_modules").unlink()
     (built_book / "intro.md").write_text("# Another book\n", encoding="utf-8")
-    with pytest.raises(building.CommandError, match=r"MathJax is missing .*; run `make book` once"):
+    with pytest.raises(building.CommandError, match=r"mathjax is missing .*; run `make book` once"):
         building.build()
 
 
@@ -93,7 +93,7 @@ def test_report(small_book, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
     Path("my.csv").write_text("1,2\n3,5\n", encoding="utf-8")
-    page = building.report("my.csv", chapter="one")
+    page = reporting.report("my.csv", chapter="one")
     assert page == tmp_path / "my-report" / "one.html"
     assert "11.0" in page.read_text(encoding="utf-8")
     assert "Executed on 1970-01-02 (UTC)" in page.read_text(encoding="utf-8")
@@ -103,12 +103,12 @@ def test_report(small_book, tmp_path, monkeypatch):
 
 def test_a_failing_report_keeps_its_notebook_and_the_last_page(small_book, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    page = building.report("[[1]]", chapter="one", output="page")
+    page = reporting.report("[[1]]", chapter="one", output="page")
     assert page == tmp_path / "page" / "one.html"
     before = contents(tmp_path / "page")
     write_chapter(small_book, "one", "1 / 0")
     with pytest.raises(building.ChapterError) as caught:
-        building.report("[[1]]", chapter="one", output="page")
+        reporting.report("[[1]]", chapter="one", output="page")
     # In the kept notebook: papermill has put a cell with the parameters into it.
     kept = tmp_path / "page.failed.ipynb"
     assert str(caught.value) == (
@@ -234,7 +234,7 @@ def renumber(root, number):
 
 
 def scratches(root):
-    return set((root / "_build").glob("scratch-*"))
+    return set((root / "_build").glob("spectralgrad-*"))
 
 
 # Before the command line is read, nobody knows what was to be done.
@@ -284,7 +284,7 @@ def test_a_build_may_be_stopped_at_any_moment(small_book, tmp_path):
     building.build()
     assert "number 1999\n" in (html / "chapters" / "one.html").read_text(encoding="utf-8")
     assert whole(html)
-    assert sorted(os.listdir(small_book / "_build")) == ["executed", "html", "lock"]
+    assert sorted(os.listdir(small_book / "_build")) == ["executed", "html"]
     assert sorted(os.listdir(small_book / "_build" / "executed")) == [
         f"{name}.{suffix}" for name in ("one", "two") for suffix in ("ipynb", "key")
     ]

@@ -7,7 +7,7 @@ import pytest
 from executing import KERNEL, execute, execute_afresh, shown
 from writing import write_chapter
 
-from spectralgrad.book import building
+from spectralgrad.book import building, reporting
 
 
 def symmetric_matrix(n, dtype=float):
@@ -485,7 +485,7 @@ def test_theory_subgradient(name, tmp_path):
 def test_theory_subgradient_refuses_in_one_line(parameters, message, tmp_path):
     given = [(name, value) for name, value in parameters.items()]
     with pytest.raises((ValueError, building.CommandError), match=re.escape(message)):
-        building.report(
+        reporting.report(
             "blog-rank-2", chapter="theory_subgradient", given=given, output=tmp_path / "x"
         )
     assert list(tmp_path.iterdir()) == []

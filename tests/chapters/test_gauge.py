@@ -8,7 +8,7 @@ import torch
 from executing import execute
 from formulas import formula
 
-from spectralgrad.book import building
+from spectralgrad.book import building, reporting
 
 FRAMEWORKS = ["autograd", "torch", "tensorflow", "jax"]
 LINEAR, SQUARE, MODULI, FUNCTION = ("Re Σ V", "Re Σ C∘V∘V", "Σ C∘abs(V)²", "Re⟨C, exp A⟩")
@@ -199,6 +199,6 @@ def test_gauge_with_other_matrices(name, tmp_path):
 )
 def test_gauge_refuses_in_one_line(source, message, tmp_path):
     with pytest.raises((ValueError, building.CommandError), match=re.escape(message)) as caught:
-        building.report(source, chapter="gauge", given=[], output=tmp_path / "x")
+        reporting.report(source, chapter="gauge", given=[], output=tmp_path / "x")
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ import pytest
 from writing import write_chapter
 
 from spectralgrad import cli, matrices, survey
-from spectralgrad.book import building
+from spectralgrad.book import building, reporting
 from spectralgrad.system import storage
 
 # One of its singular values can hardly be told from zero, so that it gets a report.
@@ -78,7 +78,7 @@ def test_a_report_stays_in_its_folder(outside, small_book):
     (page.parent / storage.MARK).touch()
     (page.parent / "_static").symlink_to(outside)
     page.symlink_to(outside / "thesis.tex")
-    assert building.report("../here/...csv", chapter="one") == page
+    assert reporting.report("../here/...csv", chapter="one") == page
     assert page.is_file() and not page.is_symlink()
     assert (page.parent / "_static").is_dir() and not (page.parent / "_static").is_symlink()
     assert sorted(os.listdir()) == ["..-report", "...csv"]
@@ -105,7 +105,7 @@ def test_what_a_failed_report_leaves_is_not_written_through_a_link(source, small
     for name in ("page.log", "page.failed.ipynb"):
         (here / name).symlink_to(thesis)
     with pytest.raises(building.CommandError):
-        building.report("[[1]]", chapter="one", output=here / "page")
+        reporting.report("[[1]]", chapter="one", output=here / "page")
     assert thesis.read_text(encoding="utf-8") == "years of work"
 
 
@@ -148,7 +148,7 @@ def linked_folder(outside):
 def linked_inner_folder(outside):
     Path("results-reports").mkdir()
     Path("results-reports", storage.MARK).touch()
-    Path("results-reports", building.EXECUTED).symlink_to(outside)
+    Path("results-reports", reporting.EXECUTED).symlink_to(outside)
 
 
 def linked_mark(outside):
@@ -157,9 +157,9 @@ def linked_mark(outside):
 
 
 def linked_file(outside):
-    Path("results-reports", building.EXECUTED).mkdir(parents=True)
+    Path("results-reports", reporting.EXECUTED).mkdir(parents=True)
     Path("results-reports", storage.MARK).touch()
-    Path("results-reports", building.EXECUTED, "0.failed.ipynb").symlink_to(outside / "thesis.tex")
+    Path("results-reports", reporting.EXECUTED, "0.failed.ipynb").symlink_to(outside / "thesis.tex")
 
 
 LINKED = [linked_folder, linked_inner_folder, linked_mark, linked_file]

@@ -15,7 +15,7 @@ import pytest
 from watching import Watched
 
 from spectralgrad import matrices
-from spectralgrad.book import building, pdf, theme
+from spectralgrad.book import building, pdf, reporting, theme
 from spectralgrad.theory import subgradient
 
 
@@ -39,8 +39,8 @@ def your_report(tmp_path_factory):
     """The default report on a matrix of the largest size, in a file with an odd name."""
     folder = tmp_path_factory.mktemp("yours")
     path = folder / "<img src=x onerror=alert(1)> *a* `b`.npy"
-    np.save(path, np.random.default_rng(0).standard_normal((building.LARGEST_REPORT,) * 2))
-    return building.report(str(path), output=folder / "page")
+    np.save(path, np.random.default_rng(0).standard_normal((reporting.LARGEST,) * 2))
+    return reporting.report(str(path), output=folder / "page")
 
 
 # Tables wider than the box around them that cannot be scrolled.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from executing import execute, shown
 
-from spectralgrad.book import building, costs
+from spectralgrad.book import building, costs, reporting
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ REFUSED = {
 @pytest.mark.parametrize("message", REFUSED)
 def test_bad_input_is_refused_in_one_line(message, tmp_path):
     with pytest.raises((ValueError, building.CommandError), match=message):
-        building.report(
+        reporting.report(
             "[[2, 1], [1, 2]]",
             chapter="performance",
             given=REFUSED[message],
@@ -143,7 +143,7 @@ def test_bad_input_is_refused_in_one_line(message, tmp_path):
 
 def test_times_of_another_matrix_are_refused(measured, tmp_path):
     with pytest.raises((ValueError, building.CommandError), match="give both the same one"):
-        building.report(
+        reporting.report(
             "[[2, 1], [1, 2]]",
             chapter="performance",
             given=[("times", str(measured[0]))],

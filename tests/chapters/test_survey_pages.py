@@ -17,7 +17,7 @@ from watching import Watched
 from writing import write_chapter
 
 from spectralgrad import survey
-from spectralgrad.book import building
+from spectralgrad.book import building, reporting
 from spectralgrad.survey import pages
 
 ODD = "<img src=x onerror=alert(1)> *a* `b` $x$.npy"
@@ -73,7 +73,7 @@ def column(page, field):
 def test_the_summary_counts_and_names_what_failed(surveyed):
     assert (surveyed.matrices, surveyed.flagged, surveyed.bad) == (16, 6, 1)
     (failure,) = surveyed.failures
-    kept = surveyed.index.parent / building.EXECUTED
+    kept = surveyed.index.parent / reporting.EXECUTED
     assert failure.startswith("data/fails.npy: chapter your_matrix: cell 6: ZeroDivisionError")
     assert Path(failure.split("(kept: ")[1][:-1]).parent == kept
     assert surveyed.summary.splitlines()[-3:] == [
@@ -197,7 +197,7 @@ def test_reports_are_used_again_and_those_of_old_content_go(tmp_path, monkeypatc
     np.save("a.npy", FLAGGED)
     np.save("b.npy", FLAGGED)
     done = survey.survey(["a.npy", "b.npy"], **QUICK)
-    executed = done.index.parent / building.EXECUTED
+    executed = done.index.parent / reporting.EXECUTED
     first = {path: path.stat().st_mtime_ns for path in executed.glob("*.ipynb")}
     assert len(first) == len(list((done.index.parent / "reports").glob("*.html"))) == 2
     np.save("b.npy", FLAGGED[:, ::-1])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from executing import execute
 
-from spectralgrad.book import building
+from spectralgrad.book import building, reporting
 
 PRECISIONS = {"float64": 2.0**-52, "float32": 2.0**-23}
 LOSSES = ("cube", "projector", "polar")
@@ -152,5 +152,5 @@ def test_ties_with_other_matrices(name, tmp_path):
 )
 def test_ties_refuses_in_one_line(matrix, message, tmp_path):
     with pytest.raises((ValueError, building.CommandError), match=message):
-        building.report(matrix, chapter="ties", given=[], output=tmp_path / "x")
+        reporting.report(matrix, chapter="ties", given=[], output=tmp_path / "x")
     assert list(tmp_path.iterdir()) == []

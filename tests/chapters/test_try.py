@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from writing import write_chapter
 
-from spectralgrad.book import building
+from spectralgrad.book import building, reporting
 from spectralgrad.matrices import published
 from spectralgrad.theory import subgradient, symmetric
 
@@ -272,7 +272,7 @@ def report(write_book, tmp_path_factory):
     path.write_text(json.dumps(notebook), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(building, "root", lambda: root)
-        return building.report("[[1, 2]]", chapter="one", output=folder / "page")
+        return reporting.report("[[1, 2]]", chapter="one", output=folder / "page")
 
 
 class Reader:
@@ -608,4 +608,4 @@ def test_without_the_library_there_is_one_clear_line(small_book, tmp_path):
     with pytest.raises(
         building.CommandError, match=r"ml-matrix is missing .*; run `make book` once"
     ):
-        building._lay_out(tmp_path)
+        building.lay_out(tmp_path)

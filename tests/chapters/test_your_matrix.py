@@ -13,7 +13,7 @@ import pytest
 from executing import KERNEL, _read, execute
 
 from spectralgrad import frameworks, matrices
-from spectralgrad.book import building
+from spectralgrad.book import building, reporting
 
 
 def symmetric_matrix(n, dtype=float):
@@ -333,7 +333,7 @@ def test_the_exercises(tmp_path):
 def test_parameters_may_come_as_numbers_and_lists():
     notebook = json.loads(building.chapters()["your_matrix"].read_text(encoding="utf-8"))
     values = {"matrix": [[1, 0], [0, 2]], "weights": [1, 2], "rtol": 1e-3, "frameworks": ["jax"]}
-    building.check_input(notebook, values)
+    reporting.check_input(notebook, values)
 
 
 BAD = {
@@ -353,7 +353,7 @@ BAD = {
 def test_bad_input_is_one_line_and_leaves_nothing(message, tmp_path):
     given = list(BAD[message].items())
     with pytest.raises(building.InputError, match=re.escape(message)) as caught:
-        building.report("blog-rank-2", given=given, output=tmp_path / "page")
+        reporting.report("blog-rank-2", given=given, output=tmp_path / "page")
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -366,7 +366,7 @@ def test_a_matrix_too_large_for_a_report(shape, tmp_path):
     assert done.returncode == 2
     assert done.stderr == (
         f"spectralgrad: big.npy: is {shape[0]} × {shape[1]}, too large for a report, whose limit "
-        f"is {building.LARGEST_REPORT} rows or columns; use spectralgrad check\n"
+        f"is {reporting.LARGEST} rows or columns; use spectralgrad check\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["big.npy"]
 
@@ -379,7 +379,7 @@ def test_links_to_other_chapters_become_text_and_links_within_the_page_stay(tmp_
     path = tmp_path / "page.ipynb"
     cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": [text]}
     path.write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
-    building._unlink_chapters(path)
+    reporting._adapt(path)
     (cell,) = json.loads(path.read_text(encoding="utf-8"))["cells"]
     assert cell["source"].startswith("(sec-here)=\na, {ref}`b <sec-here>`, c d, e\n")
 

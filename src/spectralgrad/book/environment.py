@@ -1,7 +1,6 @@
 """What a page was made with: the versions, the platform, and the lock that fixes them."""
 
 import contextlib
-import datetime
 import hashlib
 import importlib.metadata
 import os
@@ -10,8 +9,11 @@ import re
 import subprocess
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import Requirement
 
 StrPath = str | os.PathLike[str]
 
@@ -36,52 +38,28 @@ def version(*distributions: str) -> str:
 
 
 def now() -> str:
-    """The time, UTC, or that of ``SOURCE_DATE_EPOCH``, so that builds can be reproduced.
-
-    Returns
-    -------
-    str
-        In the form of ISO 8601, to the second.
-    """
+    """The time, UTC, or that of ``SOURCE_DATE_EPOCH``, so that builds can be reproduced."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    utc = datetime.UTC
-    at = datetime.datetime.fromtimestamp(int(epoch), utc) if epoch else datetime.datetime.now(utc)
+    at = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def date(folder: StrPath) -> str:
-    """The date of ``SOURCE_DATE_EPOCH``, or else of the commit that a folder holds, or today's.
-
-    Returns
-    -------
-    str
-        In the form of ISO 8601, UTC.
-    """
-    seconds = "SOURCE_DATE_EPOCH" not in os.environ and _git(folder, "log", "-1", "--format=%ct")
-    if not seconds:
-        return now()[:10]
-    return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).date().isoformat()
+    """The date of ``SOURCE_DATE_EPOCH``, or else of the commit that a folder holds, or today's."""
+    of_commit = "" if "SOURCE_DATE_EPOCH" in os.environ else _last(folder, "%cd")
+    return of_commit or now()[:10]
 
 
 def commit(folder: StrPath) -> str:
-    """The commit that a folder holds, its date, and whether the files differ from it.
-
-    Returns
-    -------
-    str
-        As ``"0123abc of 2026-01-31"`` or ``"0123abc of 2026-01-31 with changes"``; empty if git
-        does not say.
-    """
-    name = _git(folder, "log", "-1", "--abbrev=7", "--format=%h")
-    if not name:
-        return ""
-    seconds = int(_git(folder, "log", "-1", "--format=%ct"))
-    day = datetime.datetime.fromtimestamp(seconds, datetime.UTC).date()
+    """As ``"0123abc of 2026-01-31 with changes"``; empty if git does not say."""
+    last = _last(folder, "%h of %cd")
     # Unlike diff-index, this sees that a file which was only copied is the same.
-    changes = (
-        " with changes" if _git(folder, "status", "--porcelain", "--untracked-files=no") else ""
-    )
-    return f"{name} of {day}{changes}"
+    changed = last and _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return f"{last} with changes" if changed else last
+
+
+def _last(folder: StrPath, what: str) -> str:
+    return _git(folder, "log", "-1", "--abbrev=7", "--date=short-local", f"--format={what}")
 
 
 def _git(folder: StrPath, *arguments: str) -> str:
@@ -93,6 +71,7 @@ def _git(folder: StrPath, *arguments: str) -> str:
         # Several chapters may ask at once, and to ask needs no lock.
         done = subprocess.run(
             ["git", "--no-optional-locks", "-C", str(folder), *arguments],  # noqa: S607
+            env=os.environ | {"TZ": "UTC"},
             capture_output=True,
             text=True,
             check=False,
@@ -102,19 +81,7 @@ def _git(folder: StrPath, *arguments: str) -> str:
 
 
 def describe(folder: StrPath) -> dict[str, Any]:
-    """Describe what a chapter is executed with.
-
-    Parameters
-    ----------
-    folder : path
-        Of the book: it holds ``requirements.lock``.
-
-    Returns
-    -------
-    dict
-        ``python``, ``versions`` (of what is installed of `NAMED`), ``platform`` and ``lock`` (the
-        first digits of the file's SHA-256): strings, as JSON holds them.
-    """
+    """What a chapter of the book in a folder is executed with, as JSON holds it."""
     lock = Path(folder, "requirements.lock").read_bytes()
     versions = {name: version(*distributions) for name, distributions in NAMED.items()}
     return {
@@ -126,39 +93,16 @@ def describe(folder: StrPath) -> dict[str, Any]:
 
 
 def describe_build(folder: StrPath) -> dict[str, Any]:
-    """Describe what the book is built from and with.
+    """What the book is built from and with.
 
-    Two builds of one commit do not differ: there is no time in it, unless ``SOURCE_DATE_EPOCH``
-    gives one.
-
-    Parameters
-    ----------
-    folder : path
-        Of the book.
-
-    Returns
-    -------
-    dict
-        `describe`, with ``commit``, and ``time``, which may be empty.
+    Two builds of one commit do not differ: without ``SOURCE_DATE_EPOCH``, ``time`` is empty.
     """
     time = now() if "SOURCE_DATE_EPOCH" in os.environ else ""
     return describe(folder) | {"commit": commit(folder), "time": time}
 
 
 def sentence(facts: Mapping[str, Any], verb: str) -> str:
-    """Say in one line what `describe` found.
-
-    Parameters
-    ----------
-    facts : dict
-        As of `describe_build`.
-    verb : str
-        What was done to the page: ``"Executed"`` or ``"Built"``.
-
-    Returns
-    -------
-    str
-    """
+    """What `describe_build` found, in one line that begins with a verb: Executed, or Built."""
     tools = {"Python": facts["python"]} | facts["versions"]
     with_what = ", ".join(f"{name} {number}" for name, number in tools.items())
     sources = f"lock {facts['lock']}"
@@ -169,36 +113,19 @@ def sentence(facts: Mapping[str, Any], verb: str) -> str:
 
 
 def direct(folder: StrPath) -> list[tuple[str, str, str]]:
-    """Direct dependencies of the project, and the versions that are installed.
-
-    Parameters
-    ----------
-    folder : path
-        Of the book: it holds ``pyproject.toml``.
-
-    Returns
-    -------
-    list of (str, str, str)
-        Name, version (empty if it is not installed) and the groups that need it.
-    """
+    """Each direct dependency, its version ("" if not installed) and the groups that need it."""
     text = Path(folder, "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
     groups = {"package": project["dependencies"], **project["optional-dependencies"]}
     needed: dict[str, list[str]] = {}
     for group, requirements in groups.items():
         for requirement in requirements:
-            name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
-            needed.setdefault(name, []).append(group)
+            needed.setdefault(Requirement(requirement).name, []).append(group)
     return [(name, version(name), ", ".join(needed[name])) for name in sorted(needed)]
 
 
 def libraries() -> dict[str, str]:
-    """The BLAS and LAPACK that NumPy and SciPy were built with.
-
-    Returns
-    -------
-    dict of str to str
-    """
+    """The BLAS and LAPACK that NumPy and SciPy were built with."""
     import numpy as np
     import scipy
 
@@ -215,6 +142,7 @@ def libraries() -> dict[str, str]:
 def processor() -> str:
     """Name of the processor: with it the code that LAPACK runs changes, and its null vectors."""
     with contextlib.suppress(OSError):
+        # On Linux `platform` knows the architecture only.
         names = re.findall(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text("utf-8"))
         if names:
             return str(names[0])
@@ -222,17 +150,7 @@ def processor() -> str:
 
 
 def machine(folder: StrPath) -> dict[str, str]:
-    """What the whole book was built on.
-
-    Parameters
-    ----------
-    folder : path
-        Of the book.
-
-    Returns
-    -------
-    dict of str to str
-    """
+    """What the whole book was built on."""
     facts = describe_build(folder)
     time = facts["time"].replace("T", " ").replace("Z", " UTC")
     return ({"Built": time} if time else {}) | {

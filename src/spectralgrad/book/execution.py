@@ -1,8 +1,7 @@
 """Execute chapters with papermill, in parallel, each in a process of its own.
 
-Run as a program, this module is such a process. What is made is written aside and moved into place
-when it is whole; what depends on the moment of the execution is left out of it, so that the same
-sources give the same notebook, byte for byte.
+Run as a program, this module is such a process. What depends on the moment of the execution is left
+out of what is made, so that the same sources give the same notebook, byte for byte.
 """
 
 import contextlib
@@ -16,26 +15,21 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from spectralgrad.system import interruption, processes
+from spectralgrad.book import TIMEOUT, environment, imports
+from spectralgrad.frameworks import ONE_THREAD
+from spectralgrad.system import interruption, processes, storage
 from spectralgrad.system.errors import ChapterError, CommandError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-#: Seconds that one cell of a chapter may take, and its kernel to start.
-TIMEOUT = 1800
+Facts = Mapping[str, Any]
 
-# The number of threads changes the order in which sums are taken, and with it their last digits.
-# Whoever sets another number gets it. Chapters run in parallel, so that no processor is idle.
-_THREADS = {
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-    **dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"),
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
-}
 _FIXED = {
     # Sets are walked through in the order of hashes.
     "PYTHONHASHSEED": "0",
@@ -52,24 +46,16 @@ _BYTES_A_SECOND = 8000
 
 
 def variables() -> dict[str, str]:
-    """Environment variables for a chapter, beside those of this process."""
-    return {name: n for name, n in _THREADS.items() if name not in os.environ} | _FIXED
+    """Environment variables that change what a chapter says, and how they are set for it."""
+    # The number of threads changes the order in which sums are taken, and with it their last
+    # digits. Whoever sets another number gets it. Chapters run in parallel, so that no processor is
+    # idle.
+    return {name: os.environ.get(name, one) for name, one in ONE_THREAD.items()} | _FIXED
 
 
 @dataclass(frozen=True)
 class Page:
-    """A chapter to be executed.
-
-    Attributes
-    ----------
-    chapter : pathlib.Path
-    name : str
-        Of the file that is made, without suffix.
-    values : dict
-        Parameters, by name.
-    head : str
-        Markdown, in place of the chapter's title; empty to leave that.
-    """
+    """A chapter to be executed as `name` with parameters; `head` is for its title, in Markdown."""
 
     chapter: Path
     name: str
@@ -85,39 +71,25 @@ def digest(*parts: bytes) -> str:
     return state.hexdigest()
 
 
-def package() -> list[Path]:
-    """Sources of this package."""
-    return sorted(Path(__file__).parents[1].rglob("*.py"))
+def key(page: Page, facts: Facts) -> str:
+    """Hash of everything that an executed chapter depends on, but the time."""
+    chapter = page.chapter.read_bytes()
+    given = json.dumps([{**facts, "time": ""}, variables(), page.values])
+    # These two make something of what is in the notebook.
+    files = [Path(__file__), Path(environment.__file__), *imports.files(_code(chapter))]
+    return digest(given.encode(), chapter, *(file.read_bytes() for file in files))
 
 
-def key(page: Page, lock: Path) -> str:
-    """Hash of everything that an executed chapter depends on.
-
-    Parameters
-    ----------
-    page : Page
-    lock : pathlib.Path
-        ``requirements.lock``.
-
-    Returns
-    -------
-    str
-    """
-    files = [page.chapter, lock, *package()]
-    found = digest(sys.version.encode(), *(file.read_bytes() for file in files))
-    return digest(found.encode(), json.dumps(page.values).encode()) if page.values else found
+def _code(chapter: bytes) -> list[str]:
+    # What is wrong with a chapter is said when it is executed.
+    with contextlib.suppress(ValueError, LookupError, TypeError):
+        return ["".join(cell["source"]) for cell in json.loads(chapter)["cells"]]
+    return []
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is kept of an execution, beside the notebook.
-
-    Attributes
-    ----------
-    key : str
-    seconds : float
-        How long it took: a build starts with the slowest.
-    """
+    """What is kept of an execution beside the notebook: a build starts with the slowest."""
 
     key: str
     seconds: float
@@ -130,31 +102,20 @@ class Record:
                 return cls(**json.loads(notebook.with_suffix(".key").read_text(encoding="utf-8")))
         return None
 
-    def write(self, notebook: Path) -> None:
-        """Keep it."""
-        path = notebook.with_suffix(".key")
-        fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
-        fresh.replace(path)
+    def keep(self, made: Path, notebook: Path) -> None:
+        """Move a notebook into place; at no time is there another beside its record."""
+        record = notebook.with_suffix(".key")
+        record.unlink(missing_ok=True)
+        with storage.written(notebook) as fresh:
+            shutil.move(made, fresh)
+        with storage.written(record) as fresh:
+            fresh.write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
 
 
-class Run:
-    """The execution of a chapter: a context manager, which ends it when it is left.
+class Run(processes.Process):
+    """The execution of a chapter; the facts, as JSON, are put into its metadata."""
 
-    Parameters
-    ----------
-    page : Page
-    scratch : pathlib.Path
-        Folder for what is made.
-    facts : mapping
-        JSON, put into the metadata of the executed notebook.
-    timeout : int
-        Seconds that a cell may take.
-    """
-
-    def __init__(
-        self, page: Page, scratch: Path, facts: Mapping[str, Any], timeout: int = TIMEOUT
-    ) -> None:
+    def __init__(self, page: Page, scratch: Path, facts: Facts, timeout: int = TIMEOUT) -> None:
         self.page = page
         self.notebook = scratch / f"{page.name}.ipynb"
         request = scratch / f"{page.name}.json"
@@ -162,59 +123,34 @@ class Run:
         asked = {"values": page.values, "timeout": timeout, "facts": dict(facts)}
         request.write_text(json.dumps(asked), encoding="utf-8")
         self._since = time.monotonic()
-        self.process = processes.Process(
+        super().__init__(
             *(__name__, page.chapter, self.notebook, request),
             log=scratch / f"{page.name}.log",
             # A kernel that is stopped while it starts would leave a file elsewhere.
             environment=variables() | {"TMPDIR": str(scratch)},
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        processes.stop(self.process)
-
     def finish(self, keep: Path) -> float:
-        """Wait for the end of the execution.
-
-        Parameters
-        ----------
-        keep : pathlib.Path
-            Where the notebook goes if it fails.
-
-        Returns
-        -------
-        float
-            Seconds that it took.
-
-        Raises
-        ------
-        ChapterError
-            If it failed; names the chapter, the cell and the exception, and the notebook that is
-            kept.
-        CommandError
-            If there is no space for what is written.
-        """
-        status = self.process.wait()
+        """Wait for the end; return the seconds that it took, or keep a notebook that failed."""
+        status = self.wait()
         if status == 0:
             return time.monotonic() - self._since
-        message = self.process.output().strip().rpartition("\n")[2]
+        message = self.output().strip().rpartition("\n")[2]
         if status == _NO_SPACE:
             raise CommandError(message or f"{os.strerror(errno.ENOSPC)}: {self.notebook.parent}")
         if status < 0:
-            message = f"was killed ({signal.Signals(-status).name}); memory may have run out"
-        place = failure(self.notebook) or message or "papermill ended without a message"
+            name = signal.Signals(-status).name
+            message = f"the process was killed ({name}); memory may have run out"
+        place = failure(self.notebook, message or "papermill ended without a message")
         if self.notebook.is_file():
-            # A copy from another disk would be written through a link there.
-            keep.unlink(missing_ok=True)
-            shutil.move(self.notebook, keep)
+            with storage.written(keep) as fresh:
+                shutil.move(self.notebook, fresh)
             place += f" (kept: {keep})"
         raise ChapterError(f"chapter {self.page.chapter.stem}: {place}")
 
 
-def failure(notebook: Path) -> str:
-    """Say in one line which cell of a notebook failed, and why; an empty string if none did."""
+def failure(notebook: Path, message: str) -> str:
+    """Say in one line in which cell a notebook failed, and why, if it says so itself."""
     cells: list[dict[str, Any]] = []
     # A process that is killed may leave no notebook, or half of one.
     with contextlib.suppress(OSError, ValueError):
@@ -225,11 +161,10 @@ def failure(notebook: Path) -> str:
     for number, cell in enumerate(cells, 1):
         for out in cell.get("outputs", ()):
             if out["output_type"] == "error":
-                message = " ".join(out["evalue"].split())
-                return f"cell {number}: {out['ename']}: {message}"
-        if cell["metadata"].get("papermill", {}).get("status") == "running":
-            last = f"cell {number}: the process was killed; memory may have run out"
-    return last
+                return f"cell {number}: {out['ename']}: {' '.join(out['evalue'].split())}"
+        if cell["metadata"].get("papermill", {}).get("start_time"):
+            last = f"cell {number}: "
+    return last + message
 
 
 def execute_all(
@@ -237,75 +172,53 @@ def execute_all(
     executed: Path,
     scratch: Path,
     *,
-    lock: Path,
-    facts: Mapping[str, Any],
+    facts: Facts,
     jobs: int | None = None,
     timeout: int = TIMEOUT,
     unit: str = "chapter",
 ) -> dict[str, str]:
     """Execute what was not yet executed with the same sources and parameters, the slowest first.
 
-    Parameters
-    ----------
-    pages : sequence of Page
-    executed : pathlib.Path
-        Folder for the executed notebooks.
-    scratch : pathlib.Path
-        Folder for what is half done.
-    lock : pathlib.Path
-        ``requirements.lock``.
-    facts : mapping
-        Put into the metadata of each notebook.
-    jobs : int, optional
-        How many at once; as many as there are processors if not given.
-    timeout : int, optional
-        Seconds that one cell may take.
-    unit : str, optional
-        What the pages are called.
-
-    Returns
-    -------
-    dict of str to str
-        The messages of those that failed, by name.
-
-    Raises
-    ------
-    CommandError
-        If there is no space for what is written.
+    Returns the messages of those that failed, by name.
     """
-    keys = {page.name: key(page, lock) for page in pages}
+    keys = {page.name: key(page, facts) for page in pages}
     last = {page.name: Record.read(executed / f"{page.name}.ipynb") for page in pages}
     waiting = [p for p in pages if (old := last[p.name]) is None or old.key != keys[p.name]]
     waiting.sort(key=lambda page: _expected(page, last[page.name]))
     if not waiting:
         return {}
     failures: dict[str, str] = {}
-    running: list[Run] = []
     at_once = jobs or len(os.sched_getaffinity(0))
-    bar = _bar(len(pages), len(pages) - len(waiting), unit)
-    try:
+    with (
+        futures.ThreadPoolExecutor(at_once) as pool,
+        _bar(len(pages), len(pages) - len(waiting), unit) as bar,
+        processes.all_ended(),
+    ):
+        running: dict[futures.Future[int], Run] = {}
         while waiting or running:
             while waiting and len(running) < at_once:
-                running.append(Run(waiting.pop(), scratch, facts, timeout))
-            for run in [run for run in running if run.process.status() is not None]:
-                running.remove(run)
+                run = Run(waiting.pop(), scratch, facts, timeout)
+                running[pool.submit(run.wait)] = run
+            for ended in futures.wait(running, return_when=futures.FIRST_COMPLETED).done:
+                run = running.pop(ended)
                 name = run.page.name
-                failed = executed / f"{name}.failed.ipynb"
                 try:
-                    with run:
-                        seconds = run.finish(failed)
-                    _keep(run.notebook, executed, Record(keys[name], round(seconds, 1)))
-                    failed.unlink(missing_ok=True)
-                    bar.write(f"{unit} {name}: {seconds:.1f} s", file=sys.stderr)
+                    said = f"{_finish(run, executed, keys[name]):.1f} s"
                 except ChapterError as error:
                     failures[name] = str(error)
-                    bar.write(f"{unit} {name}: failed", file=sys.stderr)
+                    said = "failed"
+                bar.write(f"{unit} {name}: {said}", file=sys.stderr)
                 bar.update()
-            time.sleep(0.02)
-    finally:
-        processes.stop(*(run.process for run in running))
-        bar.close()
     return failures
+
+
+def _finish(run: Run, executed: Path, key: str) -> float:
+    failed = executed / f"{run.page.name}.failed.ipynb"
+    with run:
+        seconds = run.finish(failed)
+    Record(key, round(seconds, 1)).keep(run.notebook, executed / run.notebook.name)
+    failed.unlink(missing_ok=True)
+    return seconds
 
 
 @interruption.whole
@@ -321,22 +234,10 @@ def _expected(page: Page, last: Record | None) -> float:
     if last:
         return last.seconds
     text = page.chapter.read_bytes()
-    # What is wrong with a chapter is said when it is executed.
+    # As in `_code`.
     with contextlib.suppress(ValueError, LookupError, TypeError):
         return float(json.loads(text)["metadata"]["spectralgrad"]["seconds"])
     return len(text) / _BYTES_A_SECOND
-
-
-def _keep(notebook: Path, executed: Path, record: Record) -> None:
-    """Move a notebook into place; at no time is there another beside its record."""
-    target = executed / notebook.name
-    fresh = target.with_suffix(".new")
-    # From another file system it is copied, and would be through a link there.
-    fresh.unlink(missing_ok=True)
-    shutil.move(notebook, fresh)
-    target.with_suffix(".key").unlink(missing_ok=True)
-    fresh.replace(target)
-    record.write(target)
 
 
 def _execute(source: str, target: Path, request: dict[str, Any]) -> None:
@@ -360,13 +261,9 @@ def _execute(source: str, target: Path, request: dict[str, Any]) -> None:
             iopub_timeout=TIMEOUT,
         )
     except DeadKernelError:
-        message = "the kernel died; memory may have run out"
-        _put_error(target, "DeadKernelError", message)
-        raise
+        sys.exit("DeadKernelError: the kernel died; memory may have run out")
     except CellTimeoutError:
-        message = f"took longer than {request['timeout']} s"
-        _put_error(target, "CellTimeoutError", message)
-        raise
+        sys.exit(f"CellTimeoutError: took longer than {request['timeout']} s")
     notebook = json.loads(target.read_text(encoding="utf-8"))
     del notebook["metadata"]["papermill"]
     for cell in notebook["cells"]:
@@ -375,7 +272,8 @@ def _execute(source: str, target: Path, request: dict[str, Any]) -> None:
         if "outputs" in cell:
             cell["outputs"] = _join(cell["outputs"])
     notebook["metadata"]["spectralgrad"] = {"chapter": Path(source).stem, **request["facts"]}
-    _write(target, notebook)
+    # As papermill writes it.
+    target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _join(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -391,21 +289,7 @@ def _join(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return joined
 
 
-def _put_error(path: Path, name: str, message: str) -> None:
-    """Put into a notebook that ended early what ended it."""
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    begun = [c for c in notebook["cells"] if c["metadata"]["papermill"]["start_time"]]
-    error = {"output_type": "error", "ename": name, "evalue": message, "traceback": [message]}
-    begun[-1].setdefault("outputs", []).append(error)
-    _write(path, notebook)
-
-
-def _write(path: Path, notebook: dict[str, Any]) -> None:
-    # As papermill writes it.
-    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _main() -> int:
+def _main() -> None:
     processes.end_with_parent()
     source, target, request = sys.argv[1:]
     try:
@@ -417,8 +301,7 @@ def _main() -> int:
         with contextlib.suppress(OSError):
             print(error, flush=True)
         os._exit(_NO_SPACE)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(_main())
+    _main()

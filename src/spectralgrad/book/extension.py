@@ -1,11 +1,11 @@
-"""Extension of Sphinx: what every page has besides its text, and the pages that are computed."""
+"""Extension of Sphinx: what every page has besides its text, and the tables that are computed."""
 
 import functools
 import html
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,47 +15,34 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
-from spectralgrad.book import building, environment, reference
+from spectralgrad.book import building, environment
 
 #: Folder of the rendered book with the notebooks, executed and as they are committed.
 NOTEBOOKS = "notebooks"
 
-
-@functools.cache
-def _built_with() -> dict[str, Any]:
-    return environment.describe_build(building.root())
+_built_with = functools.cache(lambda: environment.describe_build(building.root()))
 
 
-@functools.cache
-def _metadata(source: Path) -> dict[str, Any]:
-    metadata: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))["metadata"]
-    return metadata
+def _executed(app: Sphinx, page: str) -> dict[str, Any]:
+    """What execution left in the metadata of the notebook that a page shows, if it shows one."""
+    found: dict[str, Any] = json.loads(app.env.metadata[page].get("spectralgrad", "{}"))
+    return found
 
 
-def _notebook(app: Sphinx, page: str) -> dict[str, Any]:
-    """The metadata of the notebook that a page shows; empty if it shows none."""
-    source = Path(app.env.doc2path(page)) if page in app.env.all_docs else Path()
-    return _metadata(source) if source.suffix == ".ipynb" else {}
-
-
-def _chapter(app: Sphinx, page: str) -> Path | None:
-    """The committed notebook of which a page shows the execution, or None."""
-    executed = _notebook(app, page).get("spectralgrad", {})
-    return building.chapters().get(executed.get("chapter"))
-
-
-def _executed_name(page: str) -> str:
-    return f"{page.rpartition('/')[2]}.executed.ipynb"
+def _notebooks(app: Sphinx, page: str) -> tuple[Path, str] | None:
+    """The committed notebook of which a page shows the execution, and a name for the executed."""
+    chapter = building.chapters().get(_executed(app, page).get("chapter", ""))
+    return (chapter, f"{page.rpartition('/')[2]}.executed.ipynb") if chapter else None
 
 
 def add_stamp(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
 ) -> None:
-    """Put the stamp into the foot of a page; called by Sphinx.
+    """Put the stamp into the foot of a page: in its text, a search for a framework would find it.
 
-    Not into its text: there, a search for the name of a framework would find every page.
+    The theme shows ``theme_extra_footer`` there.
     """
-    executed = _notebook(app, pagename).get("spectralgrad", {})
+    executed = _executed(app, pagename)
     verb = "Executed" if executed else "Built"
     stamp = html.escape(environment.sentence(_built_with() | executed, verb))
     if "environment" in app.env.all_docs:
@@ -66,42 +53,41 @@ def add_stamp(
 def add_downloads(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
 ) -> None:
-    """Offer the notebook as it is committed beside the executed one; called by Sphinx."""
-    chapter = _chapter(app, pagename)
-    if not chapter:
+    """Offer the notebook as it is committed beside the executed one."""
+    if not (notebooks := _notebooks(app, pagename)):
         return
+    committed, name = notebooks
     (menu,) = (b["buttons"] for b in context["header_buttons"] if b["label"] == "download-buttons")
-    (executed,) = (button for button in menu if button["label"] == "download-source-button")
-    executed |= {
-        "url": context["pathto"](f"{NOTEBOOKS}/{_executed_name(pagename)}", 1),
+    (button,) = (button for button in menu if button["label"] == "download-source-button")
+    button |= {
+        "url": context["pathto"](f"{NOTEBOOKS}/{name}", 1),
         "text": "Executed notebook",
         "tooltip": "With the results that this page shows",
     }
-    committed = executed | {
-        "url": context["pathto"](f"{NOTEBOOKS}/{chapter.name}", 1),
+    other = button | {
+        "url": context["pathto"](f"{NOTEBOOKS}/{committed.name}", 1),
         "text": "Source notebook",
         "tooltip": "Without results, to be executed",
         "label": "download-committed-button",
     }
-    menu.insert(menu.index(executed) + 1, committed)
+    menu.insert(menu.index(button) + 1, other)
 
 
 def place_notebooks(app: Sphinx, exception: Exception | None) -> None:
-    """Put what `add_downloads` offers into one folder; called by Sphinx."""
-    pages = {} if exception else {page: _chapter(app, page) for page in app.env.all_docs}
-    for page, chapter in pages.items():
-        if chapter:
-            folder = Path(app.outdir, NOTEBOOKS)
+    """Put what `add_downloads` offers into one folder."""
+    folder = Path(app.outdir, NOTEBOOKS)
+    for page in () if exception else app.env.all_docs:
+        if notebooks := _notebooks(app, page):
+            committed, name = notebooks
             folder.mkdir(exist_ok=True)
-            shutil.copyfile(chapter, folder / chapter.name)
-            executed = Path(app.outdir, "_sources", f"{page}.ipynb")
-            executed.replace(folder / _executed_name(page))
+            shutil.copyfile(committed, folder / committed.name)
+            Path(app.outdir, "_sources", f"{page}.ipynb").replace(folder / name)
 
 
 def keep_term(
     app: Sphinx, env: BuildEnvironment, node: nodes.Element, contnode: nodes.Node
 ) -> nodes.Node | None:
-    """Leave of a term its words where there is no glossary, as in a report; called by Sphinx."""
+    """Leave of a term its words where there is no glossary, as in a report."""
     if node["reftype"] == "term" and "glossary" not in env.found_docs:
         return nodes.Text(node.astext())
     return None
@@ -110,7 +96,7 @@ def keep_term(
 def read_docstring(
     app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
-    """Keep Sphinx from reading more into a docstring than is meant; called by Sphinx."""
+    """Keep Sphinx from reading more into a docstring than is meant."""
     # Bars are absolute values, and no substitutions.
     lines[:] = [re.sub(r"(``.*?``)|\|", lambda found: found[1] or r"\|", line) for line in lines]
     # What stands before a colon in the first line of these would be taken for a type: let that line
@@ -119,70 +105,49 @@ def read_docstring(
         lines[:0] = ["..", ""]
 
 
-class _Computed(SphinxDirective):
-    """A directive that takes nothing, and stands for text in MyST."""
-
-    def lines(self) -> Iterator[str]:
-        raise NotImplementedError
-
-    def run(self) -> list[nodes.Node]:
-        return self.parse_text_to_nodes("\n".join(self.lines()))
-
-
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
 
 
-class Environment(_Computed):
-    """``{environment}``: what the book was built on and with."""
-
-    def lines(self) -> Iterator[str]:
-        """Two tables, and the lock."""
-        root = building.root()
-        lock = (root / "requirements.lock").read_text(encoding="utf-8")
-        yield from _table(["", "this build"], environment.machine(root).items())
-        yield from ("", "The packages that the project asks for by name:", "")
-        versions = ((n, v or "not installed", g) for n, v, g in environment.direct(root))
-        yield from _table(["name", "version", "needed by"], versions)
-        yield from ("", ":::{dropdown} Every package, as `requirements.lock` fixes it", "```text")
-        yield from lock.splitlines()
-        yield from ("```", ":::")
+def environment_lines() -> Iterator[str]:
+    """What the book was built on and with: two tables, and the lock."""
+    root = building.root()
+    yield from _table(["", "this build"], environment.machine(root).items())
+    yield from ("", "The packages that the project asks for by name:", "")
+    versions = ((n, v or "not installed", g) for n, v, g in environment.direct(root))
+    yield from _table(["name", "version", "needed by"], versions)
+    yield from ("", ":::{dropdown} Every package, as `requirements.lock` fixes it", "```text")
+    yield (root / "requirements.lock").read_text(encoding="utf-8").rstrip()
+    yield from ("```", ":::")
 
 
-class Modules(_Computed):
-    """``{modules}``: the modules of the package, and what each is for."""
+def citation_lines() -> Iterator[str]:
+    """How to cite the book, from ``CITATION.cff``: a sentence, and an entry for BibTeX."""
+    cff = yaml.safe_load((building.root() / "CITATION.cff").read_text(encoding="utf-8"))
+    (author,) = (entity["name"] for entity in cff["authors"])
+    year = environment.date(building.root())[:4]
+    title, version = cff["title"], cff["version"]
+    yield f"> {author}. *{title}* Version {version}, {year}."
+    yield from ("", "```bibtex", "@software{spectralgrad,")
+    fields = {"author": f"{{{author}}}", "title": title, "version": version, "year": year}
+    yield from (f"  {name:<7} = {{{value}}}," for name, value in fields.items())
+    yield from ("}", "```")
 
-    def lines(self) -> Iterator[str]:
-        """One item of a definition list for each module."""
-        for module in reference.modules():
-            page = f"api/{module.page}"
-            name = f"`{module.name}`"
-            # Where the pages were not laid out, there is nothing to link to.
-            known = page in self.env.found_docs
-            yield from (f"[{name}](/{page}.md)" if known else name, f": {module.purpose}", "")
 
+def _directive(lines: Callable[[], Iterator[str]]) -> type[SphinxDirective]:
+    """A directive that takes nothing, and stands for text in MyST."""
 
-class Citation(_Computed):
-    """``{citation}``: how to cite the book, from ``CITATION.cff``."""
+    class Computed(SphinxDirective):
+        def run(self) -> list[nodes.Node]:
+            return self.parse_text_to_nodes("\n".join(lines()))
 
-    def lines(self) -> Iterator[str]:
-        """A sentence, and an entry for BibTeX."""
-        cff = yaml.safe_load((building.root() / "CITATION.cff").read_text(encoding="utf-8"))
-        (author,) = (entity["name"] for entity in cff["authors"])
-        year = environment.date(building.root())[:4]
-        title, version = cff["title"], cff["version"]
-        yield f"> {author}. *{title}* Version {version}, {year}."
-        yield from ("", "```bibtex", "@software{spectralgrad,")
-        fields = {"author": f"{{{author}}}", "title": title, "version": version, "year": year}
-        yield from (f"  {name:<7} = {{{value}}}," for name, value in fields.items())
-        yield from ("}", "```")
+    return Computed
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register everything; called by Sphinx."""
-    app.add_directive("environment", Environment)
-    app.add_directive("modules", Modules)
-    app.add_directive("citation", Citation)
+    """Register everything; called by Sphinx, as the functions above are."""
+    app.add_directive("environment", _directive(environment_lines))
+    app.add_directive("citation", _directive(citation_lines))
     # Napoleon reads them at 500.
     app.connect("autodoc-process-docstring", read_docstring, priority=400)
     app.connect("missing-reference", keep_term)

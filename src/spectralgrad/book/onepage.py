@@ -1,10 +1,11 @@
 """Join the rendered pages of a book, in reading order, into one page to be printed."""
 
 import datetime
+import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, unquote, urldefrag, urlsplit
+from typing import NamedTuple
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
@@ -55,67 +56,38 @@ here, and so is what it prints if that is folded too. The notebooks hold both.</
 """
 
 
-@dataclass(frozen=True)
-class _Chapter:
-    """A page of the book, and where it will stand.
+class _Chapter(NamedTuple):
+    """A page of the book, and where it will stand."""
 
-    Attributes
-    ----------
-    path : pathlib.Path
-    article : bs4.Tag
-    anchor : str
-    home : str
-        Anchor of the chapter whose page it belongs to; its own, if it is not below another one.
-    depth : int
-        How many levels its headings are further down than on the page.
-    part : str
-        That it begins, or nothing.
-    """
-
-    path: Path
+    #: Its address in the folder of the book.
+    page: str
     article: Tag
     anchor: str
+    #: Anchor of the chapter below which it stands; its own, if it is a chapter.
     home: str
+    #: How many levels its headings are further down than on the page.
     depth: int
+    #: That it begins, or nothing.
     part: str
 
-
-@dataclass(frozen=True)
-class _Entry:
-    """A line of the table of contents: a part (0), a chapter (1), a section or a page below (2)."""
-
-    level: int
-    title: str
-    anchor: str
+    @property
+    def title(self) -> str:
+        return _one(self.article, "h1").decode_contents()
 
 
 def join(folder: Path) -> str:
-    """Join the pages of a rendered book.
+    """Join rendered pages into one, to be opened beside their folders ``_static`` and so on.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Of the rendered book. The page must be opened beside its folders ``_static`` and so on.
-
-    Returns
-    -------
-    str
-        HTML: a title page, a table of contents whose lines end in an empty ``.sg-number``, and the
-        chapters. The names in a chapter begin with that of the chapter, and links between chapters
-        are links inside the page.
+    Each line of its contents ends in an empty ``.sg-number``.
     """
-    folder = folder.resolve()
-    first = _front(folder)
-    soup = _read(first)
-    chapters = _reading_order(first, soup)
-    places = {chapter.path: chapter.anchor for chapter in chapters}
-    entries: list[_Entry] = []
-    articles = []
+    refresh = _one(_read(folder / "index.html"), "meta[http-equiv=Refresh]")
+    first = str(refresh["content"]).partition("url=")[2]
+    soup = _read(folder / first)
+    chapters = list(_in_reading_order(folder, first))
+    anchors = {chapter.page: chapter.anchor for chapter in chapters}
     for chapter in chapters:
         _strip(chapter.article)
-        _rename(chapter.article, chapter.path, places, folder)
-        entries += _entries(chapter)
-        articles.append(_lay_out(chapter))
+        _rename(chapter, anchors)
     scripts = soup.select("head script")
     mathjax = [s for s in scripts if "MathJax" in s.text or "/tex-" in str(s.get("src"))]
     return _PAGE.format(
@@ -124,9 +96,10 @@ def join(folder: Path) -> str:
         version=__version__,
         today=datetime.date.today().isoformat(),
         head="\n".join(map(str, [*soup.select("link[rel=stylesheet]"), *mathjax])),
-        running="\n".join(_running(entry) for entry in entries if entry.level == 1),
-        contents="\n".join(map(_line, entries)),
-        chapters="\n".join(articles),
+        running="\n".join(_running(c) for c in chapters if c.home == c.anchor),
+        contents="\n".join(line for c in chapters for line in _contents(c)),
+        # Last, for it moves the headings.
+        chapters="\n".join(map(_lay_out, chapters)),
     )
 
 
@@ -139,47 +112,35 @@ def _one(tag: Tag, selector: str) -> Tag:
     return tag.select(selector, limit=1)[0]
 
 
-def _front(folder: Path) -> Path:
-    """First page, to which the index may lead."""
-    index = folder / "index.html"
-    redirect = _read(index).select_one("meta[http-equiv=Refresh]")
-    return folder / str(redirect["content"]).partition("url=")[2] if redirect else index
-
-
-def _reading_order(first: Path, soup: BeautifulSoup) -> list[_Chapter]:
-    """Chapters in the order in which each page leads to the next."""
-    listed, path = _sidebar(first, soup), first
-    chapters: list[_Chapter] = []
-    while True:
-        article, anchor = _one(soup, "article"), f"c{len(chapters)}"
-        if path in listed:
-            part, depth = listed[path]
-            above = _Chapter(path, article, anchor, anchor, depth, part)
-            chapters.append(above)
+def _in_reading_order(folder: Path, page: str) -> Iterator[_Chapter]:
+    """The pages, of which each leads to the next."""
+    soup = _read(folder / page)
+    listed = _sidebar(page, soup)
+    for number in itertools.count():
+        article, anchor = _one(soup, "article"), f"c{number}"
+        if page in listed:
+            home, (part, depth) = anchor, listed[page]
+            yield _Chapter(page, article, anchor, home, depth, part)
         else:
             # The first page's sidebar has no pages that are below a chapter.
-            chapters.append(_Chapter(path, article, anchor, above.anchor, above.depth + 1, ""))
+            yield _Chapter(page, article, anchor, home, depth + 1, "")
         following = soup.select_one("a.right-next")
         if not following:
-            return chapters
-        path = _target(path, following)
-        soup = _read(path)
+            return
+        page = urljoin(page, str(following["href"]))
+        soup = _read(folder / page)
 
 
-def _sidebar(first: Path, soup: BeautifulSoup) -> dict[Path, tuple[str, int]]:
+def _sidebar(first: str, soup: BeautifulSoup) -> dict[str, tuple[str, int]]:
     """For each chapter the part that it begins, if it begins one, and whether it is in any."""
     listed, part, depth = {first: ("", 0)}, "", 0
     for e in soup.select("nav.bd-docs-nav :is(p.caption, a.internal)"):
         if e.name == "p":
             part, depth = e.decode_contents(), 1
         else:
-            listed[_target(first, e)] = part, depth
+            listed[urljoin(first, str(e["href"]))] = part, depth
             part = ""
     return listed
-
-
-def _target(path: Path, link: Tag) -> Path:
-    return (path.parent / unquote(str(link["href"]))).resolve()
 
 
 def _strip(article: Tag) -> None:
@@ -197,39 +158,49 @@ def _strip(article: Tag) -> None:
             e.decompose()
 
 
-def _rename(article: Tag, path: Path, places: Mapping[Path, str], folder: Path) -> None:
+def _rename(chapter: _Chapter, anchors: Mapping[str, str]) -> None:
     """Make names unique, and let links and pictures be found from the joined page."""
-    here = places[path]
+    page, article, here, *_ = chapter
     for e in article.select("[id]"):
         e["id"] = f"{here}-{e['id']}"
     for attribute in _REFERENCES:
         for e in article.select(f"[{attribute}]"):
             e[attribute] = " ".join(f"{here}-{name}" for name in str(e[attribute]).split())
-    for e in article.select("a[href]"):
-        target, anchor = urldefrag(str(e["href"]))
-        if urlsplit(target).scheme:
-            continue
-        page = (path.parent / unquote(target)).resolve() if target else path
-        if page in places:
-            e["href"] = f"#{places[page]}-{anchor}" if anchor else f"#{places[page]}"
-        else:
-            e.unwrap()
     for e in article.select("[src]"):
-        source = str(e["src"])
-        if not urlsplit(source).scheme:
-            file = (path.parent / unquote(source)).resolve()
-            e["src"] = quote(file.relative_to(folder).as_posix())
+        e["src"] = urljoin(page, str(e["src"]))
+    for e in article.select("a[href]"):
+        target, place = urldefrag(urljoin(page, str(e["href"])))
+        if target in anchors:
+            e["href"] = f"#{anchors[target]}-{place}" if place else f"#{anchors[target]}"
+        elif not urlsplit(target).scheme:
+            e.unwrap()
 
 
-def _entries(chapter: _Chapter) -> Iterator[_Entry]:
+def _contents(chapter: _Chapter) -> Iterator[str]:
     """Lines of the table of contents: the part that a chapter begins, the chapter, its sections."""
     if chapter.part:
-        yield _Entry(0, chapter.part, f"part-{chapter.anchor}")
-    nested = chapter.home != chapter.anchor
-    title = _one(chapter.article, "h1").decode_contents()
-    yield _Entry(2 if nested else 1, title, chapter.anchor)
-    for section in () if nested else chapter.article.select("section:has(> h2)"):
-        yield _Entry(2, _one(section, ":scope > h2").decode_contents(), str(section["id"]))
+        yield _line(0, chapter.part, f"part-{chapter.anchor}")
+    if chapter.home != chapter.anchor:
+        yield _line(2, chapter.title, chapter.anchor)
+        return
+    yield _line(1, chapter.title, chapter.anchor)
+    for section in chapter.article.select("section:has(> h2)"):
+        yield _line(2, _one(section, ":scope > h2").decode_contents(), str(section["id"]))
+
+
+def _line(level: int, title: str, anchor: str) -> str:
+    """On which page its place is, is known once it is printed."""
+    return (
+        f'<p class="sg-level-{level}"><a href="#{anchor}"><span>{title}</span>'
+        '<span class="sg-dots"></span><span class="sg-number"></span></a></p>'
+    )
+
+
+def _running(chapter: _Chapter) -> str:
+    """Title at the head of each page of a chapter."""
+    title = BeautifulSoup(chapter.title, "html.parser").text.replace("\\", "\\\\")
+    text = title.replace('"', '\\"')
+    return f'@page {chapter.anchor} {{ @top-right {{ content: "{text}" }} }}'
 
 
 def _lay_out(chapter: _Chapter) -> str:
@@ -237,26 +208,10 @@ def _lay_out(chapter: _Chapter) -> str:
     article, kind = chapter.article, "sg-chapter sg-below"
     if chapter.home == chapter.anchor:
         _one(article, "h1")["class"], kind = "sg-chapter-title", "sg-chapter"
-    for level in range(6, 0, -1):
-        for e in article.select(f"h{level}"):
-            e.name = f"h{min(level + chapter.depth, 6)}"
+    for e in article.select("h1, h2, h3, h4, h5, h6"):
+        e.name = f"h{min(int(e.name[1]) + chapter.depth, 6)}"
     part = f'<h1 class="sg-part" id="part-{chapter.anchor}">{chapter.part}</h1>'
     return (
         f'<section class="{kind}" id="{chapter.anchor}" style="page: {chapter.home}">\n'
         f"{part if chapter.part else ''}\n{article}\n</section>"
-    )
-
-
-def _running(entry: _Entry) -> str:
-    """Title at the head of each page of a chapter."""
-    title = BeautifulSoup(entry.title, "html.parser").text.replace("\\", "\\\\")
-    text = title.replace('"', '\\"')
-    return f'@page {entry.anchor} {{ @top-right {{ content: "{text}" }} }}'
-
-
-def _line(entry: _Entry) -> str:
-    """Line of the table of contents; on which page its place is, is known once it is printed."""
-    return (
-        f'<p class="sg-level-{entry.level}"><a href="#{entry.anchor}"><span>{entry.title}</span>'
-        '<span class="sg-dots"></span><span class="sg-number"></span></a></p>'
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
-import re
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spectralgrad.book import building, onepage
+from spectralgrad.system import storage
 from spectralgrad.system.errors import CommandError, InputError
 
 if TYPE_CHECKING:
@@ -38,46 +39,21 @@ _NUMBER = """numbers => {
 
 
 def write(output: str | os.PathLike[str] | None = None) -> Path:
-    """Build the book, as far as anything has changed, and print it.
-
-    Parameters
-    ----------
-    output : path, optional
-        ``_build/spectralgrad.pdf`` of the book if not given.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
-
-    Raises
-    ------
-    spectralgrad.system.errors.CommandError
-        If the book cannot be built or printed; a file that was there is as it was.
-    """
+    """Build the book, as far as anything has changed, and print it to a file."""
     browser = chromium()
-    output = Path(os.path.abspath(output or building.root() / "_build" / "spectralgrad.pdf"))
+    output = storage.absolute(output or building.root() / "_build" / "spectralgrad.pdf")
     _require_ours(output)
     pages = building.build().parent
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".spectralgrad-") as aside:
-        fresh = print_pages(pages, Path(aside), browser)
-        _require_ours(output)
-        fresh.replace(output)
+        printed = print_pages(pages, Path(aside), browser)
+    _require_ours(output)
+    with storage.written(output) as fresh:
+        fresh.write_bytes(printed)
     return output
 
 
 def chromium() -> str:
-    """Find the browser that prints.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    spectralgrad.system.errors.InputError
-        If there is none.
-    """
+    """Find the browser that prints."""
     named = os.environ.get("SPECTRALGRAD_CHROMIUM")
     for name in [named] if named else _NAMES:
         if path := shutil.which(name):
@@ -100,30 +76,10 @@ def _require_ours(output: Path) -> None:
         raise InputError(f"{output}: cannot be written ({error.strerror}); {mend}") from error
 
 
-def print_pages(pages: Path, folder: Path, browser: str) -> Path:
-    """Print rendered pages.
-
-    Parameters
-    ----------
-    pages : pathlib.Path
-        Folder of the rendered book.
-    folder : pathlib.Path
-        Empty; it may not be moved before the file is taken from it.
-    browser : str
-
-    Returns
-    -------
-    pathlib.Path
-        The PDF, in the folder.
-
-    Raises
-    ------
-    spectralgrad.system.errors.CommandError
-        If the browser fails.
-    """
+def print_pages(pages: Path, folder: Path, browser: str) -> bytes:
+    """Print rendered pages, joined in an empty folder."""
     from playwright.sync_api import Error, sync_playwright
 
-    target = folder / "book.pdf"
     source = join(pages, folder)
     try:
         with (
@@ -138,27 +94,19 @@ def print_pages(pages: Path, folder: Path, browser: str) -> Path:
             )
             page = open_to_print(started, source)
             # Once to learn on which page each chapter begins, and once to say so.
-            for _ in range(2):
-                page.pdf(path=target, outline=True, tagged=True, prefer_css_page_size=True)
-                page.evaluate(_NUMBER, page_numbers(target.read_bytes()))
+            page.evaluate(_NUMBER, page_numbers(_printed(page)))
+            return _printed(page)
     except Error as error:
         reason = error.message.splitlines()[0]
         raise CommandError(f"{browser} did not print the book: {reason}") from error
-    return target
+
+
+def _printed(page: Page) -> bytes:
+    return page.pdf(outline=True, tagged=True, prefer_css_page_size=True)
 
 
 def join(pages: Path, folder: Path) -> Path:
-    """Write the joined pages to a folder in which a browser finds what they refer to.
-
-    Parameters
-    ----------
-    pages, folder : pathlib.Path
-
-    Returns
-    -------
-    pathlib.Path
-        The joined page.
-    """
+    """Write the joined pages to a folder in which a browser finds what they refer to."""
     for part in pages.glob("_*"):
         (folder / part.name).symlink_to(part.resolve())
     source = folder / "book.html"
@@ -167,17 +115,7 @@ def join(pages: Path, folder: Path) -> Path:
 
 
 def open_to_print(browser: Browser, source: Path) -> Page:
-    """Open the joined pages as they will be printed, with every formula in place.
-
-    Parameters
-    ----------
-    browser : playwright.sync_api.Browser
-    source : pathlib.Path
-
-    Returns
-    -------
-    playwright.sync_api.Page
-    """
+    """Open the joined pages as they will be printed, with every formula in place."""
     page = browser.new_page(viewport={"width": TEXT_WIDTH, "height": 900})
     # A whole book may take longer than one page is given.
     page.set_default_timeout(0)
@@ -189,18 +127,10 @@ def open_to_print(browser: Browser, source: Path) -> Page:
 
 
 def page_numbers(pdf: bytes) -> dict[str, int]:
-    """Read from a PDF on which page each place is that a link leads to.
+    """On which page of a PDF each place is that a link leads to."""
+    from pypdf import PdfReader
 
-    Parameters
-    ----------
-    pdf : bytes
-        As Chromium writes it.
-
-    Returns
-    -------
-    dict of str to int
-    """
-    pages = re.findall(rb"(\d+) 0 obj\n<</Type /Page\n", pdf)
-    numbers = {number: place for place, number in enumerate(pages, 1)}
-    places = re.findall(rb"/(?!Dest )(\S+) \[(\d+) 0 R /XYZ", pdf)
-    return {name.decode(): numbers[number] for name, number in places}
+    reader = PdfReader(io.BytesIO(pdf))
+    places = reader.named_destinations.items()
+    pages = {name: reader.get_destination_page_number(place) for name, place in places}
+    return {name.lstrip("/"): page + 1 for name, page in pages.items() if page is not None}

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from spectralgrad.book import theme
-from spectralgrad.system import processes
+from spectralgrad.system import processes, storage
 from spectralgrad.system.errors import CommandError
 
 # What Sphinx imports when it starts.
@@ -17,17 +17,7 @@ _NEEDED = (
 
 
 class Renderer(processes.Process):
-    """A process that imports what rendering needs, and waits until the sources are there.
-
-    So a report imports while its chapter still executes.
-
-    Parameters
-    ----------
-    source : pathlib.Path
-        Folder of the sources.
-    scratch : pathlib.Path
-        Folder for what is made.
-    """
+    """A process that imports what rendering needs, and waits until the sources are there."""
 
     def __init__(self, source: Path, scratch: Path) -> None:
         self._scratch = scratch
@@ -37,32 +27,14 @@ class Renderer(processes.Process):
         super().__init__(__name__, source, scratch, log=log, environment=fixed)
 
     def finish(self, keep: Path) -> Path:
-        """Render.
-
-        Parameters
-        ----------
-        keep : pathlib.Path
-            Where the messages go if the pages are refused.
-
-        Returns
-        -------
-        pathlib.Path
-            Folder of the pages.
-
-        Raises
-        ------
-        CommandError
-            If the pages are refused: every warning is an error.
-        """
+        """Return the folder of the pages, or keep the messages: every warning is an error."""
         self.go()
         if self.wait():
             # Sphinx colours its messages wherever they go; the paths are those of a copy.
             output = re.sub(r"\x1b\[[\d;]*m", "", self.output())
             output = output.replace(f"{self._scratch}/source/", "")
-            keep.parent.mkdir(parents=True, exist_ok=True)
-            # What stands there may be a link, which would be written through.
-            keep.unlink(missing_ok=True)
-            keep.write_text(output, encoding="utf-8")
+            with storage.written(keep) as fresh:
+                fresh.write_text(output, encoding="utf-8")
             raise CommandError(
                 f"Jupyter Book refused the pages: {_problem(output)} (all of it: {keep})"
             )

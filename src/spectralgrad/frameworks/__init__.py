@@ -19,6 +19,8 @@ All take NumPy arrays, return NumPy arrays, and compute in the dtype of the matr
 imported before `get` asks for it.
 """
 
+from __future__ import annotations
+
 import contextlib
 import importlib
 import os
@@ -28,12 +30,11 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from numpy.typing import ArrayLike
-
-from spectralgrad.theory.arrays import Array
-
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from spectralgrad.frameworks import autograd, jax, tensorflow, torch
+    from spectralgrad.theory.arrays import Array
 
 
 class _Framework(Protocol):

@@ -14,13 +14,13 @@ from typing import Any, Literal
 import numpy as np
 
 from spectralgrad import matrices
-from spectralgrad.book import building, prose
+from spectralgrad.book import building, prose, reporting
 from spectralgrad.book.execution import Page
 from spectralgrad.frameworks import TITLES
 from spectralgrad.survey import results
 from spectralgrad.survey.files import Task
 from spectralgrad.system import storage
-from spectralgrad.system.errors import CommandError, InputError, one_line
+from spectralgrad.system.errors import InputError, one_line
 from spectralgrad.theory import symmetric
 from spectralgrad.verdict import FLAGGED, VERDICTS, Question
 
@@ -97,7 +97,7 @@ class Reports:
         self._kept = {True: 0, False: 0}
         _require_book()
         _require_no_links(self.folder)
-        self._executed = building.open_reports(self.folder)
+        self._executed = reporting.open_folder(self.folder)
 
     def keep(self, task: Task, flagged: bool) -> None:
         """Keep a matrix, if it is to have a report.
@@ -153,7 +153,7 @@ class Reports:
             name = one_line(self._output.name)
             _write_index(folder, name, entries, counts, links)
 
-        index = building.reports(pages, self.folder, front=front, jobs=jobs)
+        index = reporting.reports(pages, self.folder, front=front, jobs=jobs)
         failures = [f"{e.title}: {failed[e.name]}" for e in reported if e.name in failed]
         return index, list(map(one_line, failures))
 
@@ -166,7 +166,7 @@ class Reports:
             "matrix": os.path.relpath(self._matrix(entry.name)),
             "frameworks": ",".join(self._question.frameworks),
         }
-        known = building.parameters(json.loads(chapter.read_text(encoding="utf-8")))
+        known = reporting.parameters(json.loads(chapter.read_text(encoding="utf-8")))
         return {name: value for name, value in values.items() if name in known}
 
 
@@ -177,22 +177,15 @@ def _require_book() -> None:
     if missing:
         raise InputError(f"reports need the book's tools ({missing[0]} is missing), {mend}")
     try:
-        root = building.root()
+        building.root()
     except InputError as error:
         raise InputError(f"{error}, {mend}") from None
-    if not (root / building.MATHJAX).is_file():
-        raise CommandError(f"{building.NO_MATHJAX}; {mend}")
-    for path in _SCRIPTS:
-        if not (root / path).is_file():
-            raise CommandError(
-                f"Tabulator is missing ({path}); run `make book` once, or `npm ci`, in the book's "
-                f"folder, {mend}"
-            )
+    building.require_scripts(building.MATHJAX, *_SCRIPTS, mend=f"; {mend}")
 
 
 def _require_no_links(folder: Path) -> None:
     """Refuse what would lead out of the folder whatever is written, or removed, in it."""
-    executed = folder / building.EXECUTED
+    executed = folder / reporting.EXECUTED
     inner = executed.iterdir() if executed.is_dir() and not executed.is_symlink() else ()
     for path in (folder / storage.MARK, executed, *inner):
         if path.is_symlink():
@@ -202,7 +195,7 @@ def _require_no_links(folder: Path) -> None:
 
 
 def _is_large(shape: Sequence[int]) -> bool:
-    return max(shape) > building.LARGEST_REPORT
+    return max(shape) > reporting.LARGEST
 
 
 def _name(source: str, place: str, digest: str | None) -> str:
@@ -320,9 +313,7 @@ def _index(name: str, shown: int, counts: list[int], links: Mapping[str, str]) -
             f"{number - shown} are left out. The file has them all."
         )
     if "too large" in links.values():
-        parts.append(
-            f"A matrix of more than {building.LARGEST_REPORT} rows or columns has no report."
-        )
+        parts.append(f"A matrix of more than {reporting.LARGEST} rows or columns has no report.")
     if "not made" in links.values():
         parts.append(
             f"There are at most {MOST_REPORTS} reports; `spectralgrad report` makes any other."

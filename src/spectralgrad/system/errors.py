@@ -14,18 +14,7 @@ class ChapterError(CommandError):
 
 
 def one_line(text: str, limit: int | None = None) -> str:
-    """Escape whatever could break a line or a terminal, and shorten.
-
-    Parameters
-    ----------
-    text : str
-    limit : int, optional
-        Longest result, before what is escaped makes it longer.
-
-    Returns
-    -------
-    str
-    """
+    """Escape whatever could break a line or a terminal, after what is longer is shortened."""
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

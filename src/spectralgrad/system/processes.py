@@ -21,20 +21,9 @@ _running: "set[Process]" = set()
 
 
 class Process:
-    """A module of this package, run as a program.
+    """A module of this package, run as a program that ends with this one; what it prints is logged.
 
-    A context manager: what still runs when it is left is stopped. If the process that started it is
-    killed, which no handler of a signal can prevent, it ends as well: its standard input ends.
-
-    Parameters
-    ----------
-    module : str
-        Name of the module; it calls `end_with_parent` first.
-    *arguments : str or path
-    log : path
-        File for what it prints.
-    environment : mapping of str to str, optional
-        Variables beside those of this process.
+    It calls `end_with_parent` first: if this is killed, the standard input of that ends.
     """
 
     @interruption.whole
@@ -87,11 +76,7 @@ class Process:
 
 
 def stop(*started: Process) -> None:
-    """End processes, at the same time, and whatever they have started.
-
-    A kernel whose process was interrupted while it started the kernel lives until it notices, and
-    writes its files as if the folder were still there.
-    """
+    """End processes, at the same time, and whatever they have started."""
     with contextlib.ExitStack() as ending:
         for process in started:
             # Leaving it waits for its end; the stack is left even if this is interrupted.
@@ -103,6 +88,8 @@ def stop(*started: Process) -> None:
         for process in started:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process._process.wait(max(0, until - time.monotonic()))
+    # A kernel whose process was interrupted while it started the kernel lives until it notices, and
+    # writes its files as if the folder were still there.
     for process in started:
         with contextlib.suppress(FileNotFoundError), process._log.open("rb") as log:
             fcntl.flock(log, fcntl.LOCK_EX)
@@ -111,11 +98,9 @@ def stop(*started: Process) -> None:
 
 @contextlib.contextmanager
 def all_ended() -> Iterator[None]:
-    """A context after which nothing runs that was started, not even what nobody has taken yet.
-
-    An interruption may come between the start of a process and the context that ends it; and what
-    still runs would write into a folder while that is removed.
-    """
+    """A context after which nothing runs that was started."""
+    # Not even what nobody has taken yet: an interruption may come between the start of a process
+    # and the context that ends it; and that would write into a folder while it is removed.
     try:
         yield
     finally:

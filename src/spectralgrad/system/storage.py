@@ -160,12 +160,12 @@ def _exchange(new: Path, old: Path) -> None:
     # Not every file system can.
     if code not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EXDEV):
         raise OSError(code, os.strerror(code), str(old))
-    with tempfile.TemporaryDirectory(dir=old.parent, prefix=".spectralgrad-") as between:
-        aside = Path(between, "old")
-        old.rename(aside)
-        try:
-            new.rename(old)
-        except BaseException:
-            aside.rename(old)
-            raise
-        aside.rename(new)
+    aside = new.with_name(f"{new.name}.old")
+    remove(aside)
+    old.rename(aside)
+    try:
+        new.rename(old)
+    except BaseException:
+        aside.rename(old)
+        raise
+    aside.rename(new)

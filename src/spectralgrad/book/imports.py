@@ -1,0 +1,43 @@
+"""What of this package a piece of code can import, and so depends on."""
+
+import ast
+import contextlib
+import functools
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parents[1]
+
+# To parse a whole module takes long; and so what is executed from a string is found as well.
+_STATEMENT = re.compile(r"\b(?:from|import) spectralgrad\b(?:.*\([^)]*\)|.*)")
+
+
+def files(sources: Iterable[str]) -> list[Path]:
+    """Modules that are imported wherever in the sources, and what these can import in turn."""
+    waiting = [name for source in sources for name in _named(source)]
+    found: dict[str, Path | None] = {}
+    while waiting:
+        if (name := waiting.pop()) in found:
+            continue
+        path, room = _PACKAGE.parent.joinpath(*name.split(".")), name.rpartition(".")[0]
+        file = next(filter(Path.is_file, (path / "__init__.py", path.with_suffix(".py"))), None)
+        found[name] = file
+        if file:
+            waiting += _named(file.read_text(encoding="utf-8"))
+        # A name that is no module is one in it. A module brings its room, but not what the package
+        # offers to those who import nothing else.
+        if room and not (file and room == "spectralgrad"):
+            waiting.append(room)
+    return sorted({*filter(None, found.values()), _PACKAGE / "__init__.py"})
+
+
+@functools.cache
+def _named(source: str) -> list[str]:
+    names = []
+    for statement in _STATEMENT.findall(source):
+        with contextlib.suppress(SyntaxError):
+            (node,) = ast.parse(statement).body
+            module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            names += [module + alias.name for alias in node.names]
+    return names

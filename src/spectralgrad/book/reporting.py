@@ -1,0 +1,222 @@
+"""Execute a chapter with a reader's matrices, and render it as a book of its own."""
+
+import ast
+import contextlib
+import json
+import os
+import re
+import reprlib
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spectralgrad import matrices
+from spectralgrad.book import building, environment, execution
+from spectralgrad.book.execution import Page, Run
+from spectralgrad.book.rendering import Renderer
+from spectralgrad.system import storage
+from spectralgrad.system.errors import InputError
+
+#: The largest matrix that a report takes, in rows and in columns: its page stays under 5 MB.
+LARGEST = 300
+
+#: Folder in a rendered one of reports: the matrices and the executed notebooks, to be used again.
+EXECUTED = "_executed"
+
+Notebook = Mapping[str, Any]
+
+
+def parameters(notebook: Notebook) -> dict[str, object]:
+    """Parameters of a chapter and their defaults, in the order of the cell of that tag."""
+    lines = ast.parse(_cell(notebook, "parameters")).body
+    return {
+        line.target.id: ast.literal_eval(line.value)
+        for line in lines
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value
+    }
+
+
+def parse(name: str, text: str, default: object) -> object:
+    """Read a parameter from the command line: a value of the type that the default has."""
+    if isinstance(default, str):
+        return text
+    value = None
+    with contextlib.suppress(ValueError, RecursionError):
+        value = json.loads(text)
+    if type(value) is not type(default):
+        raise InputError(
+            f"parameter {name}: must be of type {type(default).__name__}, not "
+            f"{reprlib.repr(text)}; the default is {default!r}"
+        )
+    return value
+
+
+def check_input(notebook: Notebook, values: Mapping[str, object]) -> None:
+    """Have the cell tagged ``input`` check the parameters, before anything is started."""
+    scope = {**parameters(notebook), **values}
+    try:
+        exec(compile(_cell(notebook, "input"), "<input>", "exec"), scope)
+    except ValueError as error:
+        raise InputError(" ".join(str(error).split())) from error
+
+
+def _cell(notebook: Notebook, tag: str) -> str:
+    (cell,) = (c for c in notebook["cells"] if tag in c["metadata"].get("tags", ()))
+    return "".join(cell["source"])
+
+
+def report(
+    matrix: str,
+    *,
+    chapter: str = "your_matrix",
+    given: Sequence[tuple[str, str]] = (),
+    output: str | os.PathLike[str] | None = None,
+) -> Path:
+    """Make a page of a chapter with another matrix, and parameters as typed; return it.
+
+    It is in a folder named after the matrix, if no other is named.
+    """
+    page = _page(matrix, chapter, given)
+    output = storage.absolute(output or f"{_stem(matrix)}-report")
+    storage.require_ours(output)
+    with building.scratch() as scratch:
+        source = scratch / "source"
+        source.mkdir()
+        # The one imports what it needs while the other executes.
+        with Renderer(source, scratch) as renderer, Run(page, scratch, _dated()) as run:
+            _lay_out(source, f"root: {chapter}")
+            run.finish(output.with_name(f"{output.name}.failed.ipynb"))
+            notebook = Path(shutil.move(run.notebook, source))
+            _adapt(notebook)
+            pages = renderer.finish(output.with_name(f"{output.name}.log"))
+        storage.publish(pages, output, execution.digest(notebook.read_bytes()))
+    return output / f"{chapter}.html"
+
+
+def _page(matrix: str, chapter: str, given: Sequence[tuple[str, str]]) -> Page:
+    """What is to be executed, once nothing speaks against it."""
+    try:
+        matrix.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{matrix!a}: not a name in UTF-8; rename the file") from error
+    chapters = building.chapters()
+    if chapter not in chapters:
+        raise InputError(f"unknown chapter {chapter!r}; choose from {', '.join(chapters)}")
+    notebook = json.loads(chapters[chapter].read_text(encoding="utf-8"))
+    values = _values(parameters(notebook), [("matrix", matrix), *given], chapter)
+    _check_size(matrix)
+    check_input(notebook, values)
+    return Page(chapters[chapter], chapter, values)
+
+
+def _values(
+    known: Mapping[str, object], given: Sequence[tuple[str, str]], chapter: str
+) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for name, text in given:
+        if name not in known:
+            raise InputError(
+                f"unknown parameter {name!r} of chapter {chapter}; choose from {', '.join(known)}"
+            )
+        if name in values:
+            raise InputError(f"parameter {name}: given twice; give it once")
+        values[name] = parse(name, text, known[name])
+    return values
+
+
+def _check_size(matrix: str) -> None:
+    """Refuse a matrix that would make a page too large; before it is decomposed."""
+    try:
+        rows, columns = matrices.load(matrix).shape
+    except matrices.MatrixError as error:
+        raise InputError(str(error)) from error
+    if max(rows, columns) > LARGEST:
+        raise InputError(
+            f"{matrices.describe(matrix)}: is {rows} × {columns}, too large for a report, whose "
+            f"limit is {LARGEST} rows or columns; use spectralgrad check"
+        )
+
+
+def _stem(matrix: str) -> str:
+    """Name for the files made from a matrix; with what is added, no longer than systems allow."""
+    return "matrix" if matrix.lstrip().startswith("[") else Path(matrix).stem[:50]
+
+
+def open_folder(output: Path) -> Path:
+    """Make, in the `absolute` folder of some reports, the folder for their matrices."""
+    storage.require_ours(output)
+    folder = output / EXECUTED
+    folder.mkdir(parents=True, exist_ok=True)
+    (output / storage.MARK).touch()
+    return folder
+
+
+def reports(
+    pages: Sequence[Page],
+    output: Path,
+    *,
+    front: Callable[[Path, Mapping[str, str]], None],
+    jobs: int | None = None,
+) -> Path:
+    """Execute one chapter for several matrices, and render them as one book; return its index.
+
+    The front is given a folder and the messages of the pages that failed, by name. It writes
+    ``index.md`` and what else that needs, into ``assets``.
+    """
+    executed = open_folder(output)
+    with building.scratch() as scratch:
+        failures = execution.execute_all(
+            pages, executed, scratch, facts=_dated(), jobs=jobs, unit="report"
+        )
+        source = scratch / "source"
+        (source / "reports").mkdir(parents=True)
+        made = [page for page in pages if page.name not in failures]
+        for page in made:
+            shutil.copy(executed / f"{page.name}.ipynb", source / "reports")
+            _adapt(source / "reports" / f"{page.name}.ipynb", page)
+        listed = [f"- file: reports/{page.name}" for page in made]
+        _lay_out(source, "root: index", *["chapters:"][: len(made)], *listed)
+        front(source, failures)
+        with Renderer(source, scratch) as renderer:
+            html = renderer.finish(output.with_name(f"{output.name}.log"))
+        names = sorted(page.name for page in pages)
+        (html / EXECUTED).mkdir()
+        for path in executed.iterdir():
+            if path.name.split(".")[0] in names:
+                shutil.copy2(path, html / EXECUTED)
+        storage.publish(html, output, execution.digest(*map(str.encode, names)))
+    return output / "index.html"
+
+
+def _dated() -> dict[str, Any]:
+    """Describe what a report is executed with, and when."""
+    return environment.describe(building.root()) | {"time": environment.now()}
+
+
+def _lay_out(source: Path, *toc: str) -> None:
+    building.lay_out(source)
+    (source / "_toc.yml").write_text("\n".join(["format: jb-book", *toc]), encoding="utf-8")
+
+
+def _adapt(path: Path, page: Page | None = None) -> None:
+    """Leave of each link to another chapter its text; and make it one page of several."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
+    texts = ["".join(cell["source"]) for cell in cells]
+    here = set(re.findall(r"^\(([\w-]+)\)=$", "\n".join(texts), re.MULTILINE))
+
+    def unless_here(match: re.Match[str]) -> str:
+        return match[0] if match[2] in here else match[1]
+
+    for cell, text in zip(cells, texts, strict=True):
+        text = re.sub(r"\[([^]]+)\]\(\w+\.ipynb(#[^)]*)?\)", r"\1", text)
+        cell["source"] = re.sub(r"\{ref\}`([^`<]+?) *<([\w-]+)>`", unless_here, text)
+    if page:
+        cells[0]["source"] = re.sub(r"\A# .*", lambda _: page.head or _[0], cells[0]["source"])
+        figures = (c["metadata"].get("mystnb", {}).get("figure", {}) for c in notebook["cells"])
+        labels = here | {figure["name"] for figure in figures if "name" in figure}
+        # In one book, a label stands once.
+        label = rf"(?<![\w-])({'|'.join(map(re.escape, labels))})(?![\w-])"
+        notebook = json.loads(re.sub(label, rf"\1-{page.name}", json.dumps(notebook)))
+    path.write_text(json.dumps(notebook), encoding="utf-8")
