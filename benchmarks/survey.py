@@ -10,18 +10,19 @@ process lasts.
 
 import concurrent.futures
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
 
 from spectralgrad import frameworks, survey
-from spectralgrad.survey import workers
+from spectralgrad.survey import checking, running, workers
+from spectralgrad.verdict import Question
 
 REPETITIONS = 3
 # Matrices per second that one process is expected to check.
@@ -48,9 +49,9 @@ class Warm(workers.Processes):
     def __enter__(self):
         super().__enter__()
         sample = list(np.load("stack.npy", mmap_mode="r", allow_pickle=False)[:2])
-        options = {"frameworks": self._names, "weights": "auto"}
+        question = Question(frameworks=self._names)
         # To import takes so long that each process gets one of these.
-        calls = [self.submit(workers.check_all, sample, options) for _ in range(self.width)]
+        calls = [self.submit(checking.check_all, sample, question) for _ in range(self.width)]
         concurrent.futures.wait(calls)
         self.start = time.perf_counter()
         return self
@@ -59,14 +60,14 @@ class Warm(workers.Processes):
 def run(number, jobs):
     """Survey the stack with all frameworks; return matrices per second."""
     times = []
-    note = survey._Run.note
+    note = running.Run.note
 
     def timed(self, task, rows):
         note(self, task, rows)
         times.append(time.perf_counter())
 
     crew = Warm(jobs, frameworks.NAMES)
-    noted = mock.patch.object(survey._Run, "note", timed)
+    noted = mock.patch.object(running.Run, "note", timed)
     with noted, mock.patch.object(workers, "Processes", lambda *_: crew):
         survey.survey(["stack.npy"], output=f"{time.time()}.parquet", reports="none", jobs=jobs)
     assert len(times) == number
@@ -76,7 +77,7 @@ def run(number, jobs):
 def memory(number):
     """Survey so many 5 × 5 matrices; return the peak of the parent and of a worker, in MB."""
     write("stack.npy", number, 5)
-    Path("results.parquet").unlink(missing_ok=True)
+    shutil.rmtree("results.parquet", ignore_errors=True)
     done = subprocess.run(
         [sys.executable, "-c", MEMORY], check=True, stdout=subprocess.PIPE, text=True
     )

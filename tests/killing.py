@@ -3,19 +3,19 @@
 import os
 import signal
 
-from spectralgrad.survey import workers
+from spectralgrad.survey import checking
 
 #: An entry that kills whoever checks its matrix.
 DEADLY = 666.0
 
-_check_all = workers.check_all
+_check_all = checking.check_all
 
 
-def check_all(stack, options):
+def check_all(stack, question):
     """Check some matrices, unless one is deadly."""
     if any((matrix == DEADLY).any() for matrix in stack):
         os.kill(os.getpid(), signal.SIGKILL)
-    return _check_all(stack, options)
+    return _check_all(stack, question)
 
 
 def die(*_):

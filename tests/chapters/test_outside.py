@@ -125,9 +125,12 @@ def test_members_of_archives_name_no_files(outside):
     assert sorted(os.listdir()) == ["0.npz", "1.npz", "2.npz", "results.parquet"]
 
 
-@pytest.mark.parametrize("name", [".results.parquet.lock", ".results.parquet.partial"])
+@pytest.mark.parametrize(
+    "name", [".results.parquet.lock", "results.parquet/.part-000001.parquet.new"]
+)
 def test_a_survey_writes_through_no_link_beside_its_results(name, outside):
     np.save("a.npy", FLAGGED)
+    Path(name).parent.mkdir(exist_ok=True)
     Path(name).symlink_to(outside / "thesis.tex")
     if name.endswith("lock"):
         with pytest.raises(building.InputError, match="cannot be written"):

@@ -14,21 +14,23 @@ from pathlib import Path
 import distributed
 import killing
 import numpy as np
+import pandas as pd
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import waiting
+from pyarrow import dataset
 
 from spectralgrad import cli, frameworks, matrices, survey, verdict
 from spectralgrad.book import building
-from spectralgrad.survey import files, pages, results, workers
+from spectralgrad.survey import checking, files, pages, results, running, workers
 
 pytestmark = pytest.mark.slow
 
 # One framework, which is soon imported.
 QUICK = {"frameworks": "autograd", "reports": "none", "jobs": 2}
-OPTIONS = {"frameworks": ("autograd",), "problem": "auto", "weights": "auto"}
+QUESTION = verdict.Question(frameworks="autograd")
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +40,12 @@ def _here(tmp_path, monkeypatch):
 
 def rows(path="results.parquet"):
     return pq.read_table(path).to_pylist()
+
+
+def contents(folder):
+    """Each file in a folder, when it was written, and what is in it."""
+    paths = [path for path in Path(folder).rglob("*") if path.is_file()]
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
 
 
 def places(path="results.parquet"):
@@ -63,7 +71,9 @@ def test_a_row_says_what_check_says(rng):
     save("data/b.npy", stack(rng, 2))
     done = survey.survey(["data"], **QUICK, rtol="1e-12")
     assert (done.matrices, done.before, done.flagged, done.bad) == (3, 0, 0, 0)
-    assert pq.read_schema("results.parquet").equals(results.SCHEMA)
+    (part,) = results.parts(Path("results.parquet"))
+    assert pq.read_schema(part).equals(results.SCHEMA)
+    pd.testing.assert_frame_equal(pd.read_parquet("results.parquet"), pd.read_parquet(part))
     row, *others = rows()
     assert [r["place"] for r in others] == ["matrix 1", "matrix 2"]
     said = verdict.check(a, frameworks="autograd", rtol=1e-12).to_dict()
@@ -80,8 +90,7 @@ def test_a_row_says_what_check_says(rng):
 
 def test_each_framework_has_a_row_and_each_failure_a_message():
     good, bad = np.eye(2), np.array([[1.0, np.nan]])
-    options = OPTIONS | {"frameworks": frameworks.NAMES}
-    first, second = workers.check_all([good, bad], options)
+    first, second = checking.check_all([good, bad], verdict.Question())
     assert [row["framework"] for row in first] == list(frameworks.NAMES)
     (row,) = second
     assert row == {
@@ -97,7 +106,7 @@ def test_each_framework_has_a_row_and_each_failure_a_message():
     ("error", "outcome", "message"),
     [
         (matrices.MatrixError("is odd", source="this matrix"), "unreadable", "is odd"),
-        (np.linalg.LinAlgError("does not converge"), "failed", "does not converge"),
+        (np.linalg.LinAlgError("diverges"), "failed", "LinAlgError: diverges"),
         (MemoryError("1 GB"), "failed", "MemoryError: 1 GB"),
     ],
 )
@@ -105,8 +114,8 @@ def test_whatever_check_raises_is_recorded(error, outcome, message, monkeypatch)
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(verdict, "check", fail)
-    (((row),),) = workers.check_all([np.eye(1)], OPTIONS)
+    monkeypatch.setattr(verdict, "answer", fail)
+    (((row),),) = checking.check_all([np.eye(1)], QUESTION)
     assert (row["verdict"], row["message"]) == (outcome, message)
 
 
@@ -249,7 +258,7 @@ def test_a_file_that_becomes_shorter_is_recorded_behind_what_was_read(rng):
 def test_what_is_done_is_not_done_again(rng, monkeypatch, capfd):
     save("a.npy", stack(rng))
     survey.survey(["a.npy"], **QUICK)
-    written = os.stat("results.parquet").st_mtime_ns
+    before = contents("results.parquet")
 
     def refuse(*_):
         raise AssertionError("nothing is to be done")
@@ -258,7 +267,7 @@ def test_what_is_done_is_not_done_again(rng, monkeypatch, capfd):
         patch.setattr(workers.Processes, "submit", refuse)
         done = survey.survey(["a.npy"], **QUICK)
     assert (done.matrices, done.before) == (40, 40)
-    assert os.stat("results.parquet").st_mtime_ns == written
+    assert contents("results.parquet") == before
     save("b.npy", np.eye(3))
     capfd.readouterr()
     done = survey.survey(["a.npy", "b.npy"], **QUICK)
@@ -318,86 +327,103 @@ def test_no_matrix_at_all_is_a_file_without_rows():
     assert rows() == []
 
 
-# The file
+# The folder
 
 
 def fill(store, names, digest="0" * 32, text="agrees"):
     for name in names:
         row = {"source": name, "place": "", "digest": digest, "framework": "autograd"}
         store.add([row | {"verdict": text, "message": ""}] * 2)
+        store.save()
 
 
-def test_the_file_grows_in_whole_row_groups(monkeypatch):
-    monkeypatch.setattr(results, "_ROWS", 8)
-    path = Path("r.parquet")
-    for run in range(4):
-        with results.Results(path, {}) as store:
+def fill_at_once(store, names):
+    store._due = 0
+    fill(store, names)
+
+
+def sources(path):
+    """Of each second row: each matrix has two."""
+    return [row["source"] for row in rows(path)][::2]
+
+
+def test_the_folder_grows_in_whole_parts(monkeypatch):
+    monkeypatch.setattr(results, "PART", 8)
+    path = Path("r")
+    for run in range(2):
+        with results.Results(path, QUESTION) as store:
             fill(store, [f"{run}-{i}" for i in range(5)])
-    meta = pq.read_metadata(path)
-    assert [meta.row_group(i).num_rows for i in range(meta.num_row_groups)] == [8] * 5
-    assert [row["source"] for row in rows(path)][::2] == [
-        f"{run}-{i}" for run in range(4) for i in range(5)
-    ]
-    with results.Results(path, {}) as store:
-        for i in range(5):
-            task = files.Task(f"1-{i}", "", "1" * 32, None)
-            assert store.earlier.visit(task) is None
-        assert store.earlier.visit(files.Task("0-0", "", "0" * 32, None)) is False
-        fill(store, ["new"])
-        # What was left out once is not left out twice.
+    assert [pq.read_metadata(part).num_rows for part in results.parts(path)] == [8, 2] * 2
+    assert sources(path) == [f"{run}-{i}" for run in range(2) for i in range(5)]
+
+
+def test_what_has_changed_is_taken_out_once(monkeypatch):
+    monkeypatch.setattr(results, "PART", 8)
+    path = Path("r")
+    with results.Results(path, QUESTION) as store:
+        fill(store, map(str, range(10)))
+    with results.Results(path, QUESTION) as store:
+        for i in (1, 8, 9):
+            assert store.earlier.visit(files.Task(str(i), "", "1" * 32, None)) is None
+        assert store.earlier.visit(files.Task("0", "", "0" * 32, None)) is False
+        store.earlier.leave("0")
+        store.earlier.leave("2")
+        fill(store, ["1", "8"], "1" * 32)
         store._due = 0
         store.save()
-        fill(store, ["newer"])
-    assert [row["source"] for row in rows(path)][::2] == [
-        *(f"{run}-{i}" for run in (0, 2, 3) for i in range(5)),
-        *("new", "newer"),
-    ]
+        fill(store, ["9"], "1" * 32)
+    assert sources(path) == ["0", "3", "4", "5", "6", "7", "1", "8", "9"]
+    assert [part.name[5:11] for part in results.parts(path)] == ["000001", "000002", "000004"]
 
 
 def test_results_are_saved_while_it_goes_on():
-    path = Path("r.parquet")
-    with results.Results(path, {}) as store:
+    path = Path("r")
+    with results.Results(path, QUESTION) as store:
         for i in range(5):
             store._due = 0
             fill(store, [str(i)])
-            store.save()
-            store._saving.result()
             assert len(rows(path)) == 2 * (i + 1)
-    assert os.listdir() == ["r.parquet"]
+    assert os.listdir() == ["r"]
+    assert len(os.listdir("r")) == 1
 
 
-def test_who_reads_the_file_meanwhile_reads_a_whole_one():
-    path = Path("r.parquet")
-    with results.Results(path, {}) as store:
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_who_interrupts_a_save_loses_nothing_and_doubles_nothing(when, monkeypatch):
+    written = results.Results._replace
+
+    def interrupt(*arguments):
+        monkeypatch.undo()
+        if when == "after":
+            written(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(results.Results, "_replace", interrupt)
+    with pytest.raises(KeyboardInterrupt), results.Results(Path("r"), QUESTION) as store:
+        fill_at_once(store, ["a", "b"])
+    assert sources("r") == ["a"]
+
+
+def test_a_write_that_fails_leaves_what_was_there(monkeypatch):
+    path = Path("r")
+    with results.Results(path, QUESTION) as store:
         fill(store, ["a"])
-    whole = path.read_bytes()
-    with path.open("rb") as file, results.Results(path, {}) as store:
-        fill(store, ["b"])
-        store._due = 0
-        store.save()
-        store._saving.result()
-        assert file.read() == whole != path.read_bytes()
+    before = contents(path)
 
-
-def test_a_write_that_fails_leaves_the_last_file(monkeypatch):
-    path = Path("r.parquet")
-    with results.Results(path, {}) as store:
-        fill(store, ["a"])
-    before = path.read_bytes()
-
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(results, "_regrouped", fail)
-        with pytest.raises(OSError, match="No space left"), results.Results(path, {}) as store:
+        patch.setattr(pq, "write_table", fail)
+        with (
+            pytest.raises(OSError, match="No space left"),
+            results.Results(path, QUESTION) as store,
+        ):
             fill(store, ["b"])
-    assert path.read_bytes() == before
-    assert os.listdir() == ["r.parquet"]
+    assert contents(path) == before
 
 
 def test_an_error_before_there_is_anything_leaves_no_file():
-    with pytest.raises(ZeroDivisionError), results.Results(Path("r.parquet"), {}):
+    with pytest.raises(ZeroDivisionError), results.Results(Path("r.parquet"), QUESTION):
         1 / 0  # noqa: B018
     assert os.listdir() == []
 
@@ -422,12 +448,13 @@ BAD = {
     "weights: 'some' will not do": ["a.npy", "--weights", "some"],
     "weights: '[]' will not do": ["a.npy", "--weights", "[]"],
     "symmetrize: is for eigenvalues": ["a.npy", "--symmetrize", "--problem", "svd"],
-    "is a folder; name a file in it": ["a.npy", "--output", "."],
+    "holds files that are not the results": ["a.npy", "--output", "."],
     "is named like a matrix": ["a.npy", "--output", "b.npy"],
     "cannot be written (File exists)": ["a.npy", "--output", "/dev/null/x.parquet"],
     "\\udcff.parquet: not a name in UTF-8": ["a.npy", "--output", "\udcff.parquet"],
-    "is not a Parquet file": ["a.npy", "--output", "thesis.tex"],
-    "does not hold the results of a survey": ["a.npy", "--output", "other.parquet"],
+    "is not a folder; name another": ["a.npy", "--output", "thesis.tex"],
+    "part-1.parquet: is not a Parquet file": ["a.npy", "--output", "damaged"],
+    "does not hold the results of a survey": ["a.npy", "--output", "other"],
     "with frameworks torch, not autograd, rtol 1e-09, not auto; use the same options, or name": [
         *("a.npy", "--output", "ours.parquet", "--frameworks", "autograd"),
     ],
@@ -440,18 +467,22 @@ BAD = {
 def test_bad_input_is_one_line_and_leaves_nothing(message, monkeypatch, capsys):
     save("a.npy", np.eye(2))
     Path("thesis.tex").write_text("years of work", encoding="utf-8")
-    pq.write_table(pa.table({"source": ["a"]}), "other.parquet")
-    options = verdict.Question(frameworks="torch", rtol="1e-9").to_dict()
-    with results.Results(Path("ours.parquet"), options):
+    for name in ("damaged", "other"):
+        Path(name).mkdir()
+    Path("damaged/part-1.parquet").write_text("years of work", encoding="utf-8")
+    pq.write_table(pa.table({"source": ["a"]}), "other/part-1.parquet")
+    question = verdict.Question(frameworks="torch", rtol="1e-9")
+    with results.Results(Path("ours.parquet"), question):
         pass
-    before = {name: Path(name).read_bytes() for name in os.listdir()}
+    before = contents(".")
     monkeypatch.setattr(workers.Cluster, "answers_within", 1)
     assert cli.main(["survey", *BAD[message]]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
     assert len(error) < 500
-    assert {name: Path(name).read_bytes() for name in os.listdir()} == before
+    assert contents(".") == before
+    assert len(os.listdir()) == 5
 
 
 @pytest.mark.parametrize(
@@ -485,7 +516,7 @@ def test_options_that_mean_the_same_are_the_same(rng):
     survey.survey(["a.npy"], weights="[1,0]", rtol="1e-3", **QUICK)
     done = survey.survey(["a.npy"], weights=[1, 0.0], rtol=0.001, **QUICK)
     assert done.before == 40
-    written = json.loads(pq.read_schema("results.parquet").metadata[results.OPTIONS])
+    written = json.loads(dataset.dataset("results.parquet").schema.metadata[results.OPTIONS])
     assert written == {
         "problem": "auto",
         "dtype": "auto",
@@ -528,7 +559,7 @@ def tasks(number):
 
 
 def test_no_more_is_read_than_is_soon_checked(monkeypatch):
-    monkeypatch.setattr(workers, "check_all", lambda stack, _: [[{}] for _ in stack])
+    monkeypatch.setattr(checking, "check_all", lambda stack, _: [[{}] for _ in stack])
     taken = []
     run = workers.run((taken.append(t) or t for t in tasks(2_000)), Fake(), {}, lambda: None)
     for number, _ in enumerate(run):
@@ -546,7 +577,7 @@ def test_only_what_kills_when_it_is_alone_is_blamed(monkeypatch):
         assert all(1 / (int(matrix[0, 0]) - 20) for matrix in stack)
         return [[{"verdict": "agrees"}] for _ in stack]
 
-    monkeypatch.setattr(workers, "check_all", check_all)
+    monkeypatch.setattr(checking, "check_all", check_all)
     crew = Fake()
     run = list(workers.run(tasks(100), crew, {}, lambda: None))
     assert sorted(int(task.place) for task, _ in run) == list(range(100))
@@ -560,7 +591,7 @@ def test_only_what_kills_when_it_is_alone_is_blamed(monkeypatch):
 
 
 def test_a_matrix_that_kills_its_process_is_recorded(rng, monkeypatch):
-    monkeypatch.setattr(workers, "check_all", killing.check_all)
+    monkeypatch.setattr(checking, "check_all", killing.check_all)
     a = stack(rng, 60)
     a[33] = killing.DEADLY
     save("a.npy", a)
@@ -595,7 +626,7 @@ def children(**options):
 def kill_a_worker_at(number, monkeypatch, **options):
     """When so many matrices have been checked; by then the others are at work."""
     met = []
-    note = survey._Run.note
+    note = running.Run.note
 
     def kill(self, task, found):
         note(self, task, found)
@@ -603,7 +634,7 @@ def kill_a_worker_at(number, monkeypatch, **options):
         if len(met) == number:
             next(children(**options)).kill()
 
-    monkeypatch.setattr(survey._Run, "note", kill)
+    monkeypatch.setattr(running.Run, "note", kill)
     return met
 
 
@@ -627,7 +658,7 @@ def test_a_worker_that_is_killed_costs_no_matrix(rng, monkeypatch):
 )
 def test_what_is_no_matrix_at_fault_ends_it(name, by, message, monkeypatch):
     save("a.npy", np.full((3, 2, 2), killing.DEADLY))
-    monkeypatch.setattr(workers, "check_all", killing.check_all if name else killing.fail)
+    monkeypatch.setattr(checking, "check_all", killing.check_all if name else killing.fail)
     if name:
         monkeypatch.setattr(workers, name, getattr(killing, by))
     with pytest.raises(building.CommandError, match=message):
@@ -645,10 +676,10 @@ def test_compiled_code_for_many_shapes_is_dropped(monkeypatch):
             cls.cleared += 1
 
     monkeypatch.setitem(sys.modules, "jax", Jax)
-    monkeypatch.setattr(workers, "_shapes", set())
-    for i in range(1, 3 * workers.MOST_SHAPES):
-        workers._forget_shapes(np.zeros((1, i)))
-        workers._forget_shapes(np.zeros((1, i)))
+    monkeypatch.setattr(checking, "_shapes", set())
+    for i in range(1, 3 * checking.MOST_SHAPES):
+        checking._forget_shapes(np.zeros((1, i)))
+        checking._forget_shapes(np.zeros((1, i)))
     assert Jax.cleared == 2
 
 
@@ -658,16 +689,16 @@ def test_compiled_code_for_many_shapes_is_dropped(monkeypatch):
 START = """
 import sys
 from pathlib import Path
-from spectralgrad import __main__, survey
-from spectralgrad.survey import results
+from spectralgrad import __main__
+from spectralgrad.survey import results, running
 results.SAVE_AFTER = 0.2
-note = survey._Run.note
+note = running.Run.note
 def wait(self, *found):
     note(self, *found)
-    if Path("results.parquet").exists():
+    if any(Path().glob("results.parquet/*")):
         print("saved", flush=True)
         sys.stdin.readline()
-survey._Run.note = wait
+running.Run.note = wait
 __main__.main()
 """
 
@@ -759,7 +790,7 @@ def cluster(workers):
 
 @pytest.mark.usefixtures("patient")
 def test_a_cluster_whose_worker_is_killed_reports_every_matrix_once(rng, monkeypatch):
-    monkeypatch.setattr(workers, "check_all", killing.check_all)
+    monkeypatch.setattr(checking, "check_all", killing.check_all)
     a = stack(rng, 600, size=16)
     a[5] = killing.DEADLY
     save("a.npy", a)
@@ -794,7 +825,7 @@ def test_a_scheduler_that_ends_is_one_line(rng, monkeypatch, capfd):
             found = process.net_connections()
             return any(c.status == "LISTEN" and c.laddr.port == port for c in found)
 
-        note = survey._Run.note
+        note = running.Run.note
 
         def end(self, task, found):
             note(self, task, found)
@@ -802,7 +833,7 @@ def test_a_scheduler_that_ends_is_one_line(rng, monkeypatch, capfd):
                 (scheduler,) = filter(listens, psutil.Process().children())
                 scheduler.kill()
 
-        monkeypatch.setattr(survey._Run, "note", end)
+        monkeypatch.setattr(running.Run, "note", end)
         command = ["survey", "a.npy", "--frameworks", "autograd", "--reports", "none"]
         assert cli.main([*command, "--scheduler", address]) == 1
     error = capfd.readouterr().err

@@ -15,19 +15,7 @@ from spectralgrad.theory.arrays import Array
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One matrix to be checked.
-
-    Attributes
-    ----------
-    source : str
-        Its file, in one line.
-    place : str
-        Of the matrix in a stack, as ``"matrix 3"``; else empty.
-    digest : str
-        Of its content; see `digest`.
-    matrix : (m, n) numpy.ndarray
-        As it is in the file.
-    """
+    """A matrix as it is in its file; its place in a stack, as "matrix 3", or empty; its digest."""
 
     source: str
     place: str
@@ -36,57 +24,19 @@ class Task:
 
 
 def digest(matrix: Array) -> str:
-    """Hash the content of a matrix.
-
-    Parameters
-    ----------
-    matrix : numpy.ndarray
-
-    Returns
-    -------
-    str
-        The first 32 hexadecimal digits of the SHA-256 of dtype, shape and entries, row by row.
-    """
+    """Hash dtype, shape and entries, row by row: 32 hexadecimal digits of SHA-256."""
     head = f"{matrix.dtype.str} {matrix.shape} ".encode()
     return hashlib.sha256(head + matrix.tobytes()).hexdigest()[:32]
 
 
-def name(path: str) -> str:
-    """Name a path in one line; as it was given, unless it holds odd characters.
-
-    Parameters
-    ----------
-    path : str
-
-    Returns
-    -------
-    str
-    """
-    return one_line(path)
-
-
 def roots(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """Check that all paths are there, and leave out those that another one leads to.
-
-    Parameters
-    ----------
-    paths : iterable of str or os.PathLike
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    spectralgrad.system.errors.InputError
-        If a path is not there.
-    """
+    """Check that all paths are there, and leave out those that another one leads to."""
     places: dict[str, str] = {}
     for path in (str(Path(os.fsdecode(path))) for path in paths):
         if not os.path.lexists(path):
             raise InputError(
-                f"{name(path)[:200]}: no such file or folder; check the path, which is relative to "
-                f"{name(os.getcwd())}"
+                f"{one_line(path, 200)}: no such file or folder; check the path, which is relative "
+                f"to {one_line(os.getcwd())}"
             )
         places.setdefault(_place(path), path)
     folders = [place for place in places if os.path.isdir(place)]
@@ -130,19 +80,10 @@ def _is_book(folder: str | os.PathLike[str]) -> bool:
 
 
 def paths(roots: list[str]) -> Iterator[str]:
-    """Walk through folders, in the order of the names.
+    """Walk through folders, in the order of the names; a folder comes before what is in it.
 
     A file that is named counts whatever it is called. In a folder those count that have a suffix
     of matrices; what is hidden, folders of rendered pages, and links to folders are left out.
-
-    Parameters
-    ----------
-    roots : list of str
-
-    Yields
-    ------
-    str
-        A file or, before what is in it, a folder.
     """
     for root in roots:
         waiting = [root]
@@ -166,37 +107,16 @@ def _names(folder: str) -> list[str]:
 
 
 def count(path: str) -> int:
-    """Count the matrices that `read` yields, at a glance; where there is none, its message.
-
-    Parameters
-    ----------
-    path : str
-
-    Returns
-    -------
-    int
-    """
+    """Count the matrices that `read` yields, at a glance; where there is none, its message."""
     return 0 if os.path.isdir(path) else matrices.count(path)
 
 
 def read(path: str) -> Iterator[Task]:
-    """Read the matrices of a file; see `spectralgrad.matrices.each`.
+    """Read the matrices of a file; a folder has none of its own, but it must be possible to list.
 
-    Parameters
-    ----------
-    path : str
-        From `paths`. A folder has no matrices of its own.
-
-    Yields
-    ------
-    Task
-
-    Raises
-    ------
-    MatrixError
-        If the file is no good, or if the folder cannot be listed. The path is not in the message.
+    A MatrixError says what is wrong and does not name the file.
     """
-    source = name(path)
+    source = one_line(path)
     try:
         if os.path.isdir(path):
             os.listdir(path)

@@ -22,7 +22,7 @@ from spectralgrad.survey.files import Task
 from spectralgrad.system import storage
 from spectralgrad.system.errors import InputError, one_line
 from spectralgrad.theory import symmetric
-from spectralgrad.verdict import FLAGGED, VERDICTS
+from spectralgrad.verdict import FLAGGED, VERDICTS, Question
 
 CHAPTER = "your_matrix"
 
@@ -91,11 +91,9 @@ class Reports:
         If something that the pages need is missing.
     """
 
-    def __init__(
-        self, output: Path, which: Literal["flagged", "all"], options: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, output: Path, which: Literal["flagged", "all"], question: Question) -> None:
         self.folder = output.with_name(f"{output.stem}-reports")
-        self._output, self._which, self._options = output, which, options
+        self._output, self._which, self._question = output, which, question
         self._kept = {True: 0, False: 0}
         _require_book()
         _require_no_links(self.folder)
@@ -116,7 +114,7 @@ class Reports:
         path = self._matrix(_name(task.source, task.place, task.digest))
         if not path.exists():
             matrix = task.matrix
-            if self._options["symmetrize"]:
+            if self._question.symmetrize:
                 matrix = symmetric.hermitian_part(matrices.load(matrix))
             aside = path.with_suffix(".part")
             with aside.open("wb") as file:
@@ -164,13 +162,9 @@ class Reports:
 
     def _values(self, chapter: Path, entry: Entry) -> dict[str, Any]:
         """Parameters of the chapter, of those that it has."""
-        values = {
+        values = self._question.to_dict() | {
             "matrix": os.path.relpath(self._matrix(entry.name)),
-            "problem": self._options["problem"],
-            "weights": self._options["weights"],
-            "dtype": self._options["dtype"],
-            "frameworks": ",".join(self._options["frameworks"]),
-            "rtol": self._options["rtol"],
+            "frameworks": ",".join(self._question.frameworks),
         }
         known = reporting.parameters(json.loads(chapter.read_text(encoding="utf-8")))
         return {name: value for name, value in values.items() if name in known}
@@ -243,8 +237,7 @@ def _entries(path: Path) -> tuple[list[Entry], list[int]]:
     """
     kinds: list[list[Entry]] = [[], [], []]
     counts = [0, 0, 0]
-    for key, group in results.by_matrix(path, _COLUMNS):
-        rows = [dict(zip(_COLUMNS, row, strict=True)) for row in group]
+    for key, rows in results.by_matrix(*results.parts(path)):
         verdicts = {row["framework"]: row["verdict"] for row in rows if row["framework"]}
         facts = {name: rows[0][name] for name in _COLUMNS[:7]}
         # Of a matrix that is checked, the messages are in its report.

@@ -13,170 +13,29 @@ import logging
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-import numpy as np
-
-from spectralgrad import frameworks, verdict
+from spectralgrad import frameworks
+from spectralgrad.survey import checking
+from spectralgrad.survey.checking import Row
 from spectralgrad.survey.files import Task
 from spectralgrad.system import interruption
 from spectralgrad.system.errors import CommandError, InputError, one_line
-from spectralgrad.theory import spectrum
-from spectralgrad.theory.arrays import Array, MatrixError
-
-Row = dict[str, Any]
+from spectralgrad.verdict import Question
 
 # A chunk takes a few tenths of a second: long against the way there, short against a survey.
 CHUNK = 16
 CHUNK_BYTES = 2**20
 
-# JAX keeps about 5 MB of compiled code for each shape of matrix, for ever.
-MOST_SHAPES = 64
-
-# Processes share the processors; threads in each would fight for them.
-_ONE_THREAD = dict.fromkeys(
-    (
-        *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
-        *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC"),
-    ),
-    "1",
-)
-
-_LABEL = "this matrix"
-
-# Standard error, NumPy's error state and the list of warnings belong to the whole process, and a
-# worker of Dask may have several threads.
-_LOCK = threading.Lock()
-_shapes: set[tuple[tuple[int, ...], str]] = set()
-
-
-def check_all(stack: list[Array], options: Mapping[str, Any]) -> list[list[Row]]:
-    """Check some matrices, in a worker.
-
-    Parameters
-    ----------
-    stack : list of numpy.ndarray
-    options : dict
-        As for `spectralgrad.verdict.check`.
-
-    Returns
-    -------
-    list of list of dict
-        For each matrix its rows, one for each framework; see `spectralgrad.survey.results.SCHEMA`.
-        One that cannot be checked has one row, without a framework.
-    """
-    with _LOCK:
-        return [_check(matrix, options) for matrix in stack]
-
-
-def _check(matrix: Array, options: Mapping[str, Any]) -> list[Row]:
-    _forget_shapes(matrix)
-    outcome: Literal["unreadable", "failed"]
-    try:
-        return _rows(verdict.check(matrix, label=_LABEL, **options), options["weights"])
-    except np.linalg.LinAlgError as error:
-        outcome, message = "failed", str(error)
-    except MatrixError as error:
-        # The row names the matrix.
-        error.source = ""
-        outcome, message = "unreadable", str(error)
-    except ValueError as error:
-        outcome, message = "unreadable", str(error)
-    # A survey goes on, whatever is wrong with one matrix.
-    except Exception as error:
-        outcome, message = "failed", f"{type(error).__name__}: {error}"
-    return [fault(outcome, message, matrix)]
-
-
-def _forget_shapes(matrix: Array) -> None:
-    _shapes.add((matrix.shape, matrix.dtype.char))
-    if len(_shapes) > MOST_SHAPES:
-        _shapes.clear()
-        if "jax" in sys.modules:
-            sys.modules["jax"].clear_caches()
-
-
-def fault(
-    outcome: Literal["unreadable", "failed"], message: str, matrix: Array | None = None
-) -> Row:
-    """Make the row of a matrix or a file that cannot be checked.
-
-    Parameters
-    ----------
-    outcome : {"unreadable", "failed"}
-    message : str
-    matrix : numpy.ndarray, optional
-
-    Returns
-    -------
-    dict
-    """
-    row = {"verdict": outcome, "message": one_line(" ".join(message.split()), 500)}
-    if matrix is not None:
-        row |= {"rows": matrix.shape[0], "columns": matrix.shape[1], "dtype": str(matrix.dtype)}
-    return row
-
-
-def _rows(result: verdict.Verdict, weights: str) -> list[Row]:
-    valid = result.valid
-    size = float(np.max(np.abs(valid.values)))
-    if weights == "auto":
-        weights = "first" if valid.problem == "eigh" else "sum"
-    facts = {
-        "rows": result.matrix.shape[0],
-        "columns": result.matrix.shape[1],
-        "dtype": str(result.matrix.dtype),
-        "problem": valid.problem,
-        "weights": weights,
-        "rtol": float(valid.rtol),
-        "differentiable": bool(valid.differentiable),
-        "rank": valid.rank,
-        "regimes": list(result.regimes),
-        "smallest_gap": spectrum.smallest_gap(valid.values) / size if size else 0.0,
-        "digits": result.digits,
-    }
-    return [facts | _answer(result, name) for name in result.answers]
-
-
-def _answer(result: verdict.Verdict, name: str) -> Row:
-    answer = result.answers[name]
-    judgement = answer.judgement
-    row: Row = {
-        "framework": name,
-        "version": answer.version,
-        "verdict": answer.verdict,
-        "framework_digits": result.digits_of(answer),
-        "message": answer.message,
-    }
-    if judgement:
-        row |= {
-            "convention": judgement.convention,
-            "also": list(judgement.also),
-            "conjugated": bool(judgement.conjugated),
-        }
-        if np.isfinite(judgement.relative_error):
-            row["relative_error"] = float(judgement.relative_error)
-    return row
-
 
 def chunks(tasks: Iterable[Task]) -> Iterator[list[Task]]:
-    """Put matrices together that are sent to a worker at once.
-
-    Parameters
-    ----------
-    tasks : iterable of spectralgrad.survey.files.Task
-
-    Yields
-    ------
-    list of Task
-    """
+    """Put matrices together that are sent to a worker at once."""
     chunk, size = [], 0
     for task in tasks:
         chunk.append(task)
@@ -191,38 +50,18 @@ def chunks(tasks: Iterable[Task]) -> Iterator[list[Task]]:
 def run(
     tasks: Iterable[Task],
     crew: Processes | Cluster,
-    options: Mapping[str, Any],
+    question: Question,
     idle: Callable[[], None],
 ) -> Iterator[tuple[Task, list[Row]]]:
-    """Have matrices checked; as many are under way as keep the workers busy, and no more.
+    """Have matrices checked, and yield each once, with its rows, in the order in which it is done.
 
-    Parameters
-    ----------
-    tasks : iterable of spectralgrad.survey.files.Task
-        Taken from as workers become free.
-    crew : Processes or Cluster
-    options : dict
-        As for `spectralgrad.verdict.check`.
-    idle : callable
-        Called about once a second.
-
-    Yields
-    ------
-    task : spectralgrad.survey.files.Task
-        Each once, in the order in which they are done.
-    rows : list of dict
-        As from `check_all`.
-
-    Raises
-    ------
-    spectralgrad.system.errors.CommandError
-        If the workers cannot do their part, whatever the matrix.
+    As many are under way as keep the workers busy, and no more; `idle` is called once a second.
     """
     waiting, flying = chunks(tasks), {}
     suspects: collections.deque[Task] = collections.deque()
 
     def send(chunk: list[Task], alone: bool = False) -> None:
-        future = crew.submit(check_all, [task.matrix for task in chunk], options)
+        future = crew.submit(checking.check_all, [task.matrix for task in chunk], question)
         flying[future] = chunk, alone
 
     while True:
@@ -243,7 +82,7 @@ def run(
             if rows is not None:
                 yield from zip(chunk, rows, strict=True)
             elif alone:
-                yield chunk[0], [fault("failed", _DEADLY, chunk[0].matrix)]
+                yield chunk[0], [checking.failed(_DEADLY, chunk[0].matrix)]
             else:
                 suspects.extend(chunk)
 
@@ -266,27 +105,18 @@ def _result(future: Future[list[list[Row]]], crew: Processes | Cluster) -> list[
 
 
 class Processes:
-    """Processes on this machine.
-
-    Parameters
-    ----------
-    jobs : int
-        How many.
-    names : tuple of str
-        The frameworks that they will be asked for.
-    """
+    """Processes on this machine, of one thread each: so they do not fight for the processors."""
 
     deaths = (BrokenProcessPool,)
     trouble = ""
     _pool: concurrent.futures.ProcessPoolExecutor
 
-    def __init__(self, jobs: int, names: Sequence[str]) -> None:
-        self.width = jobs
-        self._names = names
+    def __init__(self, jobs: int, names: tuple[str, ...]) -> None:
+        self.width, self._names = jobs, names
         self._environment = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self._environment.enter_context(_environment(_ONE_THREAD))
+        self._environment.enter_context(_environment(frameworks.ONE_THREAD))
         self._pool = self._start()
         return self
 
@@ -295,18 +125,19 @@ class Processes:
         self._environment.close()
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Send a call to a process; see `concurrent.futures.Executor.submit`.
-
-        Raises
-        ------
-        spectralgrad.system.errors.CommandError
-            If new processes end before they have done anything.
-        """
+        """Send a call to a process; a CommandError if new ones end before they do anything."""
         try:
             return self._submit(function, *arguments)
         except BrokenProcessPool:
-            self._renew()
-            return self._submit(function, *arguments)
+            self._end()
+            self._pool = self._start()
+        # It may have been a framework that is to blame.
+        names = ", ".join(self._names)
+        try:
+            self._submit(_import, self._names).result()
+        except BrokenProcessPool:
+            raise CommandError(f"a new process dies while it imports {names}") from None
+        return self._submit(function, *arguments)
 
     @interruption.whole
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -325,17 +156,6 @@ class Processes:
             self.width, mp_context=spawn, initializer=_begin
         )
 
-    def _renew(self) -> None:
-        """Start again after a death, and see that it was not a framework that is to blame."""
-        self._end()
-        self._pool = self._start()
-        try:
-            self._submit(_import, self._names).result()
-        except BrokenProcessPool:
-            raise CommandError(
-                f"a new process dies while it imports {', '.join(self._names)}"
-            ) from None
-
     def _end(self) -> None:
         # To end politely would take as long as the frameworks take to unload. Python 3.14 has
         # kill_workers for this.
@@ -347,16 +167,14 @@ class Processes:
 @contextlib.contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables, for the processes that are started in the block."""
-    before = {name: os.environ.get(name) for name in values}
+    before = dict(os.environ)
     os.environ.update(values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in values:
+            os.environ.pop(name, None)
+        os.environ.update(before)
 
 
 def _begin() -> None:
@@ -373,30 +191,30 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _import(names: Sequence[str]) -> None:
+def _import(names: tuple[str, ...]) -> None:
     for name in names:
         with contextlib.suppress(ImportError):
             frameworks.get(name)
 
 
 class Cluster:
-    """The workers of a Dask scheduler.
-
-    Parameters
-    ----------
-    address : str
-        As ``"tcp://127.0.0.1:8786"``.
-    """
+    """The workers of a Dask scheduler, at an address as "tcp://127.0.0.1:8786"."""
 
     # Seconds to wait for an answer, as long as Dask itself would, and for a first worker.
     answers_within = works_within = 30
 
     def __init__(self, address: str) -> None:
         self._address = address
+        self._width, self._asked = 0, -float("inf")
         self._stack = contextlib.ExitStack()
-        self._width, self._asked = 0, -np.inf
 
     def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            self._connect(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def _connect(self, stack: contextlib.ExitStack) -> None:
         try:
             from distributed import Client
             from distributed.scheduler import KilledWorker
@@ -404,26 +222,23 @@ class Cluster:
             raise InputError(
                 f"--scheduler needs Dask ({error}); pip install 'spectralgrad[cluster]'"
             ) from error
-        self.deaths = (KilledWorker,)
+        stack.enter_context(_silence())
         address = one_line(self._address, 100)
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(_silence())
-            try:
-                client = Client(self._address, timeout=self.answers_within, set_as_default=False)
-            # Whatever is wrong with an address: it differs with the protocol.
-            except Exception as error:
-                text = one_line(" ".join(str(error).split()), 200)
-                raise InputError(f"{address}: no Dask scheduler answers ({text})") from error
-            self._client = stack.enter_context(client)
-            try:
-                client.wait_for_workers(1, timeout=self.works_within)
-            except TimeoutError:
-                raise InputError(
-                    f"{address}: has no workers; start one with `dask worker {address}`"
-                ) from None
-            self._pool = client.get_executor(pure=False)
-            self._stack = stack.pop_all()
-        return self
+        try:
+            client = Client(self._address, timeout=self.answers_within, set_as_default=False)
+        # Whatever is wrong with an address: it differs with the protocol.
+        except Exception as error:
+            text = one_line(" ".join(str(error).split()), 200)
+            raise InputError(f"{address}: no Dask scheduler answers ({text})") from error
+        self._client = stack.enter_context(client)
+        try:
+            client.wait_for_workers(1, timeout=self.works_within)
+        except TimeoutError:
+            raise InputError(
+                f"{address}: has no workers; start one with `dask worker {address}`"
+            ) from None
+        self.deaths = (KilledWorker,)
+        self._pool = client.get_executor(pure=False)
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
@@ -445,7 +260,7 @@ class Cluster:
         return "" if self._width else "no workers left, waiting for some"
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Send a call to a worker; see `concurrent.futures.Executor.submit`."""
+        """Send a call to a worker."""
         future: Future[Any] = self._pool.submit(function, *arguments)
         return future
 
@@ -453,18 +268,11 @@ class Cluster:
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
     """Keep what Dask tells its operators from those who read the results."""
-    # When it is imported, it gives levels of their own to some.
-    names = [n for n in logging.root.manager.loggerDict if n.split(".")[0] in _TALKATIVE]
-    loggers = {logging.getLogger(name): logging.getLogger(name).level for name in names}
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
+    before = logging.root.manager.disable
+    logging.disable()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in loggers.items():
-            logger.setLevel(level)
-
-
-_TALKATIVE = ("asyncio", "distributed", "tornado")
+        logging.disable(before)

@@ -1,0 +1,107 @@
+"""Check some matrices, in a worker: each has a row for each framework, as `results.SCHEMA` says.
+
+One that cannot be checked has one row, without a framework.
+"""
+
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+
+from spectralgrad import verdict
+from spectralgrad.matrices import MatrixError
+from spectralgrad.system.errors import one_line
+from spectralgrad.theory import spectrum
+from spectralgrad.theory.arrays import Array
+
+Row = dict[str, Any]
+
+# JAX keeps about 5 MB of compiled code for each shape of matrix, for ever.
+MOST_SHAPES = 64
+
+# Standard error, NumPy's error state and the list of warnings belong to the whole process, and a
+# worker of Dask may have several threads.
+_LOCK = threading.Lock()
+_shapes: set[tuple[tuple[int, ...], str]] = set()
+
+
+def check_all(stack: list[Array], question: verdict.Question) -> list[list[Row]]:
+    """The rows of each matrix."""
+    with _LOCK:
+        return [_check(matrix, question) for matrix in stack]
+
+
+def _check(matrix: Array, question: verdict.Question) -> list[Row]:
+    _forget_shapes(matrix)
+    try:
+        return _rows(verdict.answer(matrix, question), question)
+    except MatrixError as error:
+        return [unreadable(error) | _shape(matrix)]
+    # A survey goes on, whatever is wrong with one matrix.
+    except Exception as error:
+        return [failed(f"{type(error).__name__}: {error}", matrix)]
+
+
+def _forget_shapes(matrix: Array) -> None:
+    _shapes.add((matrix.shape, matrix.dtype.char))
+    if len(_shapes) > MOST_SHAPES:
+        _shapes.clear()
+        if "jax" in sys.modules:
+            sys.modules["jax"].clear_caches()
+
+
+def unreadable(error: MatrixError) -> Row:
+    """The row of a matrix or a file that is no good; the row says which one it is."""
+    error.source = ""
+    return {"verdict": "unreadable", "message": one_line(" ".join(str(error).split()), 500)}
+
+
+def failed(message: str, matrix: Array) -> Row:
+    """The row of a matrix that cannot be checked."""
+    message = one_line(" ".join(message.split()), 500)
+    return {"verdict": "failed", "message": message} | _shape(matrix)
+
+
+def _shape(matrix: Array) -> Row:
+    return {"rows": matrix.shape[0], "columns": matrix.shape[1], "dtype": str(matrix.dtype)}
+
+
+def _rows(result: verdict.Verdict, question: verdict.Question) -> list[Row]:
+    valid = result.valid
+    size = float(np.max(np.abs(valid.values)))
+    weights = question.to_dict()["weights"]
+    if weights == "auto":
+        weights = "first" if valid.problem == "eigh" else "sum"
+    facts = _shape(result.matrix) | {
+        "problem": valid.problem,
+        "weights": weights,
+        "rtol": float(valid.rtol),
+        "differentiable": bool(valid.differentiable),
+        "rank": valid.rank,
+        "regimes": list(result.regimes),
+        "smallest_gap": spectrum.smallest_gap(valid.values) / size if size else 0.0,
+        "digits": result.digits,
+    }
+    return [facts | _answer(result, name) for name in result.answers]
+
+
+def _answer(result: verdict.Verdict, name: str) -> Row:
+    answer = result.answers[name]
+    judgement = answer.judgement
+    row: Row = {
+        "framework": name,
+        "version": answer.version,
+        "verdict": answer.verdict,
+        "framework_digits": result.digits_of(answer),
+        "message": answer.message,
+    }
+    if judgement:
+        row |= {
+            "convention": judgement.convention,
+            "also": list(judgement.also),
+            "conjugated": bool(judgement.conjugated),
+        }
+        if np.isfinite(judgement.relative_error):
+            row["relative_error"] = float(judgement.relative_error)
+    return row
