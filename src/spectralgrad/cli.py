@@ -208,7 +208,7 @@ def _declare_survey(commands: Commands) -> None:
     survey.set_defaults(run=_survey, stopped="stopped; the same command goes on from here")
     survey.add_argument("paths", metavar="PATH", nargs="+", help="a file of matrices, or a folder")
     add = survey.add_argument
-    add("--output", metavar="FILE", help="Parquet file for the results (default: results.parquet)")
+    add("--output", metavar="DIR", help="folder for the results (default: results.parquet)")
     add(
         "--reports",
         choices=["flagged", "all", "none"],
