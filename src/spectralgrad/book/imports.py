@@ -18,21 +18,24 @@ def files(sources: Iterable[str]) -> list[Path]:
     waiting = [name for source in sources for name in _named(source)]
     found: dict[str, Path | None] = {}
     while waiting:
-        if (name := waiting.pop()) in found:
-            continue
-        path, room = _PACKAGE.parent.joinpath(*name.split(".")), name.rpartition(".")[0]
-        file = next(filter(Path.is_file, (path / "__init__.py", path.with_suffix(".py"))), None)
-        found[name] = file
-        if file:
-            waiting += _named(file.read_text(encoding="utf-8"))
-        # A name that is no module is one in it. A module brings its room, but not what the package
-        # offers to those who import nothing else.
-        if room and not (file and room == "spectralgrad"):
-            waiting.append(room)
+        if (name := waiting.pop()) not in found:
+            found[name], imported = _module(name)
+            waiting += imported
     return sorted({*filter(None, found.values()), _PACKAGE / "__init__.py"})
 
 
 @functools.cache
+def _module(name: str) -> tuple[Path | None, list[str]]:
+    path, room = _PACKAGE.parent.joinpath(*name.split(".")), name.rpartition(".")[0]
+    file = next(filter(Path.is_file, (path / "__init__.py", path.with_suffix(".py"))), None)
+    imported = _named(file.read_text(encoding="utf-8")) if file else []
+    # A name that is no module is one in it. A module brings its room, but not what the package
+    # offers to those who import nothing else.
+    if room and not (file and room == "spectralgrad"):
+        imported.append(room)
+    return file, imported
+
+
 def _named(source: str) -> list[str]:
     names = []
     for statement in _STATEMENT.findall(source):
