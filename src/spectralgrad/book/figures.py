@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from spectralgrad.book.prose import agree, kind_of_values, shortened
+from spectralgrad.book.prose import kind_of_values, shortened, tied
 from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.subgradient import GeneralisedGradient
 
@@ -305,9 +305,8 @@ def _draw_gaps(
     kinds = np.where(gaps < near * size, "small", "wide").astype(object)
     # The zero that the singular values are held against belongs to their zero cluster.
     for c in valid.clusters:
-        kinds[c.start : len(gaps) if c.start >= valid.rank else c.stop - 1] = (
-            "none: the two count as equal"
-        )
+        last = len(gaps) if c.start >= valid.rank else c.stop - 1
+        kinds[c.start : last] = "none: the two count as equal"
     everywhere = np.arange(len(gaps)) + 1.5
     _scatter(axis, everywhere, np.maximum(gaps, floor), kinds, np.zeros(len(gaps), dtype=bool))
     for label, (height, style) in limits.items():
@@ -319,14 +318,8 @@ def _draw_gaps(
 
 def _values_in_words(valid: GeneralisedGradient, size: float, near: float) -> str:
     singular, k, kind = valid.problem == "svd", len(valid.values), kind_of_values(valid)
-    found = [
-        agree(
-            c.stop - c.start,
-            f"{valid.name(c)} [is|are] {'zero' if c.start >= valid.rank else 'equal'}",
-        )
-        for c in valid.clusters
-        if c.stop - c.start > 1 or c.start >= valid.rank
-    ]
+    groups = [c for c in valid.clusters if c.stop - c.start > 1 or c.start >= valid.rank]
+    found = [tied(valid, c) for c in groups]
     found = shortened(found, MOST_LABELS, "{} more groups are equal or zero")
     alike = "; ".join(found) or "no two are equal" + (", and none is zero" if singular else "")
     low, high = np.min(valid.values), np.max(valid.values)

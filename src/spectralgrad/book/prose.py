@@ -67,6 +67,12 @@ def kind_of_values(valid: GeneralisedGradient) -> str:
     return "eigenvalue" if valid.problem == "eigh" else "singular value"
 
 
+def tied(valid: GeneralisedGradient, cluster: slice) -> str:
+    """Say that the values of a cluster are equal, or zero."""
+    what = "zero" if cluster.start >= valid.rank else "equal"
+    return agree(cluster.stop - cluster.start, f"{valid.name(cluster)} [is|are] {what}")
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str = "---:") -> str:
     """Lay out texts as a Markdown table whose first column is a heading."""
     lines = [head, ["---"] + [align] * (len(head) - 1), *rows]

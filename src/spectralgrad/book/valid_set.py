@@ -14,6 +14,7 @@ from spectralgrad.book.prose import (
     relative,
     shortened,
     table,
+    tied,
 )
 from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.subgradient import GeneralisedGradient, Membership
@@ -65,11 +66,7 @@ def _block(valid: GeneralisedGradient, cluster: slice) -> tuple[str, int]:
     of_zeros = cluster.start >= valid.rank
     what, free = (_block_of_zeros if of_zeros else _block_of_a_tie)(valid, cluster)
     weights = valid.weights[cluster]
-    head = agree(
-        len(weights),
-        f"{valid.name(cluster)} [is|are] {'zero' if of_zeros else 'equal'}, "
-        f"with the weight[|s] {numbers(weights)}",
-    )
+    head = agree(len(weights), f"{tied(valid, cluster)}, with the weight[|s] {numbers(weights)}")
     return f"{head}: any {what}.", free
 
 
