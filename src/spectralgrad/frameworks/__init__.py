@@ -29,9 +29,6 @@ from numpy.typing import ArrayLike
 
 from spectralgrad.theory.arrays import Array
 
-if TYPE_CHECKING:
-    from spectralgrad.frameworks import autograd, jax, tensorflow, torch
-
 
 class _Framework(Protocol):
     NAME: str
@@ -45,6 +42,8 @@ class _Framework(Protocol):
 
 
 if TYPE_CHECKING:
+    from spectralgrad.frameworks import autograd, jax, tensorflow, torch
+
     # What `get` promises of each, as mypy sees it.
     _MODULES: tuple[_Framework, ...] = (autograd, jax, tensorflow, torch)
 
