@@ -20,8 +20,7 @@ def _gradient(
 ) -> tuple[Array, Array]:
     # JAX computes in 32 bits unless told otherwise; the reader's own setting stays as it is.
     with jax.enable_x64(True):
-        a = jnp.asarray(matrix)
-        values, pullback = jax.vjp(function, a)
+        values, pullback = jax.vjp(function, jnp.asarray(matrix))
         (gradient,) = pullback(jnp.asarray(weights, dtype=values.dtype))
         return np.asarray(values), np.asarray(gradient)
 

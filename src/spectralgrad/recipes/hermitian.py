@@ -1,8 +1,8 @@
 """Rules of functions of a Hermitian matrix, V f(Λ) Vᴴ.
 
 A rule is given by two tables, f(λᵢ) and the divided differences Fᵢⱼ = (f(λᵢ) − f(λⱼ))/(λᵢ − λⱼ),
-by a formula in which nothing is subtracted that may be equal. The page `recipes` says what
-``matrix`` and ``rtol`` are.
+by a formula in which nothing is subtracted that may be equal. `spectralgrad.recipes`
+says what ``matrix`` and ``rtol`` are.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def default_rtol(xp: Namespace, factors: Factors) -> float:
 
 
 def hermitian_function(tables: Callable[..., Factors], cut: rules.Cut | None = None) -> Rule:
-    """Rule of V f(Λ) Vᴴ: the gradient is V (F ∘ VᴴCV) Vᴴ, eq. (recipes-hermitian).
+    """Rule of V f(Λ) Vᴴ: the gradient is V (F ∘ VᴴCV) Vᴴ (eq-recipes-hermitian).
 
     ``tables(xp, values, *options)`` gives f(λᵢ) and F; its name, docstring and options are those of
     the operation, and rtol, if it is one, comes as a number. ``cut(n, *options)`` gives the places

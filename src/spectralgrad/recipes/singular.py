@@ -1,8 +1,8 @@
 """Rules of functions of the singular values, U f(Σ) Vᴴ, and of sums of them.
 
 A rule is given by tables in which nothing is subtracted that may be equal, and no quotient is of
-zeros unless there is no gradient; the chapter on recipes derives them. The page `recipes` says what
-``matrix`` and ``rtol`` are.
+zeros unless there is no gradient; the chapter on recipes derives them. `spectralgrad.recipes`
+says what ``matrix`` and ``rtol`` are.
 """
 
 from collections.abc import Callable
@@ -29,9 +29,9 @@ def default_rtol(xp: Namespace, factors: Factors) -> float:
 
 
 def singular_function(tables: Callable[..., Factors], cut: rules.Cut | None = None) -> Rule:
-    """Rule of U f(Σ) Vᴴ, with the gradient of eq. (recipes-singular), in its symbols.
+    """Rule of U f(Σ) Vᴴ, in the symbols of its gradient (eq-recipes-singular).
 
-    ``tables(xp, s, *options)`` gives f(σᵢ), F⁻ and F⁺ of eq. (recipes-tables), and the diagonal of
+    ``tables(xp, s, *options)`` gives f(σᵢ), F⁻ and F⁺ (eq-recipes-tables), and the diagonal of
     R, f(σᵢ)/σᵢ. ``cut(k, *options)`` may give None for the smaller value, 0. Else as for
     `spectralgrad.recipes.hermitian.hermitian_function`.
     """
