@@ -39,9 +39,8 @@ def pytest_terminal_summary(terminalreporter, config):
                 for reference in (medians.get("floor"), min(rivals, default=None))
             ]
             spread = f"{middle:.3g} ({low:.3g}–{high:.3g})"
-            rows.append(
-                [f"{costs.PROBLEMS.get(problem, problem)}, n = {n}: {title}", spread, *ratios]
-            )
+            what = costs.PROBLEMS.get(problem, problem)
+            rows.append([f"{what}, n = {n}: {title}", spread, *ratios])
     load = ", ".join(f"{x:.2f}" for x in os.getloadavg())
     terminalreporter.section("costs")
     terminalreporter.write_line(

@@ -2,9 +2,9 @@
 
 Usage: make bench, or python -m pytest benchmarks [-k "one and 1024"]
 
-The problems, and how each library is asked, are those of `spectralgrad.book.costs`, which the
-chapter on cost shows. pytest-benchmark times one test after another. So that a slow moment of the
-machine meets all, each test reads the clock once, and the tests of all libraries take turns.
+The problems, and how each library is asked, are those of the chapter on cost. pytest-benchmark
+times one test after another. So that a slow moment of the machine meets all, each test reads the
+clock once, and the tests of all libraries take turns.
 `SETTLE` lets the threads of the library before come to rest.
 """
 
@@ -12,12 +12,14 @@ import time
 from functools import cache
 
 import pytest
+from formulas import formula
 
 from spectralgrad import frameworks
 from spectralgrad.book import costs
 
 SIZES = (64, 512, 1024)
 TURNS = 9
+PREPARE = formula("performance", "prepare")
 WAYS = (*costs.WAYS, *costs.EAGER)
 
 
@@ -34,7 +36,7 @@ def double_precision():
 @cache
 def prepared(way, problem, n):
     """A call that has been compiled, and made once."""
-    call = costs.prepare(way, problem, costs.matrix(problem, n))
+    call = PREPARE(way, problem, costs.matrix(problem, n))
     call()
     return call
 

@@ -33,7 +33,8 @@ _SIDEBAR = """
 <nav class="bd-docs-nav">
 <p class="caption"><span class="caption-text">The part</span></p>
 <ul><li><a class="reference internal" href="{up}chapters/one.html">One</a></li>
-<li><a class="reference internal" href="{up}chapters/two.html">Two</a></li></ul>
+<li><a class="reference internal" href="{up}chapters/two.html">Two</a>
+<ul><li><a class="reference internal" href="{up}below.html">Below</a></li></ul></li></ul>
 </nav>
 """
 _PAGES = ("intro", "chapters/one", "chapters/two", "below")
@@ -57,4 +58,6 @@ def write_pages(folder, **articles):
             f'href="#the-title">#</a></h1>{articles.get(name, "")}</section></article>{link}'
             '<p class="component-author">By A. Writer</p></body></html>'
         )
+        linked = f'"reference internal" href="{up}{place}.html"'
+        text = text.replace(linked, '"current reference internal" href="#"')
         (folder / f"{place}.html").write_text(text, encoding="utf-8")

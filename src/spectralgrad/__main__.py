@@ -2,12 +2,8 @@
 
 from spectralgrad.system import interruption
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import NoReturn
 
-
-def main() -> "NoReturn":
+def main() -> None:
     """Run the command line, and end the process."""
     interruption.catch()
     import atexit

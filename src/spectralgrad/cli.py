@@ -30,6 +30,11 @@ _MATRIX = (
 
 
 class _Parser(argparse.ArgumentParser):
+    """What is not given is left out: the function that is called has the defaults."""
+
+    def __init__(self, **described: Any) -> None:
+        super().__init__(argument_default=argparse.SUPPRESS, **described)
+
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
@@ -89,8 +94,8 @@ def _positive(text: str) -> int:
 
 
 def _question() -> _Parser:
-    """The options that are fields of `verdict.Question`, which has their defaults."""
-    parser = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    """The fields of `verdict.Question`."""
+    parser = _Parser(add_help=False)
     add = parser.add_argument
     add(
         "--problem",
@@ -129,7 +134,7 @@ def _declare_check(commands: Commands) -> None:
     check.add_argument("--json", action="store_true", help="print one JSON object, or a list")
 
 
-def _check(matrix: str, json: bool, **question: Any) -> Said:
+def _check(matrix: str, *, json: bool = False, **question: Any) -> Said:
     from spectralgrad import verdict
 
     try:
@@ -149,19 +154,19 @@ def _as_text(verdict: Verdict) -> str:
     import numpy as np
 
     from spectralgrad import frameworks
-    from spectralgrad.book import explain
+    from spectralgrad.book import conclusions, valid_set
 
     m, n = verdict.matrix.shape
     where = f"{verdict.source}: {verdict.place}" if verdict.place else verdict.source
-    head = f"{where}: {m} × {n}, {verdict.matrix.dtype}. {explain.function(verdict.valid)}"
-    about = [head, verdict.valid.reason, explain.trust(verdict), explain.near(verdict)]
+    head = f"{where}: {m} × {n}, {verdict.matrix.dtype}. {valid_set.function(verdict.valid)}"
+    about = [head, verdict.valid.reason, conclusions.trust(verdict), conclusions.near(verdict)]
     lines = [*filter(None, about), "", *_table(verdict)]
     lines += [
         f"{frameworks.TITLES[name]}: {answer.message}"
         for name, answer in verdict.answers.items()
         if answer.outcome in ("unsupported", "failed")
     ]
-    lines += ["", explain.outcomes(verdict), f"What to do: {explain.advice(verdict)}"]
+    lines += ["", conclusions.outcomes(verdict), f"What to do: {conclusions.advice(verdict)}"]
     if n <= 6 and m <= 12:
         what = "gradient" if verdict.valid.differentiable else "valid answer of smallest norm"
         digits = np.array2string(verdict.gradient, precision=6, suppress_small=True)
@@ -175,7 +180,7 @@ _COLOURS = {"agrees": 32, "subgradient": 36, "undecided": 33, "not installed": 2
 def _table(verdict: Verdict) -> Iterator[str]:
     """One row for each framework, in columns."""
     from spectralgrad import frameworks
-    from spectralgrad.book import explain
+    from spectralgrad.book import conclusions
 
     rows = [["", "version", "verdict", "convention", "digits", "error"]]
     for name, answer in verdict.answers.items():
@@ -183,7 +188,7 @@ def _table(verdict: Verdict) -> Iterator[str]:
         judgement = answer.judgement
         if judgement and answer.finite:
             error = f"{judgement.relative_error:.0e}" if judgement.relative_error else "0"
-            row += [explain._form(judgement), str(verdict.digits_of(answer)), error]
+            row += [conclusions.form(judgement), str(verdict.digits_of(answer)), error]
         rows.append(row + ["–"] * (6 - len(row)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -203,16 +208,10 @@ def _declare_survey(commands: Commands) -> None:
     survey.set_defaults(run=_survey, stopped="stopped; the same command goes on from here")
     survey.add_argument("paths", metavar="PATH", nargs="+", help="a file of matrices, or a folder")
     add = survey.add_argument
-    add(
-        "--output",
-        metavar="FILE",
-        default="results.parquet",
-        help="Parquet file for the results (default: results.parquet)",
-    )
+    add("--output", metavar="DIR", help="folder for the results (default: results.parquet)")
     add(
         "--reports",
         choices=["flagged", "all", "none"],
-        default="flagged",
         help="which matrices get a page (default: flagged, those that need a closer look)",
     )
     add("--jobs", type=_positive, metavar="N", help="processes at once (default: processors)")
@@ -237,16 +236,15 @@ def _declare_build(commands: Commands) -> None:
         "--timeout",
         type=_positive,
         metavar="SECONDS",
-        default=TIMEOUT,
         help=f"time that a cell of a chapter may take (default: {TIMEOUT})",
     )
 
 
-def _build(output: str | None, jobs: int | None, timeout: int) -> Said:
+def _build(**options: Any) -> Said:
     from spectralgrad.book import building
 
     with interruption.work:
-        return building.build(output, jobs, timeout), 0
+        return building.build(**options), 0
 
 
 def _declare_pdf(commands: Commands) -> None:
@@ -255,11 +253,11 @@ def _declare_pdf(commands: Commands) -> None:
     pdf.add_argument("--output", metavar="FILE", help="the PDF (default: _build/spectralgrad.pdf)")
 
 
-def _pdf(output: str | None) -> Said:
+def _pdf(**options: Any) -> Said:
     from spectralgrad.book import pdf
 
     with interruption.work:
-        return pdf.write(output), 0
+        return pdf.write(**options), 0
 
 
 def _declare_report(commands: Commands) -> None:
@@ -269,7 +267,7 @@ def _declare_report(commands: Commands) -> None:
     report.set_defaults(run=_report, stopped="stopped; a report that is there is whole")
     add = report.add_argument
     add("matrix", metavar="MATRIX", help=_MATRIX)
-    add("--chapter", metavar="NAME", default="your_matrix", help="default: your_matrix")
+    add("--chapter", metavar="NAME", help="default: your_matrix")
     add(
         "-p",
         dest="parameters",
@@ -282,10 +280,8 @@ def _declare_report(commands: Commands) -> None:
     add("--output", metavar="DIR", help="folder for the page (default: NAME-report)")
 
 
-def _report(
-    matrix: str, chapter: str, parameters: list[tuple[str, str]], output: str | None
-) -> Said:
+def _report(parameters: list[tuple[str, str]], **options: Any) -> Said:
     from spectralgrad.book import reporting
 
     with interruption.work:
-        return reporting.report(matrix, chapter=chapter, given=parameters, output=output), 0
+        return reporting.report(given=parameters, **options), 0

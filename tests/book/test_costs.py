@@ -6,10 +6,20 @@ import time
 
 import numpy as np
 import pytest
+from formulas import formula
 
 from spectralgrad import frameworks
-from spectralgrad.book import costs, prose
+from spectralgrad.book import costs
 from spectralgrad.theory import symmetric
+
+
+def of_chapter(name):
+    """What the chapter times."""
+    return formula("performance", name)
+
+
+def prepare(*of):
+    return of_chapter("prepare")(*of)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +44,7 @@ LOSSES = {
 
 @pytest.mark.parametrize("is_complex", [False, True], ids=["real", "complex"])
 @pytest.mark.parametrize("problem", costs.PROBLEMS)
-@pytest.mark.parametrize("way", [w for w in (*costs.WAYS, *costs.EAGER) if w != "floor"])
+@pytest.mark.parametrize("way", [*costs.WAYS, *costs.EAGER][1:])
 def test_what_is_timed_is_the_gradient(way, problem, is_complex, libraries):
     """Against a difference quotient that knows none of the formulas."""
     a, rng = costs.matrix(problem, 5), np.random.default_rng(1)
@@ -44,7 +54,7 @@ def test_what_is_timed_is_the_gradient(way, problem, is_complex, libraries):
         b = np.random.default_rng(0).standard_normal((5, 5))
         a, step = a + 0.2j * (b - b.T), step + 0.5j * (b - b.T)
     step = step if problem == "nuclear" else symmetric.hermitian_part(step)
-    found = costs.prepare(way, problem, a)()
+    found = prepare(way, problem, a)()
     assert found.dtype == a.dtype
     if way.split()[0] in ("jax", "autograd"):
         found = found.conj()
@@ -57,7 +67,7 @@ def test_what_is_timed_is_the_gradient(way, problem, is_complex, libraries):
 def test_the_floor_is_a_decomposition():
     for problem in costs.PROBLEMS:
         a = costs.matrix(problem, 6)
-        *_, last = factors = costs.floor(problem, a)
+        *_, last = factors = prepare("floor", problem, a)()
         assert last.shape == (6, 6)
         assert len(factors) == (3 if problem == "nuclear" else 2)
 
@@ -111,10 +121,12 @@ def test_short_calls_fill_a_reading(monkeypatch):
     assert number > 100
 
 
-def test_the_clock_and_the_cores(monkeypatch):
+def test_the_clock_and_the_cores():
     """Sleeping takes time, and no processor."""
-    monkeypatch.setattr(costs, "prepare", lambda *_: lambda: time.sleep(0.05))
-    (cost,) = costs.compare("one", np.eye(4), rounds=3, ways=["floor"]).costs
+    sleep = costs.compare(
+        lambda *_: lambda: time.sleep(0.05), "one", np.eye(4), rounds=3, ways=["floor"]
+    )
+    (cost,) = sleep.costs
     assert (cost.problem, cost.way, cost.n, len(cost.seconds)) == ("one", "floor", 4, 3)
     assert 0.05 <= min(cost.seconds) <= cost.median
     assert cost.cores < 0.5
@@ -174,14 +186,13 @@ def test_standings():
         (8, "torch", 0.4, "behind"),
         (16, "torch", 1.2, "level"),
     ]
-    assert prose.standings(found, costs.WAYS) == (
+    assert costs.standings_in_words(found) == (
         "Against the fastest framework, the package is ahead of it at n = 4 (2.5 times as fast), "
         "within the spread of it at n = 16 and behind it at n = 8 (PyTorch: 2.5 times as fast)."
     )
-    assert "ahead of it at n = 4 (2 times" in prose.standings(
-        costs.standings(TIMES, "values"), costs.WAYS
-    )
-    assert "at no size" in prose.standings([], costs.WAYS)
+    values = costs.standings(TIMES, "values")
+    assert "ahead of it at n = 4 (2 times" in costs.standings_in_words(values)
+    assert "at no size" in costs.standings_in_words([])
 
 
 @pytest.mark.skipif(costs.peak_memory(int)[1] is None, reason="only Linux tells")
@@ -195,22 +206,24 @@ def test_peak_memory_counts_what_was_freed_again():
 def test_memory_where_it_cannot_be_had(monkeypatch):
     monkeypatch.setattr(costs.sys, "platform", "darwin")
     assert costs.peak_memory(lambda: 7) == (7, None)
-    assert costs.compare("one", np.eye(2), rounds=1, ways=["floor"]).memory == {"floor": None}
+    assert costs.compare(prepare, "one", np.eye(2), rounds=1, ways=["floor"]).memory == {
+        "floor": None
+    }
 
 
 def test_libraries_say_what_they_call(libraries):
-    said = costs.libraries()
+    said = costs.routines(*map(of_chapter, ("jax_loss", "tensorflow_loss")))
     assert set(said) == set(costs.WAYS)
     assert all(said.values())
 
 
 def test_at_a_matrix(libraries):
-    here = costs.at(np.diag([1.0, 1.0, 2.0]), rounds=2)
+    here = costs.at(prepare, np.diag([1.0, 1.0, 2.0]), rounds=2)
     assert set(here) == set(costs.PROBLEMS)
     refused = {problem: found.refused for problem, found in here.items() if found.refused}
     assert refused == {"one": {"package": "GaugeError"}}
     assert {len(c.seconds) for found in here.values() for c in found.costs} == {2}
-    ((problem, found),) = costs.at(np.array([[1, 2, 3], [4, 5, 6]]), rounds=1).items()
+    ((problem, found),) = costs.at(prepare, np.array([[1, 2, 3], [4, 5, 6]]), rounds=1).items()
     assert problem == "nuclear"
     assert {c.way for c in found.costs} == set(found.gradients) == set(costs.WAYS)
     assert found.refused == {}
@@ -218,7 +231,7 @@ def test_at_a_matrix(libraries):
 
 @pytest.mark.parametrize("a", [np.zeros((2, 2)), np.array([[-2]])], ids=["zero", "1x1"])
 def test_at_a_matrix_without_a_size(a, libraries):
-    here = costs.at(a, rounds=1)
+    here = costs.at(prepare, a, rounds=1)
     assert {(p, c.n) for p, found in here.items() for c in found.costs} == {
         (p, len(a)) for p in costs.PROBLEMS
     }
@@ -226,11 +239,11 @@ def test_at_a_matrix_without_a_size(a, libraries):
 
 
 def test_rounding():
-    assert costs.rounded({"a": [1 / 3, 7, "x"], "b": (2.0, None)}) == {
+    assert costs.plain({"a": [1 / 3, 7, "x"], "b": (2.0, None)}) == {
         "a": [0.3333, 7, "x"],
         "b": [2.0, None],
     }
-    assert costs.rounded(cost("jax", 4, 2 / 3))["seconds"] == [0.6667]
+    assert costs.plain(cost("jax", 4, 2 / 3))["seconds"] == [0.6667]
 
 
 def notebook(measured):
@@ -240,7 +253,7 @@ def notebook(measured):
 
 
 def test_recorded_times(tmp_path, monkeypatch):
-    measured = costs.rounded({"sweep": TIMES, "here": TIMES[:1]})
+    measured = costs.plain({"sweep": TIMES, "here": TIMES[:1]})
     path = tmp_path / "out.ipynb"
     path.write_text(json.dumps(notebook(measured)), encoding="utf-8")
     assert costs.recorded(path) == measured

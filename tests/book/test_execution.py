@@ -351,5 +351,5 @@ def test_leaving_an_execution_ends_it(folder):
     with Run(page, folder / "scratch", FACTS) as run:
         waiting.until(lambda: pid.exists() and pid.read_text(encoding="utf-8").endswith("\n"))
         kernel = psutil.Process(int(pid.read_text(encoding="utf-8")))
-    assert run.status() != 0
+    assert run.poll() != 0
     assert waiting.ended([kernel])

@@ -165,7 +165,7 @@ SPECTRA = {
     ),
     "many ties": (
         subgradient.eigvalsh(np.diag(np.repeat(np.arange(1.0, 8), 2)), np.ones(14)),
-        "λ₁ and λ₂ are equal; λ₃ and λ₄ are equal; 5 more groups are equal or zero.",
+        "λ₃ and λ₄ are equal; λ₅ and λ₆ are equal; 4 more groups are equal or zero.",
         "is 1;",
     ),
     "300": (
@@ -181,7 +181,7 @@ SPECTRA = {
 @pytest.mark.parametrize("name", SPECTRA)
 def test_spectra(name):
     valid, alike, smallest = SPECTRA[name]
-    figure = figures.spectrum(valid, near=1e-8)
+    figure = figures.values_and_gaps(valid, near=1e-8)
     assert ET.fromstring(figure.svg).tag == SVG
     assert figure.alt.startswith("Spectrum of ")
     assert alike in figure.alt
@@ -194,7 +194,7 @@ def test_spectra(name):
 def test_a_spectrum_marks_ties_zeros_and_what_is_near():
     values = [3.0, 3.0, 1.0, 1.0 + 1e-9, 0.0]
     valid = subgradient.svdvals(np.diag(values), [1, 0, 0, 0, 0])
-    texts = written(figures.spectrum(valid, near=1e-8))
+    texts = written(figures.values_and_gaps(valid, near=1e-8))
     for label in (
         *("equal to a neighbour", "equal to a neighbour, weight 0", "on its own, weight 0"),
         *("zero, weight 0", "wide", "small", "none: the two count as equal"),
@@ -204,7 +204,7 @@ def test_a_spectrum_marks_ties_zeros_and_what_is_near():
     assert "on its own" not in texts
     # Of five distances (the last to 0), two count as none, one is small, and two are wide; each
     # has one more marker in the legend. So have the five values.
-    svg = figures.spectrum(valid, near=1e-8).svg
+    svg = figures.values_and_gaps(valid, near=1e-8).svg
     small, equal = figures.KINDS["small"], figures.KINDS["none: the two count as equal"]
     assert marks(svg, small["color"]) == 1 + 1
     assert marks(svg, equal["color"]) == (2 + 1) + (2 + 2)

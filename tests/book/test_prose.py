@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spectralgrad.book import prose
+from spectralgrad.book import conclusions, prose, sentences, valid_set
 from spectralgrad.matrices import published
 from spectralgrad.theory import exact, subgradient
 from spectralgrad.verdict import Judgement
@@ -44,18 +44,18 @@ def test_statements_are_recorded_and_not_said_where_they_fail():
     ],
 )
 def test_will_do(fine, text):
-    assert prose.will_do(fine, 2) == text
+    assert sentences.will_do(fine, 2) == text
 
 
 def test_printed_digits():
     p = published.find("blog-full-rank", "gradient of the nuclear norm")["tensorflow"]
-    met = prose.printed_digits(p, p.values, "TensorFlow 2", "float32")
+    met = sentences.same_digits(p, p.values, "TensorFlow 2", "float32")
     assert met == (
         "TensorFlow 2, given float32, meets every printed digit of the gradient of the nuclear "
         "norm (25 numbers)."
     )
     shifted = p.values + np.diag([1, 0, 0, 0, 0])
-    missed = prose.printed_digits(p, shifted, "TensorFlow 2", "float32")
+    missed = sentences.same_digits(p, shifted, "TensorFlow 2", "float32")
     assert missed == (
         "TensorFlow 2, given float32, differs from the printed gradient of the nuclear norm in "
         "1 of 25 numbers."
@@ -83,23 +83,23 @@ def judged(verdict, conjugated=False, convention="general", also=(), allowed=1e-
     ],
 )
 def test_verdicts(judgements, text):
-    assert prose.verdicts(judgements) == text
+    assert conclusions.who_is_right(judgements) == text
 
 
 def test_a_verdict_that_allows_much_says_so():
-    text = prose.verdicts({"a": judged("agrees"), "b": judged("agrees", allowed=0.05)})
+    text = conclusions.who_is_right({"a": judged("agrees"), "b": judged("agrees", allowed=0.05)})
     assert text.startswith("a and b return the gradient, as far as that can be told")
     assert "below 0.05 times the norm" in text
 
 
 def test_what_allows_anything_is_no_verdict():
     vacuous, wrong = judged("agrees", allowed=0.2), judged("wrong", allowed=2.0)
-    assert [prose.verdict(j) for j in (vacuous, wrong)] == ["undecided", "wrong"]
-    text = prose.verdicts({"a": vacuous, "b": wrong})
+    assert [conclusions.verdict_of(j) for j in (vacuous, wrong)] == ["undecided", "wrong"]
+    text = conclusions.who_is_right({"a": vacuous, "b": wrong})
     assert "There is no verdict on a: at this matrix" in text
     assert "may change the answer by 0.2 times its norm" in text
     assert "b returns something that is not a valid answer." in text
-    everything = prose.verdicts(dict.fromkeys("abc", vacuous))
+    everything = conclusions.who_is_right(dict.fromkeys("abc", vacuous))
     assert everything.startswith("There is no verdict on any of them: ")
 
 
@@ -119,7 +119,7 @@ def test_what_allows_anything_is_no_verdict():
     ],
 )
 def test_null_part(deviations, size, words):
-    assert words in prose.null_part(deviations, size)
+    assert words in sentences.null_part(deviations, size)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_null_part(deviations, size, words):
     ],
 )
 def test_determinants(values, words):
-    assert words in prose.determinants(values)
-    assert bool(words) == bool(prose.determinants(values))
+    assert words in sentences.determinants(values)
+    assert bool(words) == bool(sentences.determinants(values))
 
 
 def test_change():
@@ -141,36 +141,36 @@ def test_change():
         judged("agrees", convention="upper"),
         judged("agrees", convention="symmetric"),
     )
-    assert "“upper”; the gradient of T 2 is in “symmetric”" in prose.change(
+    assert "“upper”; the gradient of T 2 is in “symmetric”" in sentences.change(
         "T 1", upper, "T 2", symmetric
     )
-    assert "and so is the gradient of T 2" in prose.change("T 1", upper, "T 2", upper)
+    assert "and so is the gradient of T 2" in sentences.change("T 1", upper, "T 2", upper)
 
 
 def test_convention_says_what_is_ambiguous():
-    assert prose.convention(judged("agrees", convention="lower")) == "lower"
+    assert conclusions.convention(judged("agrees", convention="lower")) == "lower"
     alike = judged("agrees", convention="symmetric", also=("lower", "upper"))
-    assert prose.convention(alike) == "symmetric, lower and upper alike"
-    assert prose.convention(judged("wrong", convention="")) == "none of the three"
+    assert conclusions.convention(alike) == "symmetric, lower and upper alike"
+    assert conclusions.convention(judged("wrong", convention="")) == "none of the three"
 
 
 def test_doubled():
-    assert prose.doubled(0.5, 0.75, False, True).endswith("The doubled form is off by 0.25.")
-    assert "So does the doubled form" in prose.doubled(0.5, 0.5, True, True)
-    tie = prose.doubled(0.5, 0.75, False, False)
+    assert sentences.doubled(0.5, 0.75, False, True).endswith("The doubled form is off by 0.25.")
+    assert "So does the doubled form" in sentences.doubled(0.5, 0.5, True, True)
+    tie = sentences.doubled(0.5, 0.75, False, False)
     assert "no derivative" in tie
     assert "0.500000, the doubled form 0.750000" in tie
 
 
 def test_descent():
-    assert prose.descent({}, {}) == ""
+    assert sentences.descent({}, {}) == ""
     same = {"symmetric": True, "x": True, "y": False}
-    farther = prose.descent(same, {"symmetric": 1.0, "x": 1.0, "y": 1.5})
+    farther = sentences.descent(same, {"symmetric": 1.0, "x": 1.0, "y": 1.5})
     assert farther == (
         "“symmetric” and “x” end at the same matrix; “y” ends elsewhere, farther from the start."
     )
-    assert "farther" not in prose.descent(same, {"symmetric": 1.0, "x": 1.0, "y": 1.0})
-    assert "All descents end at the same matrix" in prose.descent({"symmetric": True}, {})
+    assert "farther" not in sentences.descent(same, {"symmetric": 1.0, "x": 1.0, "y": 1.0})
+    assert "All descents end at the same matrix" in sentences.descent({"symmetric": True}, {})
 
 
 def compared(digits=0.25, error=1e-17):
@@ -195,13 +195,13 @@ def test_an_error_far_below_the_precision_is_none():
 
 
 def test_moved_apart():
-    assert prose.moved_apart([1.0, 2.0], [1.0, 2.0], "eigenvalue") == ""
-    moved = prose.moved_apart([1.0, 1.0], [1.5, 2.0], "eigenvalue")
+    assert sentences.moved_apart([1.0, 2.0], [1.0, 2.0], "eigenvalue") == ""
+    moved = sentences.moved_apart([1.0, 1.0], [1.5, 2.0], "eigenvalue")
     assert "same eigenvectors, and the eigenvalues 1.5 and 2." in moved
     assert "zero" not in moved
-    moved = prose.moved_apart(np.zeros(9), np.arange(9.0, 0, -1), "singular value")
+    moved = sentences.moved_apart(np.zeros(9), np.arange(9.0, 0, -1), "singular value")
     assert "equal or zero, or nearly so" in moved
-    assert "9, 8, 7, 6, 5 and 4 and so on." in moved
+    assert "9, 8, 7, 6, 5, 4 and so on." in moved
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_moved_apart():
     ],
 )
 def test_last_null_vector(shape, is_complex, answer, words):
-    sentence = prose.last_null_vector(*shape, min(shape), is_complex, answer)
+    sentence = sentences.last_null_vector(*shape, is_complex, answer)
     assert words.replace("one of many", "one vector of many") in sentence
 
 
@@ -222,12 +222,12 @@ def test_gauge_changes():
     signs = dict.fromkeys(same, 2.0)
     phases = signs | {"signs": 0.0}
     later = same | {"at a tie": 1.0}
-    sentence = prose.gauge_changes({"a": signs, "b": phases, "c": later}, True, 3)
+    sentence = sentences.gauge_changes({"a": signs, "b": phases, "c": later}, True, 3)
     assert sentence == (
         "At this matrix, 2 of 3 losses are not defined. Signs alone would have shown 1 of them. "
         "With a tie, 1 more."
     )
-    sentence = prose.gauge_changes({"a": signs, "b": same}, False, 1)
+    sentence = sentences.gauge_changes({"a": signs, "b": same}, False, 1)
     assert sentence == (
         "At this matrix, 1 of 2 losses is not defined. It is real, so that phases are signs. "
         "A matrix of one row has no ties."
@@ -235,26 +235,26 @@ def test_gauge_changes():
 
 
 def test_conjugate_step():
-    assert "changes nothing" in prose.conjugate_step(np.eye(2), 1.0, 0.8)
-    assert "climbs" in prose.conjugate_step(np.array([[0, -1j], [1j, 0]]), 1.0, 1.2)
-    assert "descends too" in prose.conjugate_step(np.array([[3, -1j], [1j, 0]]), 1.0, 0.9)
+    assert "changes nothing" in sentences.conjugate_step(np.eye(2), 1.0, 0.8)
+    assert "climbs" in sentences.conjugate_step(np.array([[0, -1j], [1j, 0]]), 1.0, 1.2)
+    assert "descends too" in sentences.conjugate_step(np.array([[3, -1j], [1j, 0]]), 1.0, 0.9)
 
 
 def test_near_tie():
     routes = {"divide": [1e-15, 1e-2], "equal": [1e-3, 1e-12], "differences": [1e-15, 2e-15]}
-    sentence = prose.near_tie(1e-8, 3e-8, routes)
+    sentence = sentences.near_tie(1e-8, 3e-8, routes)
     assert "from a gap of 1e-08 downwards; √ε‖A‖ is 3e-08." in sentence
     assert "1e-02 for the division, 1e-12 for the better of the two" in sentence
     assert sentence.endswith("and 2e-15 for divided differences.")
-    assert "never the worse choice" in prose.near_tie(0.0, 3e-8, routes)
+    assert "never the worse choice" in sentences.near_tie(0.0, 3e-8, routes)
 
 
 def test_one_sided():
-    kink = prose.one_sided(1.0, 2.0, [1.0, 2.0], 1e-8, 1e-7, False)
+    kink = sentences.one_sided(1.0, 2.0, [1.0, 2.0], 1e-8, 1e-7, False)
     assert "The slope along E is 1, that along −E is 2." in kink
     assert "their step of 1e-08 blurs them by at most about 1e-07" in kink
     assert kink.endswith("They add up to 3; with a gradient that would be 0.")
-    smooth = prose.one_sided(1.0, -1.0, None, 1e-8, 1e-7, True)
+    smooth = sentences.one_sided(1.0, -1.0, None, 1e-8, 1e-7, True)
     assert "quotients" not in smooth
     assert smooth.endswith("They are opposite, as a gradient requires.")
 
@@ -265,7 +265,7 @@ def extremes(weights, slopes, *, extreme=True, inside=True):
     for name in slopes:
         members[name] = subgradient.Membership(inside, 0.0, "", extreme, 1.0)
     norms = dict.fromkeys(members, 0.5)
-    return prose.extreme_points(members, norms, {"m": -0.5} | slopes, 1.0, valid)
+    return valid_set.extreme_points(members, norms, {"m": -0.5} | slopes, valid)
 
 
 def test_extreme_points():
@@ -293,12 +293,12 @@ def test_where_rounding_decides_no_answer_is_judged():
     assert valid.differentiable
     members = dict.fromkeys("mabcd", subgradient.Membership(True, 0.0, "", True, 1.0))
     norms = dict.fromkeys(members, 2.0)
-    text = prose.extreme_points(members, norms, norms, 2.0, valid)
+    text = valid_set.extreme_points(members, norms, norms, valid)
     assert text.endswith("no answer can be judged.")
 
 
 def test_slopes_may_be_opposite_without_a_gradient():
-    text = prose.one_sided(0.5, -0.5, None, 1e-8, 1e-7, False)
+    text = sentences.one_sided(0.5, -0.5, None, 1e-8, 1e-7, False)
     assert "They are opposite, and still there is no gradient" in text
     assert "add up" not in text
 
@@ -308,4 +308,4 @@ def test_slopes_may_be_opposite_without_a_gradient():
     [([0, 1], "no valid answer promises more"), ([1, 0], "may promise more"), ([1, 1], "the true")],
 )
 def test_promises(weights, words):
-    assert words in prose.promises(subgradient.eigvalsh(np.eye(2), weights))
+    assert words in valid_set.promises(subgradient.eigvalsh(np.eye(2), weights))

@@ -1,5 +1,6 @@
 """The chapter `performance`: what it says follows from what it measured, and can be shown again."""
 
+import itertools
 import json
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 from executing import execute, shown
 
 from spectralgrad.book import building, costs, reporting
+
+EACH = list(itertools.product(costs.PROBLEMS, costs.WAYS))
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +26,7 @@ def test_everything_is_measured(measured):
     rounds = {
         (c["problem"], c["way"], c["n"]): len(c["seconds"]) for c in facts["measured"]["sweep"]
     }
-    wanted = {(p, w, n) for p in costs.PROBLEMS for w in costs.WAYS for n in (4, 64, 256, 512)}
+    wanted = {(p, w, n) for p, w in EACH for n in (4, 64, 256, 512)}
     wanted |= {(p, w, 64) for p in costs.PROBLEMS for w in costs.EAGER}
     assert set(rounds) == wanted
     assert {n: r for (_, _, n), r in rounds.items()} == {4: 9, 64: 9, 256: 9, 512: 1}
@@ -31,7 +34,7 @@ def test_everything_is_measured(measured):
     assert max(facts["measured"]["agreement"].values()) < 1e-9
     assert all(facts["statements"].values())
     here = {(c["problem"], c["way"]) for c in facts["measured"]["here"]}
-    assert here == {(p, w) for p in costs.PROBLEMS for w in costs.WAYS}
+    assert here == set(EACH)
 
 
 def test_times_are_shown_again_byte_for_byte(measured, tmp_path):
@@ -51,8 +54,7 @@ def shown_with(measured, tmp_path):
         found["sweep"] = [
             {"problem": p, "way": w, "n": n, "seconds": seconds(p, w, n), "cores": 1.0}
             for n in sizes
-            for p in costs.PROBLEMS
-            for w in costs.WAYS
+            for p, w in EACH
             if seconds(p, w, n)
         ]
         output = {"output_type": "stream", "text": json.dumps({"measured": found})}

@@ -10,7 +10,7 @@ from cases import CASES, named
 from formulas import formula
 
 from spectralgrad import verdict
-from spectralgrad.book import explain
+from spectralgrad.book import conclusions
 from spectralgrad.theory import eigen, exact, gauge
 from spectralgrad.theory.symmetric import hermitian_part
 
@@ -38,7 +38,7 @@ def test_rounded_tie():
     """A near-tie of data that were rounded: the text names the pair, its distance and an rtol."""
     case = CASES["rounded-tie"]
     checked = verdict.check(case["matrix"], weights=case["weights"], frameworks="autograd")
-    near, said = checked.to_dict()["near"], explain.near(checked)
+    near, said = checked.to_dict()["near"], conclusions.near(checked)
     assert near["indices"] == [0, 1]
     values = exact.eigvalsh(np.array(case["matrix"]))
     assert near["distance"] == pytest.approx(float(values[1] - values[0]), rel=1e-5)

@@ -25,7 +25,7 @@ import sys
 from pathlib import Path
 from spectralgrad.system import processes
 process = processes.Process("child", log=Path(sys.argv[1]))
-print(process._process.pid, flush=True)
+print(process.pid, flush=True)
 process.wait()
 """
 
@@ -57,7 +57,7 @@ def test_a_process_waits_until_it_may_go_on(child):
     with processes.Process("child", log=log) as process:
         waiting.until(process.output)
         time.sleep(0.1)
-        assert process.status() is None
+        assert process.poll() is None
         process.go()
         assert process.wait() == 0
     assert process.output().splitlines() == ["here", "there"]
@@ -71,7 +71,7 @@ def test_whoever_leaves_stops_it(child, what):
     log = child(f"print('here', flush=True)\n{what}")
     with processes.Process("child", log=log) as process:
         waiting.until(process.output)
-    assert process.status() != 0
+    assert process.poll() != 0
     assert "KeyboardInterrupt" in process.output()
     assert ("mine" in process.output()) == ("mine" in what)
 
@@ -84,7 +84,7 @@ def test_what_does_not_listen_is_killed(child, monkeypatch):
     )
     with processes.Process("child", log=log) as process:
         waiting.until(process.output)
-    assert process.status() == -signal.SIGKILL
+    assert process.poll() == -signal.SIGKILL
 
 
 def test_several_are_stopped_at_once(child, monkeypatch, tmp_path):
@@ -105,7 +105,7 @@ def test_several_are_stopped_at_once(child, monkeypatch, tmp_path):
         waiting.until(process.output)
     processes.stop(*both)
     # One that had to wait for the end of the other would have been killed.
-    assert [process.status() for process in both] == [-signal.SIGINT] * 2
+    assert [process.poll() for process in both] == [-signal.SIGINT] * 2
 
 
 def test_it_ends_when_its_parent_is_killed(child):
@@ -132,8 +132,8 @@ def test_what_nobody_has_taken_ends_too(child):
     log = child("processes.ready()")
     with processes.all_ended():
         forgotten = processes.Process("child", log=log)
-        assert forgotten.status() is None
-    assert forgotten.status() is not None
+        assert forgotten.poll() is None
+    assert forgotten.poll() is not None
 
 
 def test_what_outlives_its_process_is_waited_for(child, tmp_path):

@@ -1,6 +1,7 @@
 """What a page was made with: the versions, the platform, and the lock that fixes them."""
 
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import os
@@ -12,8 +13,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-from packaging.requirements import Requirement
 
 StrPath = str | os.PathLike[str]
 
@@ -29,6 +28,7 @@ NAMED = {
 }
 
 
+@functools.cache
 def version(*distributions: str) -> str:
     """Version of the first of these distributions that is installed, or an empty string."""
     for distribution in distributions:
@@ -67,16 +67,13 @@ def _git(folder: StrPath, *arguments: str) -> str:
     # A copy without history may lie in another project's repository.
     if not Path(folder, ".git").exists():
         return ""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
         # Several chapters may ask at once, and to ask needs no lock.
-        done = subprocess.run(
-            ["git", "--no-optional-locks", "-C", str(folder), *arguments],  # noqa: S607
-            env=os.environ | {"TZ": "UTC"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.stdout.strip()
+        command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
+        environment = os.environ | {"TZ": "UTC"}
+        return subprocess.check_output(
+            command, env=environment, text=True, stderr=subprocess.DEVNULL
+        ).strip()
     return ""
 
 
@@ -114,6 +111,9 @@ def sentence(facts: Mapping[str, Any], verb: str) -> str:
 
 def direct(folder: StrPath) -> list[tuple[str, str, str]]:
     """Each direct dependency, its version ("" if not installed) and the groups that need it."""
+    # Imported here: a build in which nothing has changed does without.
+    from packaging.requirements import Requirement
+
     text = Path(folder, "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
     groups = {"package": project["dependencies"], **project["optional-dependencies"]}

@@ -65,10 +65,7 @@ class Page:
 
 def digest(*parts: bytes) -> str:
     """Hash of byte strings."""
-    state = hashlib.sha256()
-    for part in parts:
-        state.update(len(part).to_bytes(8, "big") + part)
-    return state.hexdigest()
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
 def key(page: Page, facts: Facts) -> str:

@@ -2,8 +2,10 @@
 
 import datetime
 import itertools
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from string import Template
 from typing import NamedTuple
 from urllib.parse import urldefrag, urljoin, urlsplit
 
@@ -21,39 +23,7 @@ _REFERENCES = ("for", "aria-labelledby", "aria-describedby")
 # Half of all elements, each of which would have a place in the structure of the PDF.
 _UNCOLOURED = "pre :is(.n, .p, .w)"
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en" data-theme="light" data-mode="light">
-<head>
-<meta charset="utf-8">
-<title>{title}</title>
-{head}
-<link rel="stylesheet" href="_static/print.css">
-<style>
-{running}
-</style>
-</head>
-<body>
-<section class="sg-front">
-<p class="sg-title">{title}</p>
-<p class="sg-subtitle">The gradients of eigenvalues and singular values in autograd, PyTorch,
-TensorFlow and JAX: derived, executed and checked</p>
-<img src="_static/gradients.svg" alt="Heat maps of three gradients of one matrix, which differ.">
-<p>{author}</p>
-<p>spectralgrad {version}, printed on {today}</p>
-<p class="sg-note">Every number was computed when the book was built, except those quoted as printed
-elsewhere. Code that is folded on the screen, which sets up or lays out what is shown, is left out
-here, and so is what it prints if that is folded too. The notebooks hold both.</p>
-</section>
-<nav class="sg-contents" aria-labelledby="contents">
-<h1 id="contents">Contents</h1>
-{contents}
-</nav>
-<main class="bd-content">
-{chapters}
-</main>
-</body>
-</html>
-"""
+_PAGE = Template(Path(__file__).with_name("print.html").read_text(encoding="utf-8"))
 
 
 class _Chapter(NamedTuple):
@@ -90,7 +60,7 @@ def join(folder: Path) -> str:
         _rename(chapter, anchors)
     scripts = soup.select("head script")
     mathjax = [s for s in scripts if "MathJax" in s.text or "/tex-" in str(s.get("src"))]
-    return _PAGE.format(
+    return _PAGE.substitute(
         title=_one(soup, ".logo__title").decode_contents(),
         author=_one(soup, ".component-author").text.strip(),
         version=__version__,
@@ -113,34 +83,23 @@ def _one(tag: Tag, selector: str) -> Tag:
 
 
 def _in_reading_order(folder: Path, page: str) -> Iterator[_Chapter]:
-    """The pages, of which each leads to the next."""
-    soup = _read(folder / page)
-    listed = _sidebar(page, soup)
+    """The pages, of which each leads to the next, and each shows its own place in the sidebar."""
+    home = begun = ""
     for number in itertools.count():
-        article, anchor = _one(soup, "article"), f"c{number}"
-        if page in listed:
-            home, (part, depth) = anchor, listed[page]
-            yield _Chapter(page, article, anchor, home, depth, part)
-        else:
-            # The first page's sidebar has no pages that are below a chapter.
-            yield _Chapter(page, article, anchor, home, depth + 1, "")
+        soup, anchor = _read(folder / page), f"c{number}"
+        # The first page has no place there.
+        here = soup.select_one("nav.bd-docs-nav a.current")
+        depth = len(here.find_parents("li")) if here else 0
+        caption = here.find_previous("p", class_="caption") if here else None
+        part = caption.decode_contents() if caption else ""
+        home = home if depth > 1 else anchor
+        begins = "" if part == begun else part
+        yield _Chapter(page, _one(soup, "article"), anchor, home, depth, begins)
+        begun = part
         following = soup.select_one("a.right-next")
         if not following:
             return
         page = urljoin(page, str(following["href"]))
-        soup = _read(folder / page)
-
-
-def _sidebar(first: str, soup: BeautifulSoup) -> dict[str, tuple[str, int]]:
-    """For each chapter the part that it begins, if it begins one, and whether it is in any."""
-    listed, part, depth = {first: ("", 0)}, "", 0
-    for e in soup.select("nav.bd-docs-nav :is(p.caption, a.internal)"):
-        if e.name == "p":
-            part, depth = e.decode_contents(), 1
-        else:
-            listed[urljoin(first, str(e["href"]))] = part, depth
-            part = ""
-    return listed
 
 
 def _strip(article: Tag) -> None:
@@ -198,9 +157,10 @@ def _line(level: int, title: str, anchor: str) -> str:
 
 def _running(chapter: _Chapter) -> str:
     """Title at the head of each page of a chapter."""
-    title = BeautifulSoup(chapter.title, "html.parser").text.replace("\\", "\\\\")
-    text = title.replace('"', '\\"')
-    return f'@page {chapter.anchor} {{ @top-right {{ content: "{text}" }} }}'
+    text = BeautifulSoup(chapter.title, "html.parser").text
+    # A string is written in CSS as in JSON.
+    quoted = json.dumps(text, ensure_ascii=False)
+    return f"@page {chapter.anchor} {{ @top-right {{ content: {quoted} }} }}"
 
 
 def _lay_out(chapter: _Chapter) -> str:

@@ -22,20 +22,6 @@ NO_CHROMIUM = (
     "no Chromium on this machine, which prints the book; install it (on Debian: apt install "
     "chromium), or name one in SPECTRALGRAD_CHROMIUM"
 )
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
-
-# What is wider than the page and has no lines to be broken is made smaller.
-_FIT = """() => {
-  for (const e of document.querySelectorAll("table, div.math > mjx-container > svg")) {
-    const room = e.parentElement.clientWidth, width = e.getBoundingClientRect().width;
-    if (width > room) e.style.zoom = 0.99 * room / width;
-  }
-}"""
-_NUMBER = """numbers => {
-  for (const e of document.querySelectorAll(".sg-number")) {
-    e.textContent = numbers[e.parentElement.hash.slice(1)];
-  }
-}"""
 
 
 def write(output: str | os.PathLike[str] | None = None) -> Path:
@@ -46,16 +32,18 @@ def write(output: str | os.PathLike[str] | None = None) -> Path:
     pages = building.build().parent
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".spectralgrad-") as aside:
         printed = print_pages(pages, Path(aside), browser)
-    _require_ours(output)
-    with storage.written(output) as fresh:
-        fresh.write_bytes(printed)
+    with storage.locked(output.with_name(f".{output.name}.lock")):
+        # Once more: something else may have been put there since.
+        _require_ours(output)
+        with storage.written(output) as fresh:
+            fresh.write_bytes(printed)
     return output
 
 
 def chromium() -> str:
     """Find the browser that prints."""
     named = os.environ.get("SPECTRALGRAD_CHROMIUM")
-    for name in [named] if named else _NAMES:
+    for name in [named] if named else ("chromium", "chromium-browser", "google-chrome"):
         if path := shutil.which(name):
             return path
     raise InputError(NO_CHROMIUM)
@@ -77,24 +65,20 @@ def _require_ours(output: Path) -> None:
 
 
 def print_pages(pages: Path, folder: Path, browser: str) -> bytes:
-    """Print rendered pages, joined in an empty folder."""
+    """Print rendered pages, which are joined in an empty folder."""
     from playwright.sync_api import Error, sync_playwright
 
     source = join(pages, folder)
+    # Killed, Chromium leaves there what it would have removed.
+    temporary = tempfile.TemporaryDirectory(prefix="spectralgrad-", ignore_cleanup_errors=True)
     try:
-        with (
-            # Killed, Chromium leaves there what it would have removed.
-            tempfile.TemporaryDirectory(
-                prefix="spectralgrad-", ignore_cleanup_errors=True
-            ) as temporary,
-            sync_playwright() as playwright,
-        ):
+        with temporary as place, sync_playwright() as playwright:
             started = playwright.chromium.launch(
-                executable_path=browser, env={**os.environ, "TMPDIR": temporary}, timeout=0
+                executable_path=browser, env={**os.environ, "TMPDIR": place}, timeout=0
             )
             page = open_to_print(started, source)
             # Once to learn on which page each chapter begins, and once to say so.
-            page.evaluate(_NUMBER, page_numbers(_printed(page)))
+            page.evaluate("numberContents", page_numbers(_printed(page)))
             return _printed(page)
     except Error as error:
         reason = error.message.splitlines()[0]
@@ -122,7 +106,7 @@ def open_to_print(browser: Browser, source: Path) -> Page:
     page.emulate_media(media="print")
     page.goto(source.as_uri())
     page.evaluate("window.MathJax?.startup.promise")
-    page.evaluate(_FIT)
+    page.evaluate("fitIntoPage()")
     return page
 
 

@@ -38,13 +38,7 @@ _UNUSED = ("*.map", "*.ttf", "_static/locales/**/*.*")
 
 
 def mend(folder: Path) -> None:
-    """Mend rendered pages, and leave out files that no browser asks for.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Changed in place.
-    """
+    """Mend rendered pages in their folder, and leave out files that no browser asks for."""
     for pattern in _UNUSED:
         for path in folder.rglob(pattern):
             path.unlink()
@@ -55,16 +49,7 @@ def mend(folder: Path) -> None:
 
 
 def pages(folder: Path) -> list[Path]:
-    """List the pages in a folder.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-
-    Returns
-    -------
-    list of pathlib.Path
-    """
+    """List the pages in a folder."""
     # The folders that start with an underscore hold the theme's own files.
     return sorted(p for p in folder.rglob("*.html") if p.relative_to(folder).parts[0][0] != "_")
 

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Self
 
 from spectralgrad.system import interruption
 
@@ -20,7 +19,7 @@ GRACE = 5.0
 _running: "set[Process]" = set()
 
 
-class Process:
+class Process(subprocess.Popen[bytes]):
     """A module of this package, run as a program that ends with this one; what it prints is logged.
 
     It calls `end_with_parent` first: if this is killed, the standard input of that ends.
@@ -40,7 +39,7 @@ class Process:
         with os.fdopen(listened, "rb") as given, log.open("wb") as output:
             # Whoever prints into it holds it: the process, and what that starts.
             fcntl.flock(output, fcntl.LOCK_EX)
-            self._process = subprocess.Popen(
+            super().__init__(
                 [sys.executable, "-m", module, *map(str, arguments)],
                 env=os.environ | (environment or {}),
                 stdin=given,
@@ -51,9 +50,6 @@ class Process:
             )
         _running.add(self)
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *_: object) -> None:
         stop(self)
 
@@ -61,14 +57,6 @@ class Process:
         """Let a process go on that waits in `ready`."""
         with contextlib.suppress(BrokenPipeError):
             self._line.write(b"\n")
-
-    def status(self) -> int | None:
-        """Exit status; negative if a signal ended the process, and None while it runs."""
-        return self._process.poll()
-
-    def wait(self) -> int:
-        """Wait until the process has ended; return its exit status."""
-        return self._process.wait()
 
     def output(self) -> str:
         """All that it printed."""
@@ -79,15 +67,15 @@ def stop(*started: Process) -> None:
     """End processes, at the same time, and whatever they have started."""
     with contextlib.ExitStack() as ending:
         for process in started:
-            # Leaving it waits for its end; the stack is left even if this is interrupted.
-            ending.enter_context(process._process)
-            ending.callback(process._process.kill)
+            # The stack is left even if this is interrupted.
+            ending.callback(process.wait)
+            ending.callback(process.kill)
         for process in started:
             process._line.close()
         until = time.monotonic() + GRACE
         for process in started:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process._process.wait(max(0, until - time.monotonic()))
+                process.wait(max(0, until - time.monotonic()))
     # A kernel whose process was interrupted while it started the kernel lives until it notices, and
     # writes its files as if the folder were still there.
     for process in started:

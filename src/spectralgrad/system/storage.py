@@ -40,16 +40,14 @@ def require_ours(output: Path) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.is_symlink() or (output.exists() and not output.is_dir()):
             raise InputError(f"{shown}: is not a folder; {_MEND}")
-        if output.is_dir() and any(output.iterdir()) and not _is_file(output / MARK):
+        mark = output / MARK
+        is_ours = mark.is_file() and not mark.is_symlink()
+        if output.is_dir() and any(output.iterdir()) and not is_ours:
             raise InputError(f"{shown}: holds files that are not a rendered book; {_MEND}")
         with tempfile.TemporaryFile(dir=output.parent):
             pass
     except OSError as error:
         raise InputError(f"{shown}: cannot be written ({error.strerror}); {_MEND}") from error
-
-
-def _is_file(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import pytest
 from drawing import random_matrix
 
 from spectralgrad import frameworks, matrices
-from spectralgrad.book import explain
+from spectralgrad.book import answer_tables, conclusions, copies, regimes, valid_set
 from spectralgrad.theory import subgradient, symmetric
 from spectralgrad.verdict import Answer, Judgement, Verdict, judge
 
@@ -39,7 +39,7 @@ from spectralgrad.verdict import Answer, Judgement, Verdict, judge
 )
 def test_function(problem, weights, text):
     find = subgradient.eigvalsh if problem == "eigh" else subgradient.svdvals
-    assert explain.function(find(np.diag(np.arange(1.0, len(weights) + 1)), weights)) == text
+    assert valid_set.function(find(np.diag(np.arange(1.0, len(weights) + 1)), weights)) == text
 
 
 def verdict_at(matrix, weights, problem="eigh", rtol=None, **answers):
@@ -120,20 +120,20 @@ NEAR = np.diag([1.0, 1 + 4e-16, 2]) + 0.0
     ],
 )
 def test_headline(verdict, text):
-    assert explain.headline(verdict) == text
-    assert explain.summary(verdict).startswith(f"**{text}** {verdict.valid.reason} In ")
+    assert conclusions.headline(verdict) == text
+    assert conclusions.summary(verdict).startswith(f"**{text}** {verdict.valid.reason} In ")
 
 
 def test_where_nothing_can_be_told_the_headline_says_so():
     verdict = verdict_at(NEAR, [1, 0, 0], rtol=0.0, **FOUR)
-    text = explain.headline(verdict)
+    text = conclusions.headline(verdict)
     assert text.startswith("In float64, no digit of the gradient at this matrix can be trusted: ")
-    assert "no digit of an answer can be trusted" in explain.trust(verdict)
-    summary = explain.summary(verdict)
+    assert "no digit of an answer can be trusted" in conclusions.trust(verdict)
+    summary = conclusions.summary(verdict)
     assert summary.count("trusted") == 2
     assert "λ₁ and λ₂, which f treats differently, are only 4.4e-16 apart" in summary
     assert "Count λ₁ and λ₂ as equal, with `-p rtol 4e-16`, or change the function: in " in summary
-    assert "| 0 |" in explain.answers(verdict)
+    assert "| 0 |" in answer_tables.worth(verdict)
 
 
 @pytest.mark.parametrize(
@@ -162,12 +162,12 @@ def test_where_nothing_can_be_told_the_headline_says_so():
     ],
 )
 def test_advice(verdict, text):
-    assert explain.advice(verdict) == text
+    assert conclusions.advice(verdict) == text
 
 
 def test_answers_are_a_table_with_what_its_words_mean():
     verdict = verdict_at(REGULAR, [1, 0], torch=lower, jax=lost, tensorflow="unsupported")
-    table, notes = explain.answers(verdict).split("\n\n")
+    table, notes = answer_tables.worth(verdict).split("\n\n")
     assert table.splitlines()[2:] == [
         "| PyTorch 1.0 | agrees | lower | 0 | 14 of 14 |",
         "| JAX 1.0 | not finite | – | – | – |",
@@ -177,7 +177,7 @@ def test_answers_are_a_table_with_what_its_words_mean():
     assert "- *not finite*: holds NaN or infinity" in notes
     assert "- TensorFlow 1.0 says: tensorflow &#60;says&#62;" in notes
     assert f"once converted, over its norm; up to {verdict.allowed:.0e} it may be" in notes
-    assert "nearest valid answer" in explain.answers(verdict_at(np.eye(2), [1, 0], torch=same))
+    assert "nearest valid answer" in answer_tables.worth(verdict_at(np.eye(2), [1, 0], torch=same))
 
 
 def in_framework(name, array):
@@ -207,7 +207,7 @@ def test_conversions_run_in_their_framework(name, dtype, convention, conjugated,
     gradient = (matrix if dtype is np.complex64 else matrix.real).astype(dtype)
     given = symmetric.convert(gradient, convention)
     given = given.conj() if conjugated else given
-    line = explain.conversion(name, Judgement("agrees", convention, conjugated, 0.0, 1e-15))
+    line = answer_tables.conversion(name, Judgement("agrees", convention, conjugated, 0.0, 1e-15))
     assert bool(line) == (conjugated or convention != "symmetric")
     scope = in_framework(name, given)
     converted = eval(line, scope) if line else given
@@ -226,7 +226,7 @@ def test_conversions_turn_what_frameworks_return_into_the_gradient(name, rng):
     weights = np.array([1.0, 0, 3])
     valid = subgradient.eigvalsh(matrix, weights)
     _, gradient = frameworks.get(name).eigvalsh(matrix, weights)
-    line = explain.conversion(name, judge(gradient, valid))
+    line = answer_tables.conversion(name, judge(gradient, valid))
     assert bool(line) == (name != "torch")
     converted = eval(line, in_framework(name, gradient)) if line else gradient
     assert np.asarray(converted) == pytest.approx(valid.minimum_norm, abs=1e-5)
@@ -236,18 +236,18 @@ def test_conversions_are_shown_where_they_are_needed():
     verdict = verdict_at(
         HERMITIAN, [1, 0], autograd=lower_conjugated, torch=same, tensorflow=lower, jax=np.conj
     )
-    assert explain.conversions(verdict).splitlines()[2:] == [
+    assert answer_tables.conversions(verdict).splitlines()[2:] == [
         "| autograd | lower, conjugated | `(G.conj() + G.T) / 2` |",
         "| PyTorch | symmetric | as it is |",
         "| TensorFlow | lower | `(G + tf.linalg.adjoint(G)) / 2` |",
         "| JAX | symmetric, conjugated | `G.conj()` |",
     ]
     verdict = verdict_at(REGULAR, [1, 0], torch=same, jax=same)
-    assert explain.conversions(verdict) == (
+    assert answer_tables.conversions(verdict) == (
         "Nothing is to be converted: PyTorch and JAX return G in this form."
     )
     verdict = verdict_at(REGULAR, [1, 0], torch=doubled, jax="failed")
-    assert explain.conversions(verdict) == "There is no answer to convert."
+    assert answer_tables.conversions(verdict) == "There is no answer to convert."
 
 
 def test_differences():
@@ -255,7 +255,7 @@ def test_differences():
     theory = verdict.gradient
     raw = {"theory": theory} | {n: a.gradient for n, a in verdict.answers.items()}
     converted = dict.fromkeys(raw, theory)
-    text = explain.differences(raw, converted, verdict)
+    text = answer_tables.distances(raw, converted, verdict)
     far = np.linalg.norm(lower(theory) - theory)
     assert text.splitlines()[2:5] == [
         f"| theory | · | {far:.2g} | 0 |",
@@ -266,20 +266,24 @@ def test_differences():
         f"Answers lie up to {far:.2g} apart as returned, and up to 0 converted, which rounding "
         "errors can explain."
     )
-    assert "No framework returned" in explain.differences({"theory": theory}, {}, verdict)
-    assert explain.differences(converted, converted, verdict).endswith("All of them are equal.")
+    assert "No framework returned" in answer_tables.distances({"theory": theory}, {}, verdict)
+    assert answer_tables.distances(converted, converted, verdict).endswith("All of them are equal.")
 
 
 def test_differences_of_answers_that_do_not_agree():
     verdict = verdict_at(np.eye(2), [1, 0], torch=np.diag([1, 0]))
     raw = {"smallest": verdict.gradient, "torch": np.diag([1.0, 0])}
-    assert explain.differences(raw, raw, verdict).endswith("up to 1 apart. All of them are valid.")
+    assert answer_tables.distances(raw, raw, verdict).endswith(
+        "up to 1 apart. All of them are valid."
+    )
     verdict = verdict_at(REGULAR, [1, 0], torch=doubled)
     raw = {"theory": verdict.gradient, "torch": doubled(verdict.gradient)}
-    text = explain.differences(raw, raw, verdict)
+    text = answer_tables.distances(raw, raw, verdict)
     assert text.endswith("up to 1 apart. Not all of them are valid.")
     raw = {"theory": verdict.gradient, "torch": np.inf + verdict.gradient}
-    text = explain.differences(raw | {"jax": raw["torch"]}, raw | {"jax": raw["torch"]}, verdict)
+    text = answer_tables.distances(
+        raw | {"jax": raw["torch"]}, raw | {"jax": raw["torch"]}, verdict
+    )
     assert "| not finite |" in text
     assert text.endswith("Not all of them are finite.")
 
@@ -287,7 +291,7 @@ def test_differences_of_answers_that_do_not_agree():
 def test_places():
     valid = subgradient.eigvalsh(np.eye(2), [1, 0])
     answers = {"smallest norm": np.eye(2) / 2, "a": np.diag([1.0, 0]), "b": np.full((2, 2), np.nan)}
-    lines = explain.places(answers, valid).splitlines()
+    lines = valid_set.places(answers, valid).splitlines()
     assert lines[2:5] == [
         # The smallest eigenvalue falls by |step| / √2 against I/2, and by all of it against v vᵀ.
         "| smallest norm | yes | 0 | no | 0.70711 | -0.7071 |",
@@ -296,7 +300,7 @@ def test_places():
     ]
     assert "a returns an extreme point, of norm 1" in lines[-1]
     assert "may promise more than the true slope" in lines[-1]
-    alone = explain.places({"smallest norm": np.eye(2) / 2}, valid)
+    alone = valid_set.places({"smallest norm": np.eye(2) / 2}, valid)
     assert alone.endswith(
         "f is not convex: a valid answer may promise more than the true slope, or less."
     )
@@ -351,7 +355,7 @@ def test_places():
 )
 def test_valid_answers(problem, matrix, weights, words):
     find = subgradient.eigvalsh if problem == "eigh" else subgradient.svdvals
-    assert words in explain.valid_answers(find(matrix, weights))
+    assert words in valid_set.description(find(matrix, weights))
 
 
 @pytest.mark.parametrize("weights", [[1, 0, 0], [2, 2, -1], [1, 1, 0]])
@@ -459,16 +463,16 @@ REGIMES = [
 @pytest.mark.parametrize(("problem", "values", "weights", "words"), REGIMES)
 def test_regime(problem, values, weights, words):
     verdict = verdict_at(np.diag(np.array(values, dtype=float)), weights, problem)
-    text = explain.regime(verdict)
+    text = regimes.why(verdict)
     assert words in text
     assert [line.split("**")[1] for line in text.splitlines()] == list(verdict.regimes)
 
 
 def test_regime_knows_the_precision():
     matrix = np.diag([1, 1.0001, 2])
-    assert "**regular**" in explain.regime(verdict_at(matrix, [1, 0, 0]))
+    assert "**regular**" in regimes.why(verdict_at(matrix, [1, 0, 0]))
     single = verdict_at(matrix.astype(np.float32), [1, 0, 0])
-    assert "**near-tie**" in explain.regime(single)
+    assert "**near-tie**" in regimes.why(single)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (4, 1)])
@@ -476,8 +480,8 @@ def test_regime_knows_the_precision():
 def test_source_and_downloads_keep_every_digit(shape, is_complex, rng, tmp_path):
     array = random_matrix(rng, *shape, is_complex=is_complex) * 10.0 ** rng.integers(-300, 300)
     array[0, 0] = -0.0
-    assert np.array_equal(eval(explain.python_source(array), {"np": np}), array)
-    files = links(explain.downloads(array))
+    assert np.array_equal(eval(copies.python_source(array), {"np": np}), array)
+    files = links(copies.downloads(array))
     assert np.array_equal(np.load(io.BytesIO(files["gradient.npy"]), allow_pickle=False), array)
     (tmp_path / "g.csv").write_bytes(files["gradient.csv"])
     again = matrices.load(tmp_path / "g.csv")
@@ -495,8 +499,8 @@ def links(html):
 
 def test_a_csv_that_is_too_heavy_is_left_out_and_its_line_makes_it(monkeypatch, rng, tmp_path):
     array = random_matrix(rng, 3, 2, is_complex=True)
-    monkeypatch.setattr(explain, "LARGEST_DOWNLOADS", 500)
-    text = explain.downloads(array)
+    monkeypatch.setattr(copies, "LARGEST_DOWNLOADS", 500)
+    text = copies.downloads(array)
     files = links(text)
     assert list(files) == ["gradient.npy"]
     (tmp_path / "gradient.npy").write_bytes(files["gradient.npy"])
@@ -508,20 +512,20 @@ def test_a_csv_that_is_too_heavy_is_left_out_and_its_line_makes_it(monkeypatch, 
 
 def test_the_downloads_of_the_largest_report_leave_room_on_its_page(rng):
     array = random_matrix(rng, 300, 300, is_complex=False)
-    assert set(links(explain.downloads(array))) == {"gradient.npy", "gradient.csv"}
-    text = explain.downloads(array + 1j * array)
+    assert set(links(copies.downloads(array))) == {"gradient.npy", "gradient.csv"}
+    text = copies.downloads(array + 1j * array)
     assert set(links(text)) == {"gradient.npy"}
     assert len(text) < 2e6
 
 
 def test_to_copy():
     verdict = verdict_at(HERMITIAN, [1, 0])
-    text = explain.to_copy(verdict.gradient, verdict)
+    text = copies.to_copy(verdict.gradient, verdict)
     assert text.startswith("This is the gradient. It is Hermitian, and holds for Hermitian dA. ")
     assert "need its conjugate, `G.conj()`. With all digits, of which 14 can be trusted:" in text
     source = re.search(r"```python\nG = (.*)\n```", text, re.S)[1]
     assert np.array_equal(eval(source, {"np": np}), verdict.gradient)
     verdict = verdict_at(np.zeros((11, 2)), [1, 1], "svd")
-    assert explain.to_copy(verdict.gradient, verdict) == (
+    assert copies.to_copy(verdict.gradient, verdict) == (
         "This is the valid answer of smallest norm."
     )
