@@ -4,6 +4,7 @@ import os
 import statistics
 
 import pytest
+from formulas import formula
 
 from spectralgrad.book import costs, prose
 
@@ -27,19 +28,21 @@ def pytest_terminal_summary(terminalreporter, config):
     if not times:
         return
     head = ["", "median (quartiles), ms", "to the floor", "to the fastest framework"]
+    problems, titles, eager = (formula("performance", n) for n in ("problems", "titles", "eager"))
+    titles |= eager
     rows = []
     for (problem, n), by_way in sorted(times.items(), key=lambda item: item[0][1]):
         medians = {way: statistics.median(found) for way, found in by_way.items()}
         rivals = [t for way, t in medians.items() if way not in ("floor", "package")]
         for way, found in by_way.items():
             low, middle, high = (1e3 * t for t in costs.quartiles(found))
-            title = {**costs.WAYS, **costs.EAGER}.get(way, way)
+            title = titles.get(way, way)
             ratios = [
                 f"{medians[way] / reference:.2f}" if reference else "–"
                 for reference in (medians.get("floor"), min(rivals, default=None))
             ]
             spread = f"{middle:.3g} ({low:.3g}–{high:.3g})"
-            what = costs.PROBLEMS.get(problem, problem)
+            what = problems.get(problem, problem)
             rows.append([f"{what}, n = {n}: {title}", spread, *ratios])
     load = ", ".join(f"{x:.2f}" for x in os.getloadavg())
     terminalreporter.section("costs")

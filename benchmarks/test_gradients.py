@@ -19,8 +19,10 @@ from spectralgrad.book import costs
 
 SIZES = (64, 512, 1024)
 TURNS = 9
-PREPARE = formula("performance", "prepare")
-WAYS = (*costs.WAYS, *costs.EAGER)
+PROBLEMS, TITLES, EAGER, drawn, prepare = (
+    formula("performance", name) for name in ("problems", "titles", "eager", "drawn", "prepare")
+)
+WAYS = (*TITLES, *EAGER)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,7 +38,7 @@ def double_precision():
 @cache
 def prepared(way, problem, n):
     """A call that has been compiled, and made once."""
-    call = PREPARE(way, problem, costs.matrix(problem, n))
+    call = prepare(way, problem, drawn(problem, n))
     call()
     return call
 
@@ -44,7 +46,7 @@ def prepared(way, problem, n):
 # What is named first varies fastest.
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("turn", range(TURNS))
-@pytest.mark.parametrize("problem", costs.PROBLEMS)
+@pytest.mark.parametrize("problem", PROBLEMS)
 @pytest.mark.parametrize("n", SIZES)
 def test_gradient(turn, n, problem, way, benchmark, times):
     """One turn of one library."""

@@ -1,26 +1,14 @@
 """The pages about the package: nothing public is left out, and nothing else is in."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
+from rooms import ROOMS, modules
 
-import spectralgrad
 from spectralgrad.book import building
 
 ROOT = building.root()
-PACKAGE = Path(spectralgrad.__file__).parent
-#: The rooms that a reader calls; the others are machinery.
-ROOMS = ("theory", "frameworks", "recipes", "verdict", "matrices")
-
-
-def modules(room):
-    """Public modules of a room, with their names below the package."""
-    for path in (PACKAGE / room).rglob("*.py"):
-        names = path.relative_to(PACKAGE).with_suffix("").parts
-        if not any(name[0] == "_" and name != "__init__" for name in names):
-            yield ".".join(names).removesuffix(".__init__")
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -1,3 +1,5 @@
+"""Words that all pages share."""
+
 import html
 import re
 
@@ -6,10 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spectralgrad.book import conclusions, prose, sentences, valid_set
-from spectralgrad.matrices import published
-from spectralgrad.theory import exact, subgradient
-from spectralgrad.verdict import Judgement
+from spectralgrad.book import prose
+from spectralgrad.theory import exact
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])))
@@ -35,144 +35,6 @@ def test_statements_are_recorded_and_not_said_where_they_fail():
     assert all(type(holds) is bool for holds in statements.values())
 
 
-@pytest.mark.parametrize(
-    ("fine", "text"),
-    [
-        (["a", "b"], "Here each framework's own gradient will do."),
-        (["a"], "Here the own gradient of a will do at ties too; else use the rule there."),
-        ([], "Here no framework's own gradient will do at ties and near them: use the rule there."),
-    ],
-)
-def test_will_do(fine, text):
-    assert sentences.will_do(fine, 2) == text
-
-
-def test_printed_digits():
-    p = published.find("blog-full-rank", "gradient of the nuclear norm")["tensorflow"]
-    met = sentences.same_digits(p, p.values, "TensorFlow 2", "float32")
-    assert met == (
-        "TensorFlow 2, given float32, meets every printed digit of the gradient of the nuclear "
-        "norm (25 numbers)."
-    )
-    shifted = p.values + np.diag([1, 0, 0, 0, 0])
-    missed = sentences.same_digits(p, shifted, "TensorFlow 2", "float32")
-    assert missed == (
-        "TensorFlow 2, given float32, differs from the printed gradient of the nuclear norm in "
-        "1 of 25 numbers."
-    )
-
-
-def judged(verdict, conjugated=False, convention="general", also=(), allowed=1e-15):
-    return Judgement(verdict, convention, conjugated, 0.0, allowed, also)
-
-
-@pytest.mark.parametrize(
-    ("judgements", "text"),
-    [
-        ({"a": judged("agrees")}, "a returns the gradient."),
-        (
-            {"a": judged("agrees"), "b": judged("agrees", conjugated=True)},
-            "a and b return the gradient. b returns its conjugated.",
-        ),
-        (
-            {"a": judged("subgradient"), "b": judged("subgradient"), "c": judged("wrong")},
-            "a and b return valid answers. c returns something that is not a valid answer.",
-        ),
-        ({"a": judged("not finite")}, "a returns numbers that are not finite."),
-        (dict.fromkeys("abc", judged("agrees")), "All of them return the gradient."),
-    ],
-)
-def test_verdicts(judgements, text):
-    assert conclusions.who_is_right(judgements) == text
-
-
-def test_a_verdict_that_allows_much_says_so():
-    text = conclusions.who_is_right({"a": judged("agrees"), "b": judged("agrees", allowed=0.05)})
-    assert text.startswith("a and b return the gradient, as far as that can be told")
-    assert "below 0.05 times the norm" in text
-
-
-def test_what_allows_anything_is_no_verdict():
-    vacuous, wrong = judged("agrees", allowed=0.2), judged("wrong", allowed=2.0)
-    assert [conclusions.verdict_of(j) for j in (vacuous, wrong)] == ["undecided", "wrong"]
-    text = conclusions.who_is_right({"a": vacuous, "b": wrong})
-    assert "There is no verdict on a: at this matrix" in text
-    assert "may change the answer by 0.2 times its norm" in text
-    assert "b returns something that is not a valid answer." in text
-    everything = conclusions.who_is_right(dict.fromkeys("abc", vacuous))
-    assert everything.startswith("There is no verdict on any of them: ")
-
-
-@pytest.mark.parametrize(
-    ("deviations", "size", "words"),
-    [
-        ({"a": (0, 1)}, (0, 2), "full rank"),
-        ({"a": (1e-9, 1e-8), "b": (0, 1)}, (3, 3), "all of its singular values are 1, to the acc"),
-        ({"a": (1e-7, 1e-8), "b": (0, 1)}, (3, 3), "are 1 for b, but not for a"),
-        (dict.fromkeys("abc", (0, 1)), (3, 3), "rounding leaves, for every gradient in the table."),
-        (
-            dict.fromkeys("abc", (1, 0)),
-            (3, 3),
-            "not all of its singular values are 1 for any gradient in the table.",
-        ),
-        ({"a": (1e-7, 1e-8)}, (3, 3), "W is 3 × 3; not all of its singular values are 1 for a"),
-    ],
-)
-def test_null_part(deviations, size, words):
-    assert words in sentences.null_part(deviations, size)
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({"a": 1.0, "b": -1.0}, "positive for a and negative for b: no continuous path"),
-        ({"a": 1.0, "b": 1.0}, "positive for a and b."),
-        ({"a": -1.0}, "negative for a."),
-        ({"a": np.nan}, ""),
-    ],
-)
-def test_determinants(values, words):
-    assert words in sentences.determinants(values)
-    assert bool(words) == bool(sentences.determinants(values))
-
-
-def test_change():
-    upper, symmetric = (
-        judged("agrees", convention="upper"),
-        judged("agrees", convention="symmetric"),
-    )
-    assert "“upper”; the gradient of T 2 is in “symmetric”" in sentences.change(
-        "T 1", upper, "T 2", symmetric
-    )
-    assert "and so is the gradient of T 2" in sentences.change("T 1", upper, "T 2", upper)
-
-
-def test_convention_says_what_is_ambiguous():
-    assert conclusions.convention(judged("agrees", convention="lower")) == "lower"
-    alike = judged("agrees", convention="symmetric", also=("lower", "upper"))
-    assert conclusions.convention(alike) == "symmetric, lower and upper alike"
-    assert conclusions.convention(judged("wrong", convention="")) == "none of the three"
-
-
-def test_doubled():
-    assert sentences.doubled(0.5, 0.75, False, True).endswith("The doubled form is off by 0.25.")
-    assert "So does the doubled form" in sentences.doubled(0.5, 0.5, True, True)
-    tie = sentences.doubled(0.5, 0.75, False, False)
-    assert "no derivative" in tie
-    assert "0.500000, the doubled form 0.750000" in tie
-
-
-def test_descent():
-    assert sentences.descent({}, {}) == ""
-    same = {"symmetric": True, "x": True, "y": False}
-    farther = sentences.descent(same, {"symmetric": 1.0, "x": 1.0, "y": 1.5})
-    assert farther == (
-        "“symmetric” and “x” end at the same matrix; “y” ends elsewhere, farther from the start."
-    )
-    assert "farther" not in sentences.descent(same, {"symmetric": 1.0, "x": 1.0, "y": 1.0})
-    assert "All descents end at the same matrix" in sentences.descent({"symmetric": True}, {})
-
-
 def compared(digits=0.25, error=1e-17):
     return exact.Comparison(0.25, 0.2500001, 1e-7, digits, error)
 
@@ -194,118 +56,29 @@ def test_an_error_far_below_the_precision_is_none():
     assert prose.error(np.inf) == "not finite"
 
 
-def test_moved_apart():
-    assert sentences.moved_apart([1.0, 2.0], [1.0, 2.0], "eigenvalue") == ""
-    moved = sentences.moved_apart([1.0, 1.0], [1.5, 2.0], "eigenvalue")
-    assert "same eigenvectors, and the eigenvalues 1.5 and 2." in moved
-    assert "zero" not in moved
-    moved = sentences.moved_apart(np.zeros(9), np.arange(9.0, 0, -1), "singular value")
-    assert "equal or zero, or nearly so" in moved
-    assert "9, 8, 7, 6, 5, 4 and so on." in moved
+def test_a_clause_agrees_with_the_number_of_its_names():
+    text = "{} [returns|return] [a valid answer|valid answers]"
+    assert prose.clause(["[a|b]"], text) == "[a|b] returns a valid answer"
+    assert prose.clause("ab", text, "ab", "All") == "a and b return valid answers"
+    assert prose.clause("abc", text, "abc", "All of them") == "All of them return valid answers"
+    assert prose.clause("abc", text, "abc", "Every one") == "Every one returns a valid answer"
+    assert prose.clause("abc", text, "abcd", "All") == "a, b and c return valid answers"
+    assert prose.paragraph(prose.clause([], text), "One.", "", "Two.") == "One. Two."
 
 
-@pytest.mark.parametrize(
-    ("shape", "is_complex", "answer", "words"),
-    [
-        ((4, 4), False, "no objection", "up to its sign"),
-        ((4, 3), False, "GaugeError: x", "has dimension 2: the last column of U is one of many"),
-        ((3, 3), True, "GaugeError: x", "up to its phase"),
-    ],
-)
-def test_last_null_vector(shape, is_complex, answer, words):
-    sentence = sentences.last_null_vector(*shape, is_complex, answer)
-    assert words.replace("one of many", "one vector of many") in sentence
+@pytest.mark.parametrize(("number", "text"), [(0, "0 digits"), (1, "1 digit"), (2, "2 digits")])
+def test_a_count_agrees(number, text):
+    assert prose.count(number, "digit") == text
 
 
-def test_gauge_changes():
-    same = dict.fromkeys(("signs", "phases", "rotations", "at a tie"), 0.0)
-    signs = dict.fromkeys(same, 2.0)
-    phases = signs | {"signs": 0.0}
-    later = same | {"at a tie": 1.0}
-    sentence = sentences.gauge_changes({"a": signs, "b": phases, "c": later}, True, 3)
-    assert sentence == (
-        "At this matrix, 2 of 3 losses are not defined. Signs alone would have shown 1 of them. "
-        "With a tie, 1 more."
-    )
-    sentence = sentences.gauge_changes({"a": signs, "b": same}, False, 1)
-    assert sentence == (
-        "At this matrix, 1 of 2 losses is not defined. It is real, so that phases are signs. "
-        "A matrix of one row has no ties."
-    )
+def test_what_is_long_is_shortened():
+    assert prose.shortened("abc", 3, "{} more") == ["a", "b", "c"]
+    assert prose.shortened("abcd", 3, "{} more") == ["a", "b", "2 more"]
+    assert prose.numbers([1.0, 2.5]) == "1 and 2.5"
+    assert prose.numbers(range(7)) == "0, 1, 2, 3, 4, 5 and so on"
 
 
-def test_conjugate_step():
-    assert "changes nothing" in sentences.conjugate_step(np.eye(2), 1.0, 0.8)
-    assert "climbs" in sentences.conjugate_step(np.array([[0, -1j], [1j, 0]]), 1.0, 1.2)
-    assert "descends too" in sentences.conjugate_step(np.array([[3, -1j], [1j, 0]]), 1.0, 0.9)
-
-
-def test_near_tie():
-    routes = {"divide": [1e-15, 1e-2], "equal": [1e-3, 1e-12], "differences": [1e-15, 2e-15]}
-    sentence = sentences.near_tie(1e-8, 3e-8, routes)
-    assert "from a gap of 1e-08 downwards; √ε‖A‖ is 3e-08." in sentence
-    assert "1e-02 for the division, 1e-12 for the better of the two" in sentence
-    assert sentence.endswith("and 2e-15 for divided differences.")
-    assert "never the worse choice" in sentences.near_tie(0.0, 3e-8, routes)
-
-
-def test_one_sided():
-    kink = sentences.one_sided(1.0, 2.0, [1.0, 2.0], 1e-8, 1e-7, False)
-    assert "The slope along E is 1, that along −E is 2." in kink
-    assert "their step of 1e-08 blurs them by at most about 1e-07" in kink
-    assert kink.endswith("They add up to 3; with a gradient that would be 0.")
-    smooth = sentences.one_sided(1.0, -1.0, None, 1e-8, 1e-7, True)
-    assert "quotients" not in smooth
-    assert smooth.endswith("They are opposite, as a gradient requires.")
-
-
-def extremes(weights, slopes, *, extreme=True, inside=True):
-    valid = subgradient.eigvalsh(np.eye(2), weights)
-    members = {"m": subgradient.Membership(True, 0.0, "", False, 1.0)}
-    for name in slopes:
-        members[name] = subgradient.Membership(inside, 0.0, "", extreme, 1.0)
-    norms = dict.fromkeys(members, 0.5)
-    return valid_set.extreme_points(members, norms, {"m": -0.5} | slopes, valid)
-
-
-def test_extreme_points():
-    four = dict.fromkeys("abcd", 0.4)
-    text = extremes([0, 1], four)
-    assert text.startswith("Every framework returns an extreme point, of norm 1; the smallest norm")
-    assert text.endswith("A small step against the answer of any of them makes f larger.")
-    assert "no smaller" in extremes([0, 1], dict.fromkeys("abcd", 0.0))
-    assert "small step" not in extremes([0, 1], dict.fromkeys("abcd", -1.0))
-    assert (
-        extremes([0, 1], {"a": -1.0}, extreme=False) == "What a returns is valid, but not extreme."
-    )
-    one = extremes([1, 1], four)
-    assert one == "There is one valid answer, the gradient, and every framework returns it."
-    assert "; a, b, c and d return another." in extremes([1, 1], four, inside=False)
-
-
-def test_what_is_outside_the_set_is_not_called_valid():
-    text = extremes([0, 1], {"a": -1.0, "b": -1.0}, extreme=False, inside=False)
-    assert text == "What a and b return is not a valid answer."
-
-
-def test_where_rounding_decides_no_answer_is_judged():
-    valid = subgradient.eigvalsh(np.diag([1.0, 1.0 + 4e-14, 3.0]), [2, -1, 0])
-    assert valid.differentiable
-    members = dict.fromkeys("mabcd", subgradient.Membership(True, 0.0, "", True, 1.0))
-    norms = dict.fromkeys(members, 2.0)
-    text = valid_set.extreme_points(members, norms, norms, valid)
-    assert text.endswith("no answer can be judged.")
-
-
-def test_slopes_may_be_opposite_without_a_gradient():
-    text = sentences.one_sided(0.5, -0.5, None, 1e-8, 1e-7, False)
-    assert "They are opposite, and still there is no gradient" in text
-    assert "add up" not in text
-
-
-@pytest.mark.parametrize(
-    ("weights", "words"),
-    [([0, 1], "no valid answer promises more"), ([1, 0], "may promise more"), ([1, 1], "the true")],
-)
-def test_promises(weights, words):
-    assert words in valid_set.promises(subgradient.eigvalsh(np.eye(2), weights))
+def test_errors_and_distances_have_one_form():
+    assert [prose.relative(x) for x in (0.0, 3.4e-13, 0.0123, 12.3, np.nan)] == [
+        *("0", "3e-13", "0.012", "12", "not finite"),
+    ]

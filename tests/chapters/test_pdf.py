@@ -117,7 +117,7 @@ def test_a_file_that_is_no_pdf_is_not_replaced(printer, capsys):
         assert cli.main(["pdf", "--output", str(target)]) == 2
         error = capsys.readouterr().err
         assert reason in error
-        assert error.endswith("name another file with --output\n")
+        assert error.endswith("name another output file\n")
     assert thesis.read_text(encoding="utf-8") == "years of work"
 
 

@@ -6,10 +6,12 @@ import json
 import numpy as np
 import pytest
 from executing import execute, shown
+from formulas import formula
 
-from spectralgrad.book import building, costs, reporting
+from spectralgrad.book import building, reporting
 
-EACH = list(itertools.product(costs.PROBLEMS, costs.WAYS))
+PROBLEMS, WAYS = (formula("performance", name) for name in ("problems", "titles"))
+EACH = list(itertools.product(PROBLEMS, WAYS))
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def test_everything_is_measured(measured):
         (c["problem"], c["way"], c["n"]): len(c["seconds"]) for c in facts["measured"]["sweep"]
     }
     wanted = {(p, w, n) for p, w in EACH for n in (4, 64, 256, 512)}
-    wanted |= {(p, w, 64) for p in costs.PROBLEMS for w in costs.EAGER}
+    wanted |= {(p, w, 64) for p in PROBLEMS for w in formula("performance", "eager")}
     assert set(rounds) == wanted
     assert {n: r for (_, _, n), r in rounds.items()} == {4: 9, 64: 9, 256: 9, 512: 1}
     assert "taken 9 times, and once at 512 rows" in text
@@ -79,7 +81,7 @@ def test_who_is_ahead_and_the_ratios_follow_from_the_times(shown_with):
 
     facts, text = shown_with([4, 16], seconds)
     words = {p: [row[3] for row in rows] for p, rows in facts["standings"].items()}
-    assert words == {p: ["behind" if p == "one" else "ahead"] * 2 for p in costs.PROBLEMS}
+    assert words == {p: ["behind" if p == "one" else "ahead"] * 2 for p in PROBLEMS}
     assert text.count("the package is ahead of it at n = 4 and 16 (5 times as fast)") == 3
     assert text.count("the package is behind it at n = 4 and 16 (autograd: 5 times as fast)") == 1
     assert "| Values, 16 | 0.2 (0.2–0.2) | 1 (1–1) | 1 (1–1) | 1 (1–1) | – |" in text
@@ -116,7 +118,7 @@ def test_other_matrices(name, tmp_path):
     facts, text, _ = execute("performance", tmp_path, matrix="my.npy", largest=4, repetitions=1)
     problems = {c["problem"] for c in facts["measured"]["here"]}
     rectangular = name == "rectangular"
-    assert problems == ({"nuclear"} if rectangular else set(costs.PROBLEMS))
+    assert problems == ({"nuclear"} if rectangular else set(PROBLEMS))
     assert ("It is not Hermitian" in text) == rectangular
     assert facts["measured"]["refused"].get("one") == (
         None if rectangular else {"package": "GaugeError"}

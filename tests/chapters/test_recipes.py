@@ -54,7 +54,7 @@ def test_recipes(tmp_path):
     assert set(facts["own_verdicts"]) <= {"agrees", "subgradient"}
     assert "its singular values are positive, distinct and not close" in text
     # The rules, and what each framework adds, are on the page, whole.
-    for name in ("rules", "torch", "tensorflow", "jax", "autograd"):
+    for name in ("rules", "hermitian", "singular", "torch", "tensorflow", "jax", "autograd"):
         source = Path(frameworks.__file__).parents[1] / "recipes" / f"{name}.py"
         assert source.read_text(encoding="utf-8").strip() in text, name
 

@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import pickle
 import re
 import subprocess
 import sys
@@ -413,9 +414,9 @@ def test_a_rule_of_ones_own(framework):
             return values**2, one + other
         return values**3, one**2 + one * other + other**2
 
-    from spectralgrad.recipes import rules
+    from spectralgrad.recipes.hermitian import hermitian_function
 
-    function = recipes(framework).operation(rules.hermitian_function(power))
+    function = recipes(framework).operation(hermitian_function(power))
     assert (function.__name__, function.__doc__) == ("power", "A² or A³.")
     matrix = with_spectrum([2.0, 1.0, 1.0], (3, 3), is_complex=False, hermitian=True)
     c = np.diag([1.0, 2.0, 3.0])
@@ -427,6 +428,37 @@ def test_a_rule_of_ones_own(framework):
         assert gradient == pytest.approx(expected)
     with pytest.raises(TypeError, match=re.escape("call it as power(matrix, exponent=2)")):
         function(matrix, 2, 3)
+
+
+def test_of_several_options_one_is_given_by_name():
+    """The first keeps its default."""
+
+    def cubic(xp, values, square=1.0, cube=1.0):
+        one, other = xp.pairs(values)
+        table = square * (one + other) + cube * (one**2 + one * other + other**2)
+        return square * values**2 + cube * values**3, table
+
+    from spectralgrad.recipes.hermitian import hermitian_function
+
+    of = recipes("autograd").operation(hermitian_function(cubic))
+    assert of(np.diag([2.0, 3.0]), cube=10.0) == pytest.approx(np.diag([84.0, 279.0]))
+
+
+def test_each_framework_has_each_recipe(framework):
+    """Under its own name, and pickle finds it there."""
+    from spectralgrad.recipes import hermitian, rules, singular
+
+    found = [
+        x for m in (hermitian, singular) for x in vars(m).values() if isinstance(x, rules.Rule)
+    ]
+    assert len(found) > 8
+    for name in [rule.declared.__name__ for rule in found]:
+        function = getattr(recipes(framework), name)
+        assert (function.__name__, function.__module__) == (name, recipes(framework).__name__)
+        assert pickle.loads(pickle.dumps(function)) is function
+    for name in {"torch": ["eigh", "svd"], "jax": ["eigh", "svd"]}.get(framework, []):
+        function = getattr(recipes(framework), f"invariant_{name}")
+        assert pickle.loads(pickle.dumps(function)) is function
 
 
 def test_the_exponential_does_not_overflow_between_far_eigenvalues(framework):
@@ -777,6 +809,10 @@ def test_a_second_basis_refuses_different_weights_of_equal_values(wrap, is_compl
         loss = lambda *f, w=weights: f[place] @ of.torch.tensor(w).double()  # noqa: E731
         with pytest.raises(ValueError, match=r"^equal values with different cotangents.*by \d"):
             RUN["torch"](getattr(of, wrap)(loss), matrix, np.asarray(1.0))
+    # Where all values are apart it is not defined.
+    loss = lambda *f: f[place][0] * (4 - f[place]).log().sum()  # noqa: E731
+    with pytest.raises(ValueError, match=r"^equal values with different cotangents.*by \d"):
+        RUN["torch"](getattr(of, wrap)(loss), matrix, np.asarray(1.0))
     loss = lambda *f: f[place] @ of.torch.tensor([1.0, 1, 2, 2]).double()  # noqa: E731
     assert np.all(np.isfinite(RUN["torch"](getattr(of, wrap)(loss), matrix, np.asarray(1.0))[1]))
 
@@ -891,6 +927,12 @@ def test_pytorch_transforms():
         torch.compile(function, backend="aot_eager", fullgraph=True)(b).backward()
         function(c).backward()
         assert torch.allclose(b.grad, c.grad)
+    # A second basis, too, which may not branch on a number there.
+    square, of = stack[:, :3] @ stack[:, :3].mT, recipes("torch")
+    smooth = torch.func.grad(of.invariant_eigh(lambda x, v: ((v * x**2) @ v.mT)[0, 1] ** 3))
+    assert torch.allclose(torch.func.vmap(smooth)(square)[1], smooth(square[1]))
+    turned = of.invariant_eigh(lambda x, v: v[0, 0] ** 4, rtol=0.9)
+    assert torch.isnan(torch.func.vmap(torch.func.grad(turned))(square)).all()
     # Forward mode is refused, not zero.
     with pytest.raises(NotImplementedError):
         torch.func.jvp(loss, (matrix,), (weights,))

@@ -40,25 +40,22 @@ def worth(verdict: Verdict) -> str:
     return f"{table(['', 'verdict', 'convention', 'error', 'digits'], rows)}\n\n{items}"
 
 
-#: How to turn an answer G into the symmetric, unconjugated gradient, in each framework's own words:
-#: of a triangle, of a conjugate, and of a triangle that is conjugated too.
-CONVERSIONS = {
-    "autograd": ("(G + G.conj().T) / 2", "G.conj()", "(G.conj() + G.T) / 2"),
-    "torch": ("(G + G.mH) / 2", "G.conj()", "(G.conj() + G.mT) / 2"),
-    "tensorflow": (
-        "(G + tf.linalg.adjoint(G)) / 2",
-        "tf.math.conj(G)",
-        "(tf.math.conj(G) + tf.linalg.matrix_transpose(G)) / 2",
-    ),
-    "jax": ("(G + G.conj().T) / 2", "G.conj()", "(G.conj() + G.T) / 2"),
+# Adjoint, conjugate and transpose of G, in each framework's own words.
+_OF_G = {
+    "autograd": ("G.conj().T", "G.conj()", "G.T"),
+    "torch": ("G.mH", "G.conj()", "G.mT"),
+    "tensorflow": ("tf.linalg.adjoint(G)", "tf.math.conj(G)", "tf.linalg.matrix_transpose(G)"),
+    "jax": ("G.conj().T", "G.conj()", "G.T"),
 }
 
 
 def conversion(name: str, judgement: Judgement) -> str:
     """Source code that turns a framework's answer into the gradient of this book; may be empty."""
-    triangle, conjugate, both = CONVERSIONS[name]
+    adjoint, conjugate, transpose = _OF_G[name]
     if judgement.convention in ("lower", "upper"):
-        return both if judgement.conjugated else triangle
+        return (
+            f"({conjugate} + {transpose}) / 2" if judgement.conjugated else f"(G + {adjoint}) / 2"
+        )
     return conjugate if judgement.conjugated else ""
 
 
@@ -99,19 +96,15 @@ def distances(raw: Mapping[str, Array], converted: Mapping[str, Array], verdict:
         return far
 
     returned, mended = apart(raw), apart(converted)
-    cells = [
-        [
-            "·" if i == j else relative((returned if i < j else mended)[i, j])
-            for j in range(len(raw))
-        ]
-        for i in range(len(raw))
-    ]
+    cells = [list(map(relative, row)) for row in np.triu(returned) + np.tril(mended)]
+    for i, name in enumerate(names):
+        cells[i][i] = "·"
+        cells[i].insert(0, name)
     pairs = np.triu_indices(len(names), 1)
     before, after = (
         float(max(filter(np.isfinite, far[pairs]), default=np.nan)) for far in (returned, mended)
     )
-    rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
-    return f"{table(['', *names], rows)}\n\n{_agreement(before, after, verdict)}"
+    return f"{table(['', *names], cells)}\n\n{_agreement(before, after, verdict)}"
 
 
 def _agreement(before: float, after: float, verdict: Verdict) -> str:

@@ -11,15 +11,20 @@ from spectralgrad.verdict import Judgement, Verdict
 
 RIGHT = ("agrees", "subgradient")
 
-#: What is said of those who got a verdict.
+# What is said of those who got a verdict, and how much that is worth.
 _OF_VERDICTS = {
     "agrees": "{} [returns|return] the gradient",
     "subgradient": "{} [returns a valid answer|return valid answers]",
     "wrong": "{} [returns|return] something that is not a valid answer",
     "not finite": "{} [returns|return] numbers that are not finite",
-    "undecided": "There is no verdict on {}",
+    "undecided": "There is no verdict on {}: at this matrix rounding errors alone may change the "
+    "answer by {allowed} times its norm",
 }
-#: What is said of those who gave no gradient.
+_CAVEAT = (
+    ", as far as that can be told: an error below {allowed} times the norm of the answer may be "
+    "rounding"
+)
+# What is said of those who gave no gradient.
 _OF_OUTCOMES = {
     "unsupported": "{} [refuses|refuse].",
     "failed": "{} [fails|fail].",
@@ -48,23 +53,13 @@ def who_is_right(judgements: Mapping[str, Judgement]) -> str:
     """Say which gradients are right, by name of the framework or any other label."""
     sentences = []
     for verdict, text in _OF_VERDICTS.items():
-        found = {n: j for n, j in judgements.items() if verdict_of(j) == verdict}
-        if not found:
-            continue
+        found = [n for n, j in judgements.items() if verdict_of(j) == verdict]
+        allowed = max((judgements[n].allowed for n in found), default=0.0)
+        if verdict in RIGHT and allowed > 1e-2:
+            text += _CAVEAT
+        text = text.replace("{allowed}", f"{allowed:.1g}")
         everyone = "any of them" if verdict == "undecided" else "All of them"
-        sentence = clause(found, text, judgements, everyone)
-        allowed = max(j.allowed for j in found.values())
-        if verdict == "undecided":
-            sentence += (
-                ": at this matrix rounding errors alone may change the answer by "
-                f"{allowed:.1g} times its norm"
-            )
-        elif verdict in RIGHT and allowed > 1e-2:
-            sentence += (
-                f", as far as that can be told: an error below {allowed:.1g} times the norm of the "
-                "answer may be rounding"
-            )
-        sentences.append(f"{sentence}.")
+        sentences.append(clause(found, f"{text}.", judgements, everyone))
     conjugated = [n for n, j in judgements.items() if j.conjugated]
     return paragraph(*sentences, clause(conjugated, "{} [returns its|return theirs] conjugated."))
 

@@ -6,7 +6,6 @@ import math
 import os
 import re
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,36 +24,12 @@ Call = Callable[[], Any]
 # Makes the call for a way, a problem and a matrix.
 Prepare = Callable[[str, str, Array], Call]
 
-# Problems, each with what a reader calls it; matrices are Hermitian except for the nuclear norm.
-PROBLEMS = {
-    "values": "Values, Σ exp λᵢ",
-    "one": "One eigenvalue, λ₁",
-    "vectors": "Vectors, Σ CᵢⱼVᵢⱼ²",
-    "nuclear": "Nuclear norm, Σ σᵢ",
-}
-# Ways that every problem is measured in: libraries, and a decomposition alone.
-WAYS = {"floor": "LAPACK alone", "package": "spectralgrad", **frameworks.TITLES}
-# The same without compiling or tracing.
-EAGER = {"tensorflow eager": "TensorFlow, eager", "jax eager": "JAX, without jit"}
 # Seconds after which the threads of one library no longer wait for work while another computes.
 SETTLE = 0.25
 # Rounds without which no ratio of two times is given.
 ENOUGH = 9
 # A clock that is read for less than this says little: short calls are repeated within a reading.
 SHORTEST = 1e-3
-
-
-def matrix(problem: str, n: int) -> Array:
-    """Draw the matrix of a problem: of norm about 1, and always the same for one size."""
-    drawn: Array = np.random.default_rng(n).standard_normal((n, n))
-    if problem == "nuclear":
-        return drawn / math.sqrt(4 * n)
-    return (drawn + drawn.T) / math.sqrt(8 * n)
-
-
-def coefficients(n: int) -> Array:
-    """Draw the C of the problem ``"vectors"``, always the same for one size."""
-    return np.random.default_rng(n + 1).standard_normal((n, n))
 
 
 @dataclass(frozen=True)
@@ -140,8 +115,8 @@ def compare(
     problem: str,
     a: Array,
     *,
+    ways: Iterable[str],
     rounds: int,
-    ways: Iterable[str] = tuple(WAYS),
     settle: float = 0.0,
 ) -> Comparison:
     """Time one problem at one matrix."""
@@ -167,36 +142,23 @@ def compare(
     return found
 
 
-def at(prepare: Prepare, a: Array, *, rounds: int, settle: float = 0.0) -> dict[str, Comparison]:
-    """Time the problems at one matrix, divided by its largest entry, in all ways."""
-    a = np.asarray(a, np.result_type(a, float))
-    a = a / (np.max(np.abs(a), initial=0.0) or 1.0)
-    hermitian = a.shape[0] == a.shape[1] and np.array_equal(a, a.conj().T)
-    problems = PROBLEMS if hermitian else ("nuclear",)
-    return {p: compare(prepare, p, a, rounds=rounds, settle=settle) for p in problems}
-
-
 def peak_memory(call: Call) -> tuple[Any, int | None]:
     """Make a call, and say how many bytes it needs beyond those in use before; None if unknown.
 
     What an earlier call has given back to its allocator, and not to the system, does not count if
     it is used again; as much as can be is given back to the system before.
     """
-    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
     def kilobytes(name: str) -> int:
-        found = re.search(rf"^{name}:\s*(\d+) kB", status.read_text(), re.M)
-        return int(found[1]) if found else 0
+        status = Path("/proc/self/status").read_text()
+        return int(re.findall(rf"^{name}:\s*(\d+) kB", status, re.M)[0])
 
-    if not sys.platform.startswith("linux"):
-        return call(), None
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim:
-        trim(0)
     try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
         # Sets the peak to what is in use now.
-        reset.write_text("5")
+        Path("/proc/self/clear_refs").write_text("5")
     except OSError:
+        # Only Linux has this.
         return call(), None
     before = kilobytes("VmRSS")
     result = call()
@@ -283,7 +245,7 @@ def standings_in_words(found: list[Standing]) -> str:
             factors = sorted(max(s.ratio, 1 / s.ratio) for s in there)
             span = " to ".join(dict.fromkeys(f"{x:.2g}" for x in (factors[0], factors[-1])))
             sizes = listing(str(s.n) for s in there)
-            rivals = listing(dict.fromkeys(WAYS[s.rival] for s in there))
+            rivals = listing(dict.fromkeys(frameworks.TITLES[s.rival] for s in there))
             parts.append(text.format(sizes=sizes, span=span, rivals=rivals))
     if not parts:
         return "There is such a ratio at no size."

@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-StrPath = str | os.PathLike[str]
-
 #: Distributions whose versions stand on every page, by the name that their makers write.
 NAMED = {
     "NumPy": ("numpy",),
@@ -44,13 +42,13 @@ def now() -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def date(folder: StrPath) -> str:
+def date(folder: Path) -> str:
     """The date of ``SOURCE_DATE_EPOCH``, or else of the commit that a folder holds, or today's."""
     of_commit = "" if "SOURCE_DATE_EPOCH" in os.environ else _last(folder, "%cd")
     return of_commit or now()[:10]
 
 
-def commit(folder: StrPath) -> str:
+def commit(folder: Path) -> str:
     """As ``"0123abc of 2026-01-31 with changes"``; empty if git does not say."""
     last = _last(folder, "%h of %cd")
     # Unlike diff-index, this sees that a file which was only copied is the same.
@@ -58,28 +56,26 @@ def commit(folder: StrPath) -> str:
     return f"{last} with changes" if changed else last
 
 
-def _last(folder: StrPath, what: str) -> str:
+def _last(folder: Path, what: str) -> str:
     return _git(folder, "log", "-1", "--abbrev=7", "--date=short-local", f"--format={what}")
 
 
-def _git(folder: StrPath, *arguments: str) -> str:
+def _git(folder: Path, *arguments: str) -> str:
     """What git says of a folder; an empty string if it does not."""
     # A copy without history may lie in another project's repository.
-    if not Path(folder, ".git").exists():
+    if not (folder / ".git").exists():
         return ""
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
         # Several chapters may ask at once, and to ask needs no lock.
         command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
-        environment = os.environ | {"TZ": "UTC"}
-        return subprocess.check_output(
-            command, env=environment, text=True, stderr=subprocess.DEVNULL
-        ).strip()
+        utc = os.environ | {"TZ": "UTC"}
+        return subprocess.check_output(command, env=utc, stderr=subprocess.DEVNULL).decode().strip()
     return ""
 
 
-def describe(folder: StrPath) -> dict[str, Any]:
+def describe(folder: Path) -> dict[str, Any]:
     """What a chapter of the book in a folder is executed with, as JSON holds it."""
-    lock = Path(folder, "requirements.lock").read_bytes()
+    lock = (folder / "requirements.lock").read_bytes()
     versions = {name: version(*distributions) for name, distributions in NAMED.items()}
     return {
         "python": platform.python_version(),
@@ -89,7 +85,7 @@ def describe(folder: StrPath) -> dict[str, Any]:
     }
 
 
-def describe_build(folder: StrPath) -> dict[str, Any]:
+def describe_build(folder: Path) -> dict[str, Any]:
     """What the book is built from and with.
 
     Two builds of one commit do not differ: without ``SOURCE_DATE_EPOCH``, ``time`` is empty.
@@ -109,18 +105,15 @@ def sentence(facts: Mapping[str, Any], verb: str) -> str:
     return f"{verb}{when} with {with_what}, on {facts['platform']}; {sources}."
 
 
-def direct(folder: StrPath) -> list[tuple[str, str, str]]:
+def direct(folder: Path) -> list[tuple[str, str, str]]:
     """Each direct dependency, its version ("" if not installed) and the groups that need it."""
-    # Imported here: a build in which nothing has changed does without.
-    from packaging.requirements import Requirement
-
-    text = Path(folder, "pyproject.toml").read_text(encoding="utf-8")
-    project = tomllib.loads(text)["project"]
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = {"package": project["dependencies"], **project["optional-dependencies"]}
     needed: dict[str, list[str]] = {}
     for group, requirements in groups.items():
         for requirement in requirements:
-            needed.setdefault(Requirement(requirement).name, []).append(group)
+            name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+            needed.setdefault(name, []).append(group)
     return [(name, version(name), ", ".join(needed[name])) for name in sorted(needed)]
 
 
@@ -149,7 +142,7 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def machine(folder: StrPath) -> dict[str, str]:
+def machine(folder: Path) -> dict[str, str]:
     """What the whole book was built on."""
     facts = describe_build(folder)
     time = facts["time"].replace("T", " ").replace("Z", " UTC")

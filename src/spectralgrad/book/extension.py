@@ -5,17 +5,17 @@ import html
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 from spectralgrad.book import building, environment
+from spectralgrad.book.prose import table
 
 #: Folder of the rendered book with the notebooks, executed and as they are committed.
 NOTEBOOKS = "notebooks"
@@ -38,10 +38,7 @@ def _notebooks(app: Sphinx, page: str) -> tuple[Path, str] | None:
 def add_stamp(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
 ) -> None:
-    """Put the stamp into the foot of a page: in its text, a search for a framework would find it.
-
-    The theme shows ``theme_extra_footer`` there.
-    """
+    """Put a stamp into the foot; in the text, a search for a framework would find every page."""
     executed = _executed(app, pagename)
     verb = "Executed" if executed else "Built"
     stamp = html.escape(environment.sentence(_built_with() | executed, verb))
@@ -84,15 +81,6 @@ def place_notebooks(app: Sphinx, exception: Exception | None) -> None:
             Path(app.outdir, "_sources", f"{page}.ipynb").replace(folder / name)
 
 
-def keep_term(
-    app: Sphinx, env: BuildEnvironment, node: nodes.Element, contnode: nodes.Node
-) -> nodes.Node | None:
-    """Leave of a term its words where there is no glossary, as in a report."""
-    if node["reftype"] == "term" and "glossary" not in env.found_docs:
-        return nodes.Text(node.astext())
-    return None
-
-
 def read_docstring(
     app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
 ) -> None:
@@ -105,17 +93,13 @@ def read_docstring(
         lines[:0] = ["..", ""]
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
-
-
 def environment_lines() -> Iterator[str]:
     """What the book was built on and with: two tables, and the lock."""
     root = building.root()
-    yield from _table(["", "this build"], environment.machine(root).items())
+    yield table(["", "this build"], environment.machine(root).items(), align="---")
     yield from ("", "The packages that the project asks for by name:", "")
     versions = ((n, v or "not installed", g) for n, v, g in environment.direct(root))
-    yield from _table(["name", "version", "needed by"], versions)
+    yield table(["name", "version", "needed by"], versions, align="---")
     yield from ("", ":::{dropdown} Every package, as `requirements.lock` fixes it", "```text")
     yield (root / "requirements.lock").read_text(encoding="utf-8").rstrip()
     yield from ("```", ":::")
@@ -150,7 +134,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("citation", _directive(citation_lines))
     # Napoleon reads them at 500.
     app.connect("autodoc-process-docstring", read_docstring, priority=400)
-    app.connect("missing-reference", keep_term)
     app.connect("html-page-context", add_stamp)
     # The theme adds its buttons at 501.
     app.connect("html-page-context", add_downloads, priority=600)

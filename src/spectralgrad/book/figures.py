@@ -5,7 +5,7 @@ import html
 import io
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,7 +99,8 @@ def heat_maps(matrices: Mapping[str, ArrayLike]) -> Figure:
     if any(np.iscomplexobj(a) for a in arrays.values()):
         parts = {"Re ": np.real, "Im ": np.imag}
     m, n = next(iter(arrays.values())).shape
-    limit = _largest(arrays.values()) or 1.0
+    entries = np.array([part(a) for a in arrays.values() for part in parts.values()], dtype=float)
+    limit = float(np.abs(entries).max(where=np.isfinite(entries), initial=0.0)) or 1.0
     lines = -(-len(arrays) // WIDEST)
     columns = -(-len(arrays) // lines)
     rows = lines * len(parts)
@@ -120,12 +121,6 @@ def heat_maps(matrices: Mapping[str, ArrayLike]) -> Figure:
         f"{', '.join(arrays)}. {_difference(arrays)}"
     )
     return _finish(canvas, alt)
-
-
-def _largest(arrays: Iterable[Array]) -> float:
-    """Largest finite real or imaginary part, in absolute value."""
-    parts = np.abs([part(a) for a in arrays for part in (np.real, np.imag)])
-    return float(parts[np.isfinite(parts)].max(initial=0.0))
 
 
 def _heat_map(axis: Axes, panel: Array, limit: float) -> AxesImage:

@@ -51,7 +51,7 @@ def chromium() -> str:
 
 def _require_ours(output: Path) -> None:
     """Refuse a file that cannot be written, or that is no PDF."""
-    mend = "name another file with --output"
+    mend = "name another output file"
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.exists():

@@ -67,9 +67,9 @@ def kind_of_values(valid: GeneralisedGradient) -> str:
     return "eigenvalue" if valid.problem == "eigh" else "singular value"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str = "---:") -> str:
     """Lay out texts as a Markdown table whose first column is a heading."""
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    lines = [head, ["---"] + [align] * (len(head) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

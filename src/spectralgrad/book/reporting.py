@@ -200,7 +200,7 @@ def _lay_out(source: Path, *toc: str) -> None:
 
 
 def _adapt(path: Path, page: Page | None = None) -> None:
-    """Leave of each link to another chapter its text; and make it one page of several."""
+    """Leave of what leads to other pages its words; and make it one page of several."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
     texts = ["".join(cell["source"]) for cell in cells]
@@ -211,6 +211,7 @@ def _adapt(path: Path, page: Page | None = None) -> None:
 
     for cell, text in zip(cells, texts, strict=True):
         text = re.sub(r"\[([^]]+)\]\(\w+\.ipynb(#[^)]*)?\)", r"\1", text)
+        text = re.sub(r"\{term\}`([^`<]+?) *(<[^`]*>)?`", r"\1", text)
         cell["source"] = re.sub(r"\{ref\}`([^`<]+?) *<([\w-]+)>`", unless_here, text)
     if page:
         cells[0]["source"] = re.sub(r"\A# .*", lambda _: page.head or _[0], cells[0]["source"])

@@ -123,11 +123,11 @@ def places(answers: Mapping[str, Array], valid: GeneralisedGradient) -> str:
             "yes" if member.inside else "no",
             relative(member.excess) if np.isfinite(member.excess) else "–",
             "yes" if member.extreme else "no",
-            *(f"{norms[name]:.5g}", f"{slopes[name]:.4g}"),
+            f"{norms[name]:.5g}" if np.isfinite(norms[name]) else "–",
+            f"{slopes[name]:.4g}" if np.isfinite(slopes[name]) else "–",
         ]
         for name, member in members.items()
     ]
-    rows = [[cell if cell not in ("nan", "inf") else "–" for cell in row] for row in rows]
     head = ["", "valid", "distance from the set", "extreme", "norm", "slope along −G/‖G‖"]
     text = paragraph(extreme_points(members, norms, slopes, valid), promises(valid))
     return f"{table(head, rows)}\n\n{text}"
@@ -149,19 +149,17 @@ def extreme_points(
         )
     outside = [n for n in others if not members[n].inside]
     if valid.differentiable:
-        they = clause(outside, "; {} [returns|return] another") if outside else ""
-        return (
-            f"There is one valid answer, the gradient{they or ', and every framework returns it'}."
+        they = (
+            clause(outside, "; {} [returns|return] another") or ", and every framework returns it"
         )
+        return f"There is one valid answer, the gradient{they}."
     largest = float(np.linalg.norm(valid.weights))
     extreme = [n for n in others if members[n].extreme]
     inner = [n for n in others if n not in outside and n not in extreme]
     stuck = [n for n in others if members[n].inside and slopes[n] >= -1e-9 * largest]
     rises = all(slopes[n] > 1e-9 * largest for n in stuck)
-    text = (
-        f"{{}} [returns|return] an extreme point, of norm {largest:.5g}; the smallest norm in the "
-    )
-    text += f"set is {norms[smallest]:.5g}."
+    text = f"{{}} [returns|return] an extreme point, of norm {largest:.5g}; the smallest norm in "
+    text += f"the set is {norms[smallest]:.5g}."
     step = f"A small step against the answer of {{}} makes f {'larger' if rises else 'no smaller'}."
     return paragraph(
         clause(extreme, text, others, "Every framework"),

@@ -4,12 +4,9 @@ Each framework is a module of this package with
 
 ``NAME``, ``VERSION``
     strings;
-``eigvalsh(matrix, weights)``
-    eigenvalues of a Hermitian matrix, ascending, and the framework's gradient of Σ wᵢ λᵢ;
-``svdvals(matrix, weights)``
-    singular values, descending, and the framework's gradient of Σ wᵢ σᵢ.
-
-    (the gradient is what the framework returns, in its own convention);
+``eigvalsh(matrix, weights)``, ``svdvals(matrix, weights)``
+    eigenvalues of a Hermitian matrix, ascending, or singular values, descending; and the gradient
+    of Σ wᵢ λᵢ or Σ wᵢ σᵢ as the framework returns it, in its own convention;
 ``vjp(function, matrix, cotangent)``
     the gradient G of Re Σ conj(Cᵢⱼ) f(A)ᵢⱼ for a function f that is written in the framework, with
     the cotangent C; the framework's own reverse pass, in this book's convention for complex
@@ -67,22 +64,10 @@ ONE_THREAD = {
 
 
 def select(choice: str | Iterable[str]) -> tuple[str, ...]:
-    """Read which frameworks a person names.
+    """Read which frameworks a person names, in the order of `NAMES`, each once.
 
-    Parameters
-    ----------
-    choice : str or iterable of str
-        ``"all"``, names of `NAMES` with commas between them, or several names.
-
-    Returns
-    -------
-    tuple of str
-        In the order of `NAMES`, each once.
-
-    Raises
-    ------
-    ValueError
-        If a name is none of `NAMES`, or there is none.
+    They are given as ``"all"``, as names with commas between them, or as several names. A
+    ValueError says which name is unknown.
     """
     if choice == "all":
         return NAMES
@@ -97,25 +82,7 @@ def select(choice: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def get(name: str) -> _Framework:
-    """Import one framework, silently.
-
-    Parameters
-    ----------
-    name : str
-        One of `NAMES`.
-
-    Returns
-    -------
-    module
-        With the attributes that this package's docstring lists.
-
-    Raises
-    ------
-    ValueError
-        If the name is none of `NAMES`.
-    ImportError
-        If the framework is not installed.
-    """
+    """Import one framework of `NAMES`, silently; an ImportError says that it is not installed."""
     (name,) = select([name])
     with quiet():
         return importlib.import_module(f"{__name__}.{name}")

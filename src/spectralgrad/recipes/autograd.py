@@ -1,14 +1,13 @@
 """The recipes for HIPS autograd."""
 
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import autograd.numpy as anp
 import numpy as np
 from autograd.extend import defvjp, primitive
 from autograd.tracer import getval, isbox
 
-from spectralgrad.recipes import rules
+from spectralgrad.recipes import hermitian, rules, singular
 
 
 def _known(x: rules.Tensor) -> rules.Tensor:
@@ -17,7 +16,7 @@ def _known(x: rules.Tensor) -> rules.Tensor:
     return x
 
 
-xp = SimpleNamespace(
+xp = rules.Namespace(
     **{name: getattr(anp, name) for name in rules.ELEMENTWISE},
     eigh=anp.linalg.eigh,
     # Of infinity it would not return.
@@ -52,12 +51,12 @@ def operation(rule: rules.Rule) -> Callable[..., rules.Tensor]:
     return rules.public(rule, lambda matrix, *options: traced(matrix, *options)[0])
 
 
-nuclear_norm = operation(rules.nuclear_norm)
-spectral_norm = operation(rules.spectral_norm)
-soft_threshold = operation(rules.soft_threshold)
-low_rank = operation(rules.low_rank)
-polar = operation(rules.polar)
-pinv = operation(rules.pinv)
-sqrtm = operation(rules.sqrtm)
-expm = operation(rules.expm)
-projector = operation(rules.projector)
+nuclear_norm = operation(singular.nuclear_norm)
+spectral_norm = operation(singular.spectral_norm)
+soft_threshold = operation(singular.soft_threshold)
+low_rank = operation(singular.low_rank)
+polar = operation(singular.polar)
+pinv = operation(singular.pinv)
+sqrtm = operation(hermitian.sqrtm)
+expm = operation(hermitian.expm)
+projector = operation(hermitian.projector)

@@ -1,11 +1,10 @@
 """The recipes for TensorFlow."""
 
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import tensorflow as tf
 
-from spectralgrad.recipes import rules
+from spectralgrad.recipes import hermitian, rules, singular
 
 
 def _size(a: rules.Tensor) -> rules.Tensor:
@@ -27,18 +26,10 @@ def _svd(a: rules.Tensor) -> rules.Factors:
     return u, s * size[..., 0], tf.linalg.adjoint(v)
 
 
-xp = SimpleNamespace(
-    abs=tf.abs,
-    exp=tf.exp,
-    expm1=tf.math.expm1,
-    log=tf.math.log,
-    log1p=tf.math.log1p,
-    maximum=tf.maximum,
-    ones_like=tf.ones_like,
-    sqrt=tf.sqrt,
+xp = rules.Namespace(
+    **{name: getattr(tf.math, name) for name in ("abs", "exp", "expm1", "log", "log1p", "sqrt")},
+    **{name: getattr(tf, name) for name in ("maximum", "ones_like", "where", "zeros_like")},
     sum=tf.reduce_sum,
-    where=tf.where,
-    zeros_like=tf.zeros_like,
     eigh=_eigh,
     svd=_svd,
     adjoint=tf.linalg.adjoint,
@@ -66,12 +57,12 @@ def operation(rule: rules.Rule) -> Callable[..., rules.Tensor]:
     return rules.public(rule, apply)
 
 
-nuclear_norm = operation(rules.nuclear_norm)
-spectral_norm = operation(rules.spectral_norm)
-soft_threshold = operation(rules.soft_threshold)
-low_rank = operation(rules.low_rank)
-polar = operation(rules.polar)
-pinv = operation(rules.pinv)
-sqrtm = operation(rules.sqrtm)
-expm = operation(rules.expm)
-projector = operation(rules.projector)
+nuclear_norm = operation(singular.nuclear_norm)
+spectral_norm = operation(singular.spectral_norm)
+soft_threshold = operation(singular.soft_threshold)
+low_rank = operation(singular.low_rank)
+polar = operation(singular.polar)
+pinv = operation(singular.pinv)
+sqrtm = operation(hermitian.sqrtm)
+expm = operation(hermitian.expm)
+projector = operation(hermitian.projector)

@@ -1,18 +1,19 @@
 """The recipes for PyTorch."""
 
 from collections.abc import Callable
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
 
-from spectralgrad.recipes import rules, second_basis
+from spectralgrad.recipes import hermitian, rules, second_basis, singular
+from spectralgrad.recipes.rules import Factors, Namespace, Option, Rule, Tensor
 
 _DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
 
 
-def _known(x: torch.Tensor) -> rules.Tensor:
+def _known(x: torch.Tensor) -> Tensor:
     if torch.compiler.is_compiling():
         return None
     try:
@@ -22,12 +23,12 @@ def _known(x: torch.Tensor) -> rules.Tensor:
         return None
 
 
-def _cotangents(loss: Callable[..., torch.Tensor], *factors: torch.Tensor) -> rules.Factors:
-    gradients: rules.Factors = torch.func.grad(loss, argnums=tuple(range(len(factors))))(*factors)
+def _cotangents(loss: Callable[..., torch.Tensor], *factors: torch.Tensor) -> Factors:
+    gradients: Factors = torch.func.grad(loss, argnums=tuple(range(len(factors))))(*factors)
     return gradients
 
 
-xp = SimpleNamespace(
+xp = Namespace(
     **{name: getattr(torch, name) for name in rules.ELEMENTWISE},
     eigh=torch.linalg.eigh,
     svd=lambda a: torch.linalg.svd(a, full_matrices=False),
@@ -44,55 +45,62 @@ xp = SimpleNamespace(
 )
 
 
-def operation(rule: rules.Rule) -> Callable[..., torch.Tensor]:
-    """Make a function of a matrix whose reverse pass is a rule."""
+def _apply(rule: Rule) -> Callable[..., torch.Tensor]:
+    """A function of a matrix and options whose reverse pass is a rule."""
     decompose, value, pullback = rule.decompose, rule.value, rule.pullback
 
     class Operation(torch.autograd.Function):  # type: ignore[misc]
         generate_vmap_rule = True
 
         @staticmethod
-        def forward(matrix: torch.Tensor, *options: rules.Option) -> rules.Factors:
+        def forward(matrix: torch.Tensor, *options: Option) -> Factors:
             factors = decompose(xp, matrix)
             return value(xp, factors, *options), *factors
 
         @staticmethod
-        def setup_context(ctx: Any, inputs: rules.Factors, output: rules.Factors) -> None:
+        def setup_context(ctx: Any, inputs: Factors, output: Factors) -> None:
             ctx.mark_non_differentiable(*output[1:])
             ctx.save_for_backward(inputs[0], *output[1:])
             ctx.options = inputs[1:]
 
         @staticmethod
-        def backward(ctx: Any, cotangent: torch.Tensor, *_: object) -> rules.Factors:
+        def backward(ctx: Any, cotangent: torch.Tensor, *_: object) -> Factors:
             matrix, *factors = ctx.saved_tensors
             # A second derivative goes through PyTorch's own decomposition.
             if torch.is_grad_enabled():
                 factors = decompose(xp, matrix)
             return pullback(xp, factors, cotangent, *ctx.options), *(None for _ in ctx.options)
 
-    return rules.public(rule, lambda matrix, *options: Operation.apply(matrix, *options)[0])
+    return lambda matrix, *options: Operation.apply(matrix, *options)[0]
 
 
-nuclear_norm = operation(rules.nuclear_norm)
-spectral_norm = operation(rules.spectral_norm)
-soft_threshold = operation(rules.soft_threshold)
-low_rank = operation(rules.low_rank)
-polar = operation(rules.polar)
-pinv = operation(rules.pinv)
-sqrtm = operation(rules.sqrtm)
-expm = operation(rules.expm)
-projector = operation(rules.projector)
+def operation(rule: Rule) -> Callable[..., torch.Tensor]:
+    """Make a function of a matrix whose reverse pass is a rule."""
+    return rules.public(rule, _apply(rule))
+
+
+nuclear_norm = operation(singular.nuclear_norm)
+spectral_norm = operation(singular.spectral_norm)
+soft_threshold = operation(singular.soft_threshold)
+low_rank = operation(singular.low_rank)
+polar = operation(singular.polar)
+pinv = operation(singular.pinv)
+sqrtm = operation(hermitian.sqrtm)
+expm = operation(hermitian.expm)
+projector = operation(hermitian.projector)
 
 
 class _First(torch.autograd.Function):  # type: ignore[misc]
     """Refuses a second derivative, which would silently be zero."""
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(gradient: torch.Tensor, *_: object) -> torch.Tensor:
         return gradient.clone()
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: rules.Factors, output: torch.Tensor) -> None:
+    def setup_context(ctx: Any, inputs: Factors, output: torch.Tensor) -> None:
         pass
 
     @staticmethod
@@ -100,94 +108,22 @@ class _First(torch.autograd.Function):  # type: ignore[misc]
         raise NotImplementedError("a second basis gives first derivatives only")
 
 
-def _invariant(
-    decompose: Callable[..., rules.Factors],
-    pullback: Callable[..., torch.Tensor],
-    loss: Callable[..., torch.Tensor],
-    *tolerances: float | None,
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    class Invariant(torch.autograd.Function):  # type: ignore[misc]
-        @staticmethod
-        def forward(matrix: torch.Tensor, learning: bool) -> rules.Factors:
-            second_basis.require_matrix(matrix)
-            factors = decompose(xp, matrix)
-            with torch.set_grad_enabled(learning):
-                value = loss(*factors)
-            if value.requires_grad:
-                raise ValueError("the loss depends on another tensor that requires a gradient")
-            return value, *factors
+def _invariant(rule: Rule) -> Callable[[torch.Tensor], torch.Tensor]:
+    def value(xp: Namespace, factors: Factors, learning: bool) -> torch.Tensor:
+        with torch.set_grad_enabled(learning):
+            found: torch.Tensor = rule.value(xp, factors)
+        if found.requires_grad:
+            raise ValueError("the loss depends on another tensor that requires a gradient")
+        return found
 
-        @staticmethod
-        def setup_context(ctx: Any, inputs: rules.Factors, output: rules.Factors) -> None:
-            ctx.mark_non_differentiable(*output[1:])
-            ctx.save_for_backward(inputs[0], *output[1:])
+    def pullback(
+        xp: Namespace, factors: Factors, cotangent: torch.Tensor, learning: bool
+    ) -> torch.Tensor:
+        gradient = rule.pullback(xp, [x.detach() for x in factors], cotangent.detach())
+        return _First.apply(gradient, cotangent, *factors)
 
-        @staticmethod
-        def backward(ctx: Any, cotangent: torch.Tensor, *_: object) -> tuple[torch.Tensor, None]:
-            matrix, *factors = ctx.saved_tensors
-            gradient = pullback(xp, *(x.detach() for x in factors), loss, *tolerances)
-            return _First.apply(cotangent.detach() * gradient, matrix, cotangent), None
-
-    return lambda matrix: Invariant.apply(matrix, torch.is_grad_enabled())[0]
+    apply = _apply(replace(rule, value=value, pullback=pullback))
+    return lambda matrix: apply(matrix, torch.is_grad_enabled())
 
 
-def invariant_eigh(
-    loss: Callable[..., torch.Tensor], rtol: float | None = None, gauge_tol: float | None = None
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Make of ``loss(values, vectors)`` a function of one Hermitian matrix.
-
-    `spectralgrad.recipes.second_basis` says how, and how large the error may be.
-
-    Parameters
-    ----------
-    loss : callable
-        Real; depends on no basis, and on no other tensor that gets a gradient.
-    rtol : float, optional
-        Eigenvalues this close, relative to the largest in modulus, count as equal; by default that
-        of `spectralgrad.theory.spectrum.default_rtol`.
-    gauge_tol : float, optional
-        By how much the loss may differ between two bases, relative to what it changes if all
-        vectors are turned together; by default √eps. ``inf`` leaves out the trials, for a minimum
-        whose loss is rounding errors and nothing else.
-
-    Returns
-    -------
-    callable
-        Of an (n, n) tensor, whose Hermitian part counts; for first derivatives only.
-
-    Raises
-    ------
-    GaugeError
-        By the reverse pass, if the loss depends on the basis. NaN where numbers are not known.
-    ValueError
-        By the callable, for a stack, or if another tensor is to get a gradient.
-    """
-    return _invariant(rules.hermitian, second_basis.eigh_pullback, loss, rtol, gauge_tol)
-
-
-def invariant_svd(
-    loss: Callable[..., torch.Tensor], rtol: float | None = None, gauge_tol: float | None = None
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Make of ``loss(u, s, vh)``, thin, a function of one matrix of full rank.
-
-    `spectralgrad.recipes.second_basis` says how, and how large the error may be.
-
-    Parameters
-    ----------
-    loss, rtol, gauge_tol
-        As for `invariant_eigh`.
-
-    Returns
-    -------
-    callable
-        Of an (m, n) tensor; for first derivatives only.
-
-    Raises
-    ------
-    GaugeError
-        By the reverse pass, if the loss depends on the basis, or a singular value counts as zero.
-        NaN where numbers are not known.
-    ValueError
-        As for `invariant_eigh`.
-    """
-    return _invariant(rules.thin, second_basis.svd_pullback, loss, rtol, gauge_tol)
+invariant_eigh, invariant_svd = second_basis.public(_invariant)

@@ -148,9 +148,9 @@ NOT_IN_THE_PACKAGE = ("inverse_root", "logarithm")
 def operation(name):
     if name not in NOT_IN_THE_PACKAGE:
         return getattr(recipes(), name)
-    from spectralgrad.recipes import rules
+    from spectralgrad.recipes.hermitian import hermitian_function
 
-    return recipes().operation(rules.hermitian_function(formula("recipes", name)))
+    return recipes().operation(hermitian_function(formula("recipes", name)))
 
 
 def with_options(function, options, matrix):
@@ -209,14 +209,14 @@ def test_logarithm(n, dtype):
 @pytest.mark.parametrize("n", [3, 5])
 def test_cube_root_of_the_exercise(n):
     """From dA = dX X² + X dX X + X² dX for X = A^(1/3), as one linear system."""
-    from spectralgrad.recipes import rules
+    from spectralgrad.recipes.hermitian import hermitian_function
 
     def tables(xp, values):
         root = values ** (1 / 3)
         one, other = root[..., :, None], root[..., None, :]
         return root, 1 / (one**2 + one * other + other**2)
 
-    function = recipes().operation(rules.hermitian_function(tables))
+    function = recipes().operation(hermitian_function(tables))
     for kind in hard.SPECTRA:
         rng = np.random.default_rng(n)
         h = hard.hermitian(kind, n, np.float64, rng)
