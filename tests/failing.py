@@ -72,20 +72,25 @@ class _File(io.FileIO):
 
 
 def each(work):
-    """Do the work again and again, in forks of this process, and yield how each of them ended.
+    """Do the work again and again, and yield how each trial ended.
 
     In each another call fails, or is the last one. Whoever asks looks at what is left, and puts
-    all in order for the next. Forks need a process that has no threads.
+    all in order for the next.
     """
     for error in (None, errno.ENOSPC, errno.EIO):
         status, number = None, 0
         while status != DONE:
-            process = os.fork()
-            if not process:
-                os._exit(_status(work, number, error))
-            status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+            status = forked(work, number, error)
             number += 1
             yield status
+
+
+def forked(work, number=None, error=None):
+    """Do the work in a fork of this process, which must have no threads; how it ended."""
+    process = os.fork()
+    if not process:
+        os._exit(_status(work, number, error))
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def _status(work, number, error):
@@ -97,4 +102,4 @@ def _status(work, number, error):
     except BaseException:
         traceback.print_exc()
         return 1
-    return SURVIVED if len(calls.made) > number else DONE
+    return DONE if number is None or len(calls.made) <= number else SURVIVED

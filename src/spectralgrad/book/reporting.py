@@ -217,7 +217,7 @@ def _adapt(path: Path, page: Page | None = None) -> None:
         cells[0]["source"] = re.sub(r"\A# .*", lambda _: page.head or _[0], cells[0]["source"])
         figures = (c["metadata"].get("mystnb", {}).get("figure", {}) for c in notebook["cells"])
         labels = here | {figure["name"] for figure in figures if "name" in figure}
-        # In one book, a label stands once.
-        label = rf"(?<![\w-])({'|'.join(map(re.escape, labels))})(?![\w-])"
+        # In one book, a label stands once. Where there is none, the last pattern fits nothing.
+        label = rf"(?<![\w-])({'|'.join(map(re.escape, labels)) or '(?!)'})(?![\w-])"
         notebook = json.loads(re.sub(label, rf"\1-{page.name}", json.dumps(notebook)))
     path.write_text(json.dumps(notebook), encoding="utf-8")

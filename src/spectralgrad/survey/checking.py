@@ -63,6 +63,11 @@ def failed(message: str, matrix: Array) -> Row:
     return {"verdict": "failed", "message": message} | _shape(matrix)
 
 
+def flagged(rows: list[Row]) -> bool:
+    """Whether some answer asks for a closer look."""
+    return any(row["verdict"] in verdict.FLAGGED for row in rows if row["framework"])
+
+
 def _shape(matrix: Array) -> Row:
     return {"rows": matrix.shape[0], "columns": matrix.shape[1], "dtype": str(matrix.dtype)}
 

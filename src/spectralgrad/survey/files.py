@@ -19,7 +19,7 @@ class Task:
 
     source: str
     place: str
-    digest: str
+    digest: str | None
     matrix: Array
 
 

@@ -18,11 +18,12 @@ from spectralgrad.book import building, prose, reporting
 from spectralgrad.book.execution import Page
 from spectralgrad.frameworks import TITLES
 from spectralgrad.survey import results
+from spectralgrad.survey.checking import Row, flagged
 from spectralgrad.survey.files import Task
 from spectralgrad.system import storage
 from spectralgrad.system.errors import InputError, one_line
 from spectralgrad.theory import symmetric
-from spectralgrad.verdict import FLAGGED, VERDICTS, Question
+from spectralgrad.verdict import VERDICTS, Question
 
 CHAPTER = "your_matrix"
 
@@ -34,62 +35,25 @@ MOST_ROWS = 20_000
 
 _TABULATOR = Path("node_modules/tabulator-tables/dist")
 _SCRIPTS = (_TABULATOR / "js/tabulator.min.js", _TABULATOR / "css/tabulator_simple.min.css")
-_COLUMNS = [
-    *("rows", "columns", "dtype", "problem", "differentiable", "regimes", "digits"),
-    *("framework", "verdict", "message"),
-]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the index.
-
-    Attributes
-    ----------
-    name : str
-        Of its page.
-    source, place : str
-        Of the matrix.
-    facts : dict
-        Of the matrix: the columns of the file that do not depend on the framework.
-    verdicts : dict of str to str
-        By framework; empty if it could not be checked.
-    """
+    """A matrix in the index: the name of its page, and its row of the table, but for the link."""
 
     name: str
-    source: str
-    place: str
-    facts: dict[str, Any]
-    verdicts: dict[str, str]
-
-    @property
-    def flagged(self) -> bool:
-        """Whether some answer asks for a closer look."""
-        return any(verdict in FLAGGED for verdict in self.verdicts.values())
+    row: Row
+    flagged: bool
+    checked: bool
 
     @property
     def title(self) -> str:
         """Source and place, in one line."""
-        return f"{self.source}: {self.place}" if self.place else self.source
+        return ": ".join(filter(None, (self.row["source"], self.row["place"])))
 
 
 class Reports:
-    """The pages beside the results.
-
-    Parameters
-    ----------
-    output : pathlib.Path
-        Of the results; the pages are in a folder beside it.
-    which : {"flagged", "all"}
-        Which matrices get a report.
-    options : dict
-        Of the survey.
-
-    Raises
-    ------
-    spectralgrad.system.errors.CommandError
-        If something that the pages need is missing.
-    """
+    """The pages, in a folder beside the results."""
 
     def __init__(self, output: Path, which: Literal["flagged", "all"], question: Question) -> None:
         self.folder = output.with_name(f"{output.stem}-reports")
@@ -100,13 +64,7 @@ class Reports:
         self._executed = reporting.open_folder(self.folder)
 
     def keep(self, task: Task, flagged: bool) -> None:
-        """Keep a matrix, if it is to have a report.
-
-        Parameters
-        ----------
-        task : spectralgrad.survey.files.Task
-        flagged : bool
-        """
+        """Keep a matrix, if it is to have a report."""
         wanted = flagged or self._which == "all"
         if not wanted or _is_large(task.matrix.shape) or self._kept[flagged] >= MOST_REPORTS:
             return
@@ -116,28 +74,13 @@ class Reports:
             matrix = task.matrix
             if self._question.symmetrize:
                 matrix = symmetric.hermitian_part(matrices.load(matrix))
-            aside = path.with_suffix(".part")
-            with aside.open("wb") as file:
+            with storage.written(path) as aside, aside.open("xb") as file:
                 np.save(file, matrix)
-            aside.replace(path)
 
     def write(self, jobs: int | None = None) -> tuple[Path, list[str]]:
-        """Execute the reports and render all pages.
-
-        Parameters
-        ----------
-        jobs : int, optional
-            Reports executed at once.
-
-        Returns
-        -------
-        index : pathlib.Path
-            The first page.
-        failures : list of str
-            One line for each report that failed.
-        """
+        """Execute the reports and render all pages; the first one, and a line for each failure."""
         entries, counts = _entries(self._output)
-        wanted = [e for e in entries if e.flagged or (self._which == "all" and e.verdicts)]
+        wanted = [e for e in entries if e.flagged or (self._which == "all" and e.checked)]
         reported = [e for e in wanted if self._matrix(e.name).exists()][:MOST_REPORTS]
         chapter = building.chapters()[CHAPTER]
         pages = [
@@ -150,8 +93,9 @@ class Reports:
             failed.update(failures)
             names = {entry.name for entry in reported}
             links = {e.name: _link(e, names, failures) for e in wanted}
-            name = one_line(self._output.name)
-            _write_index(folder, name, entries, counts, links)
+            _write_table(folder / "assets", entries, links)
+            index = _index(one_line(self._output.name), len(entries), counts, links)
+            (folder / "index.md").write_text(index, encoding="utf-8")
 
         index = reporting.reports(pages, self.folder, front=front, jobs=jobs)
         failures = [f"{e.title}: {failed[e.name]}" for e in reported if e.name in failed]
@@ -190,7 +134,7 @@ def _require_no_links(folder: Path) -> None:
     for path in (folder / storage.MARK, executed, *inner):
         if path.is_symlink():
             raise InputError(
-                f"{one_line(str(path))}: is a link; remove it, or name another file with --output"
+                f"{one_line(str(path))}: is a link; remove it, or name another folder with --output"
             )
 
 
@@ -213,94 +157,76 @@ _HARMLESS = str.maketrans("<>", "‹›")
 
 
 def _head(entry: Entry) -> str:
-    place = f", {entry.place}" if entry.place else ""
+    source, place = prose.literal(entry.row["source"]), entry.row["place"]
     return (
-        f"{_title(entry.title)}\n\n"
-        f"This page is about {prose.literal(entry.source)}{place}, one of the matrices of "
-        "[a survey](../index.md)."
+        f"{_title(entry.title)}\n\nThis page is about {source}{place and ', '}{place}, one of the "
+        "matrices of [a survey](../index.md)."
     )
 
 
 def _link(entry: Entry, reported: Container[str], failures: Container[str]) -> str:
     """What the index says of a report that is wanted: the page, or why there is none."""
-    if _is_large((entry.facts["rows"], entry.facts["columns"])):
+    if _is_large((entry.row["rows"], entry.row["columns"])):
         return "too large"
     if entry.name in failures:
         return "failed"
     return f"reports/{entry.name}.html" if entry.name in reported else "not made"
 
 
-def _entries(path: Path) -> tuple[list[Entry], list[int]]:
-    """Rows of the index, those first that matter most; and how many of each kind there are.
-
-    The kinds are: flagged, not checked, and the others.
-    """
+def _entries(folder: Path) -> tuple[list[Entry], list[int]]:
+    """What the table shows, and how many are flagged, not checked, and neither."""
     kinds: list[list[Entry]] = [[], [], []]
     counts = [0, 0, 0]
-    for key, rows in results.by_matrix(*results.parts(path)):
-        verdicts = {row["framework"]: row["verdict"] for row in rows if row["framework"]}
-        facts = {name: rows[0][name] for name in _COLUMNS[:7]}
+    for key, rows in results.by_matrix(*results.parts(folder)):
+        entry = _entry(key, rows)
+        kind = 0 if entry.flagged else 2 if entry.checked else 1
+        counts[kind] += 1
+        if len(kinds[kind]) < MOST_ROWS:
+            kinds[kind].append(entry)
+    for entries in kinds:
+        entries.sort(key=lambda entry: _natural(entry.row["source"], entry.row["place"]))
+    return [entry for entries in kinds for entry in entries][:MOST_ROWS], counts
+
+
+def _entry(key: results.Key, rows: list[Row]) -> Entry:
+    first = rows[0]
+    verdicts = {row["framework"]: row["verdict"] for row in rows if row["framework"]}
+    row = {name: first[name] for name in ("source", "place", "rows", "columns", "digits")} | {
+        "look": ("yes" if flagged(rows) else "no") if verdicts else first["verdict"],
+        "dtype": first["dtype"] or "",
+        "problem": first["problem"] or "",
+        "differentiable": {True: "yes", False: "no", None: ""}[first["differentiable"]],
+        "regimes": ", ".join(first["regimes"] or ()),
         # Of a matrix that is checked, the messages are in its report.
-        facts["message"] = "" if verdicts else rows[0]["message"]
-        facts["outcome"] = "" if verdicts else rows[0]["verdict"]
-        entry = Entry(_name(*key), key[0], key[1], facts, verdicts)
-        place = 0 if entry.flagged else 1 if not verdicts else 2
-        counts[place] += 1
-        if len(kinds[place]) < MOST_ROWS:
-            kinds[place].append(entry)
-    for kind in kinds:
-        kind.sort(key=lambda entry: (_natural(entry.source), _natural(entry.place)))
-    return [entry for kind in kinds for entry in kind][:MOST_ROWS], counts
+        "message": "" if verdicts else first["message"],
+    }
+    return Entry(_name(*key), row | verdicts, flagged(rows), bool(verdicts))
 
 
-def _natural(text: str) -> list[Any]:
+def _natural(*texts: str) -> list[Any]:
     """Order in which 10 stands behind 9."""
-    parts = re.split(r"(\d+)", text)
+    parts = re.split(r"(\d+)", "\0".join(texts))
     # Every second part is a number, but not all that are called digits are.
     return [part if i % 2 == 0 else (len(part), part) for i, part in enumerate(parts)]
 
 
-def _write_index(
-    folder: Path, name: str, entries: list[Entry], counts: list[int], links: Mapping[str, str]
-) -> None:
-    assets = folder / "assets"
+def _write_table(assets: Path, entries: list[Entry], links: Mapping[str, str]) -> None:
     for path in _SCRIPTS:
         shutil.copy(building.root() / path, assets)
-    frameworks = list(dict.fromkeys(name for entry in entries for name in entry.verdicts))
+    asked = [name for name in TITLES if any(name in entry.row for entry in entries)]
     data = {
-        "frameworks": [[name, TITLES[name]] for name in frameworks],
-        "rows": [_row(entry, links.get(entry.name, "")) for entry in entries],
+        "frameworks": [[name, TITLES[name]] for name in asked],
+        "rows": [entry.row | {"report": links.get(entry.name, "")} for entry in entries],
     }
     text = f"window.SURVEY = {json.dumps(data)};\n"
     (assets / "survey-data.js").write_text(text.replace("<", "\\u003c"), encoding="utf-8")
-    index = _index(name, len(entries), counts, links)
-    (folder / "index.md").write_text(index, encoding="utf-8")
-
-
-def _row(entry: Entry, link: str) -> dict[str, Any]:
-    facts = entry.facts
-    differentiable = {True: "yes", False: "no", None: ""}[facts["differentiable"]]
-    return {
-        "source": entry.source,
-        "place": entry.place,
-        "look": facts["outcome"] or ("yes" if entry.flagged else "no"),
-        "rows": facts["rows"],
-        "columns": facts["columns"],
-        "dtype": facts["dtype"] or "",
-        "problem": facts["problem"] or "",
-        "differentiable": differentiable,
-        "regimes": ", ".join(facts["regimes"] or ()),
-        "digits": facts["digits"],
-        "message": facts["message"],
-        "report": link,
-    } | entry.verdicts
 
 
 def _index(name: str, shown: int, counts: list[int], links: Mapping[str, str]) -> str:
     """The first page, in Markdown."""
     number = sum(counts)
     found = [
-        f"{number} {'matrix' if number == 1 else 'matrices'} in {prose.literal(name)}",
+        prose.agree(number, f"{number} matri[x|ces] in {prose.literal(name)}"),
         f"{counts[0]} with an answer that asks for a closer look",
         f"{counts[1]} that could not be checked",
     ]
@@ -310,7 +236,7 @@ def _index(name: str, shown: int, counts: list[int], links: Mapping[str, str]) -
     if number > shown:
         parts.append(
             f"The table has the first {shown} of them, those first that matter most; "
-            f"{number - shown} are left out. The file has them all."
+            f"{number - shown} are left out. The results have them all."
         )
     if "too large" in links.values():
         parts.append(f"A matrix of more than {reporting.LARGEST} rows or columns has no report.")
@@ -333,7 +259,7 @@ _OF_VALUES = (
 _TABLE = """
 <p id="survey-shown" role="status"></p>
 <div id="survey-table"></div>
-<noscript><p>The table needs JavaScript; the same is in the Parquet file.</p></noscript>
+<noscript><p>The table needs JavaScript; the same is in the Parquet files.</p></noscript>
 <link rel="stylesheet" href="_static/tabulator_simple.min.css">
 <link rel="stylesheet" href="_static/survey.css">
 <script src="_static/tabulator.min.js"></script>

@@ -20,11 +20,11 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spectralgrad.survey.checking import Row
+from spectralgrad.survey.checking import Row, flagged
 from spectralgrad.survey.files import Task
 from spectralgrad.system import storage
 from spectralgrad.system.errors import InputError, one_line
-from spectralgrad.verdict import FLAGGED, Question
+from spectralgrad.verdict import Question
 
 #: One row for each matrix and framework; for what cannot be checked, one without a framework.
 SCHEMA = pa.schema(
@@ -117,7 +117,7 @@ class Earlier:
         """Note what a part holds; what could not be checked is neither flagged nor not."""
         number = len(self._parts)
         found = (
-            (number, *matrix, _flagged(rows) if rows[0]["framework"] else None)
+            (number, *matrix, flagged(rows) if rows[0]["framework"] else None)
             for matrix, rows in by_matrix(part)
         )
         self._unmet.executemany("INSERT INTO unmet VALUES (?, ?, ?, ?, ?)", found)
@@ -126,9 +126,9 @@ class Earlier:
     def visit(self, task: Task) -> bool | None:
         """Whether a matrix was flagged; None if it is new, has changed or could not be checked."""
         kept = None
-        for number, *matrix, flagged in self._take(_HERE, task.source, task.place):
-            if kept is None and matrix[2] == task.digest and flagged is not None:
-                kept = bool(flagged)
+        for number, *matrix, judged in self._take(_HERE, task.source, task.place):
+            if kept is None and matrix[2] == task.digest and judged is not None:
+                kept = bool(judged)
             else:
                 self.outdated[self._parts[number]].add(tuple(matrix))
         return kept
@@ -144,10 +144,6 @@ class Earlier:
 
 _ALL = "DELETE FROM unmet WHERE source = ? RETURNING *"
 _HERE = "DELETE FROM unmet WHERE source = ? AND place = ? RETURNING *"
-
-
-def _flagged(rows: list[Row]) -> bool:
-    return any(row["verdict"] in FLAGGED for row in rows)
 
 
 class Results:

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from spectralgrad import matrices, verdict
 from spectralgrad.matrices import MatrixError
 from spectralgrad.survey import checking, files, workers
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 # How many of the bad ones a summary names.
 _NAMED = 10
+# The matrix of a file that cannot be read.
+_NONE = np.empty((0, 0))
 
 
 @dataclasses.dataclass
@@ -171,7 +175,7 @@ class Run:
                         yield task
             except MatrixError as error:
                 met += 1
-                self._fail(source, checking.unreadable(error))
+                self.note(files.Task(source, "", None, _NONE), [checking.unreadable(error)])
             self._store.earlier.leave(source)
             self._bar.correct(met - files.count(path))
 
@@ -185,19 +189,13 @@ class Run:
         self._judge(task, flagged)
         return False
 
-    def _fail(self, source: str, row: Row) -> None:
-        self._done.matrices += 1
-        self._done.note_bad(source, "", row["message"])
-        self._store.add([row | {"source": source, "place": ""}])
-        self._bar.advance()
-
     def note(self, task: files.Task, rows: list[Row]) -> None:
-        """Keep what came back for a matrix."""
+        """Keep what came back for a matrix, or is wrong with a file."""
         names = {"source": task.source, "place": task.place, "digest": task.digest}
         self._store.add([names | row for row in rows])
         self._done.matrices += 1
         if "framework" in rows[0]:
-            self._judge(task, any(row["verdict"] in verdict.FLAGGED for row in rows))
+            self._judge(task, checking.flagged(rows))
         else:
             self._done.note_bad(task.source, task.place, rows[0]["message"])
         self._bar.advance()
