@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from spectralgrad import __version__
 from spectralgrad.book.execution import TIMEOUT
 from spectralgrad.system import interruption
-from spectralgrad.system.errors import CommandError, InputError
+from spectralgrad.system.errors import CommandError, InputError, said
 
 if TYPE_CHECKING:
     from spectralgrad.verdict import Verdict
@@ -243,7 +243,7 @@ def _check(options: argparse.Namespace) -> int:
     try:
         verdicts = verdict.check_stack(options.matrix, **_asked(options))
     except ValueError as error:
-        raise InputError(" ".join(str(error).split())) from error
+        raise InputError(said(error, None)) from error
     if options.json:
         objects = [v.to_dict() for v in verdicts]
         # A stack of one is a list of one: its matrix has a place in it.

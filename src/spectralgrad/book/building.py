@@ -22,7 +22,7 @@ from spectralgrad.book import environment, execution, reference
 from spectralgrad.book.execution import Page, Run
 from spectralgrad.book.rendering import Renderer
 from spectralgrad.system import processes, storage
-from spectralgrad.system.errors import ChapterError, CommandError, InputError
+from spectralgrad.system.errors import ChapterError, CommandError, InputError, said
 from spectralgrad.system.storage import MARK, absolute
 
 # What `build` renders from, besides the pages, the chapters and the package.
@@ -151,7 +151,7 @@ def check_input(notebook: Mapping[str, Any], values: Mapping[str, object]) -> No
     try:
         exec(compile(_cell(notebook, "input"), "<input>", "exec"), scope)
     except ValueError as error:
-        raise InputError(" ".join(str(error).split())) from error
+        raise InputError(said(error, None)) from error
 
 
 def _lay_out(source: Path) -> None:

@@ -1,7 +1,7 @@
 """Check every matrix in files and folders, and keep the results.
 
 What is done is saved every few seconds, and not done again: a survey that is stopped, by whatever,
-goes on from there. The verdicts are those of `spectralgrad.verdict.check`, about sums of values: a
+goes on from there. The verdicts are those of ``verdict.check``, about sums of values: a
 matrix that need not be looked at for them may still be a bad place for a loss on vectors.
 """
 
@@ -126,7 +126,7 @@ def survey(
     scheduler : str, optional
         Address of a Dask scheduler, whose workers check the matrices instead.
     problem, weights, frameworks, dtype, rtol, symmetrize
-        As for `spectralgrad.verdict.check`.
+        As for ``spectralgrad.verdict.check``.
 
     Returns
     -------

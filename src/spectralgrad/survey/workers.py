@@ -64,7 +64,7 @@ def check_all(stack: list[Array], options: Mapping[str, Any]) -> list[list[Row]]
     ----------
     stack : list of numpy.ndarray
     options : dict
-        As for `spectralgrad.verdict.check`.
+        As for ``spectralgrad.verdict.check``.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def run(
         Taken from as workers become free.
     crew : Processes or Cluster
     options : dict
-        As for `spectralgrad.verdict.check`.
+        As for ``spectralgrad.verdict.check``.
     idle : callable
         Called about once a second.
 
