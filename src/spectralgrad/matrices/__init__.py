@@ -87,9 +87,8 @@ def _naming(label: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        fault = checks.fault(f"cannot be read ({error.strerror or error})", "check its permissions")
-        fault.source = label
-        raise fault from None
+        what = f"cannot be read ({error.strerror or error})"
+        raise MatrixError(what, "check the path and its permissions", source=label) from None
     except MatrixError as error:
         error.source = label
         raise

@@ -128,6 +128,5 @@ def _whole(text: str) -> int:
 def _dense_places(head: _Head) -> Iterator[tuple[int, int]]:
     """Down the columns, without what symmetry implies."""
     (rows, columns), skip = head.shape, head.symmetry == "skew-symmetric"
-    for j in range(columns):
-        for i in range(0 if head.symmetry == "general" else j + skip, rows):
-            yield i, j
+    is_general = head.symmetry == "general"
+    return ((i, j) for j in range(columns) for i in range(0 if is_general else j + skip, rows))
