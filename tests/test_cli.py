@@ -19,7 +19,7 @@ BAD = {
     "no such file": ["report", "nofile.csv"],
     "did you mean blog-rank-2?": ["report", "blog-rank2"],
     "did you mean .csv?": ["report", "my.cvs"],
-    "row 2: 1 number, where 2 were expected": ["report", "[[1, 2], [3]]"],
+    "row 2: 1 number instead of 2 numbers": ["report", "[[1, 2], [3]]"],
     "unknown chapter 'x'; choose from eigh_example": ["report", "blog-rank-2", "--chapter", "x"],
     "unknown parameter 'x' of chapter your_matrix; choose from matrix, problem, weights": [
         *("report", "blog-rank-2", "-p", "x", "1"),
@@ -37,7 +37,7 @@ BAD = {
         "--chapter",
         "eigh_example",
     ],
-    "dtype: unknown 'half'; choose from auto, float32": [
+    "choose from auto, float32, float64": [
         "report",
         "blog-rank-2",
         "-p",

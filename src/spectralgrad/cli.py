@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from spectralgrad import __version__
 from spectralgrad.book import TIMEOUT
 from spectralgrad.system import interruption
-from spectralgrad.system.errors import CommandError, InputError, one_line
+from spectralgrad.system.errors import CommandError, InputError, said
 
 if TYPE_CHECKING:
     from spectralgrad.verdict import Verdict
@@ -140,7 +140,7 @@ def _check(matrix: str, *, json: bool = False, **question: Any) -> Said:
     try:
         verdicts = verdict.check_stack(matrix, **question)
     except ValueError as error:
-        raise InputError(one_line(str(error))) from error
+        raise InputError(said(error, None)) from error
     if not json:
         return "\n\n".join(map(_as_text, verdicts)), 0
     objects = [v.to_dict() for v in verdicts]

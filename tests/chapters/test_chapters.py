@@ -477,7 +477,7 @@ def test_theory_subgradient(name, tmp_path):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"problem": "svdvals"}, "problem: unknown 'svdvals'; choose from auto, eigh, svd"),
+        ({"problem": "svdvals"}, "problem: 'svdvals' will not do; choose from auto, eigh, svd"),
         ({"weights": "[1, 2]"}, "weights: [1.0, 2.0] will not do for 5 values"),
         ({"problem": "eigh"}, "take its Hermitian part"),
     ],

@@ -337,14 +337,12 @@ def test_parameters_may_come_as_numbers_and_lists():
 
 
 BAD = {
-    "weights: '[1, 2]' will not do for 5 values": {"weights": "[1, 2]"},
-    "problem: unknown 'qr'; choose from auto, eigh, svd": {"problem": "qr"},
-    "take its Hermitian part (check and survey: --symmetrize), or ask for its singular values": {
-        "problem": "eigh"
-    },
+    "weights: [1.0, 2.0] will not do for 5 values": {"weights": "[1, 2]"},
+    "problem: 'qr' will not do; choose from auto, eigh, svd": {"problem": "qr"},
+    "take its Hermitian part (symmetrize), or ask for its singular values": {"problem": "eigh"},
     "unknown framework 'pytorch'; choose from autograd, torch": {"frameworks": "pytorch"},
     "rtol: '2' will not do; give a number from 0 to below 1": {"rtol": "2"},
-    "use float32, float64": {"dtype": "half"},
+    "choose from auto, float32, float64": {"dtype": "half"},
     "unknown parameter 'size' of chapter your_matrix; choose from matrix, problem": {"size": "3"},
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from spectralgrad import matrices
-from spectralgrad.matrices import MatrixError
+from spectralgrad.matrices import MatrixError, binary, checks
 
 MTX = "%%MatrixMarket matrix array real general\n"
 
@@ -99,10 +99,14 @@ FOUND = {
     "spaces without end": (".csv", b"1" + b" " * 100_000 + b"2", "is not a number"),
     "spaces in JSON": (".json", b'[["1' + b" " * 200_000 + b'2"]]', "is not a number"),
     "of no version": (".npy", npy((1, 1), bytes(8), (255, 255)), "of version 255.255"),
-    "70 dimensions": (".npy", npy((1,) * 70, bytes(8)), "70 dimensions"),
-    "a size that cannot be written": (".npy", npy(f"(0x{'f' * 4000}, 1)"), "an impossible size"),
-    "a size of 2^63": (".npy", npy((2**63, 1)), "an impossible size"),
+    "70 dimensions": (".npy", npy((1,) * 70, bytes(8)), "an impossible shape"),
+    "a size that cannot be written": (".npy", npy(f"(0x{'f' * 4000}, 1)"), "an impossible shape"),
+    "a size of 2^63": (".npy", npy((2**63, 1)), "an impossible shape"),
     "two arrays, one behind the other": (".npy", npy((1, 1), bytes(8)) * 2, "more data than"),
+    "a place of thousands of digits": (
+        *(".mtx", f"{MTX.replace('array', 'coordinate')}1 1 1\n{'9' * 5000} 1 1\n".encode()),
+        "is no place in the matrix",
+    ),
     "more than the array": (".npz", npz(npy((1, 1), bytes(9))), "more data than"),
     "a member with a long name": (".npz", npz(b"", "x" * 60_000 + ".npy"), "damaged"),
     "a check sum behind the array": (
@@ -185,7 +189,7 @@ def test_a_header_of_four_gigabytes_is_not_waited_for(read, tmp_path):
 def test_a_text_of_too_much_is_refused_before_it_is_taken_apart(
     suffix, head, unit, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(matrices, "MAX_ENTRIES", 2**16)
+    monkeypatch.setattr(checks, "MAX_ENTRIES", 2**16)
     path = tmp_path / f"a{suffix}"
     path.write_text(head + unit * (2**20 // len(unit)), encoding="utf-8")
     with pytest.raises(MatrixError, match="more numbers than the limit of 65536; pass a smaller"):
@@ -201,7 +205,7 @@ def test_an_archive_of_very_many_members_is_refused_before_they_are_listed(tmp_p
             archive.writestr(f"{number}.npy", b"")
     with pytest.raises(MatrixError, match="holds 1000 arrays"):
         matrices.load(path)
-    monkeypatch.setattr(matrices, "_LONGEST_LIST", 50_000)
+    monkeypatch.setattr(binary, "_LONGEST_LIST", 50_000)
     monkeypatch.setattr(zipfile, "ZipFile", lambda _: pytest.fail("was listed"))
     with pytest.raises(MatrixError, match="holds too many members; save one matrix alone"):
         matrices.load(path)

@@ -6,7 +6,6 @@ import pickle
 import subprocess
 import sys
 import tempfile
-import types
 import zipfile
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from spectralgrad import matrices
-from spectralgrad.matrices import MatrixError, describe, load
+from spectralgrad.matrices import MatrixError, checks, describe, load, published
 from spectralgrad.theory.arrays import as_inexact
 
 NAMES = ("blog-rank-2", "blog-full-rank", "stack-overflow", "article-2x2")
@@ -119,19 +118,15 @@ def moderate(a):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_published(name):
-    from spectralgrad.matrices.published import MATRICES
-
     result = load(name)
-    same(result, MATRICES[name])
+    same(result, published.MATRICES[name])
     result[:] = 0
-    assert MATRICES[name].any()
+    assert published.MATRICES[name].any()
     assert describe(name) == name
 
 
 def test_names_come_before_files(write, monkeypatch):
-    published = types.ModuleType("spectralgrad.matrices.published")
-    published.MATRICES = {"a.csv": np.eye(2), "[[1]]": np.eye(3)}
-    monkeypatch.setitem(sys.modules, "spectralgrad.matrices.published", published)
+    monkeypatch.setattr(published, "MATRICES", {"a.csv": np.eye(2), "[[1]]": np.eye(3)})
     write("a.csv", "1,2")
     same(load("a.csv"), np.eye(2))
     same(load("./a.csv"), np.array([[1.0, 2.0]]))
@@ -394,11 +389,11 @@ def test_text_without_numbers(write):
 
 def test_ragged(write):
     refuses(write("a.csv", "# c\n1,2\n\n3\n"), "line 4: 1 number, where line 2 has 2", "equally")
-    refuses([[1, 2], [3, 4, 5]], "row 2: 3 numbers, where 2 were expected", "equally long")
-    refuses("[[1, 2], [3]]", "row 2: 1 number, where 2", "equally long")
-    refuses("[[1, 2], 3]", "row 2: a float, where a list of 2 numbers was expected", "alike")
-    refuses([[1, 2], [3, [4]]], "row 2, column 2: a list, where a number")
-    refuses([[[1, 2]], [[1, 2], [3, 4]]], "matrix 2: 2 rows, where 1 were expected", stack=True)
+    refuses([[1, 2], [3, 4, 5]], "row 2: 3 numbers instead of 2 numbers", "equally long")
+    refuses("[[1, 2], [3]]", "row 2: 1 number instead of 2", "equally long")
+    refuses("[[1, 2], 3]", "row 2: a float instead of 2 numbers", "equally")
+    refuses([[1, 2], [3, [4]]], "row 2, column 2: a list is not a number")
+    refuses([[[1, 2]], [[1, 2], [3, 4]]], "matrix 2: 2 rows instead of 1 row", stack=True)
     refuses([1, [2]], "entry 2: a list")
 
 
@@ -510,8 +505,8 @@ def test_objects():
         def __array__(self, dtype=None, copy=None):
             raise RuntimeError("call\ndetach() first")
 
-    refuses(Refusing(), "a Refusing that NumPy cannot read", r"call\ndetach() first", "pass")
-    refuses([[Refusing()]], r"call\ndetach() first")
+    refuses(Refusing(), "a Refusing that NumPy cannot read", r"call detach() first", "pass")
+    refuses([[Refusing()]], r"call detach() first")
 
 
 def test_npz_of_several_or_no_arrays(write, tmp_path):
@@ -646,21 +641,21 @@ def test_unknown_dtype(dtype):
 def test_size_limit(tmp_path, monkeypatch, suffix):
     path = tmp_path / f"a{suffix}"
     save(path, np.ones((4, 4)))
-    monkeypatch.setattr(matrices, "MAX_ENTRIES", 16)
+    monkeypatch.setattr(checks, "MAX_ENTRIES", 16)
     assert load(path).shape == (4, 4)
-    monkeypatch.setattr(matrices, "MAX_ENTRIES", 15)
+    monkeypatch.setattr(checks, "MAX_ENTRIES", 15)
     refuses(path, "over the limit of", "smaller matrix")
 
 
 def test_size_limit_inline(monkeypatch):
-    monkeypatch.setattr(matrices, "MAX_ENTRIES", 15)
+    monkeypatch.setattr(checks, "MAX_ENTRIES", 15)
     for source in (np.ones((4, 4)), np.ones((4, 4)).tolist(), str(np.ones((4, 4)).tolist())):
         refuses(source, "4 × 4 entries, over the limit of 15", "smaller matrix")
 
 
 def test_size_limit_of_text_is_checked_before_reading(write, monkeypatch):
     write("a.csv", "1" + " " * 32)
-    monkeypatch.setattr(matrices, "MAX_ENTRIES", 1)
+    monkeypatch.setattr(checks, "MAX_ENTRIES", 1)
     monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail("was read"))
     refuses("a.csv", "33 bytes, over the limit of 32", "smaller matrix, or save it as .npy")
 

@@ -224,7 +224,7 @@ def test_odd_names_are_one_line_and_come_back():
 def test_a_stack_of_any_size_is_read_one_matrix_at_a_time(rng, monkeypatch):
     a = stack(rng, 6)
     save("a.npy", a.reshape(2, 3, 4, 4))
-    monkeypatch.setattr(matrices, "MAX_ENTRIES", 16)
+    monkeypatch.setattr(matrices.checks, "MAX_ENTRIES", 16)
     read = list(matrices.each("a.npy"))
     assert [place for place, _ in read] == [f"matrix ({i}, {j})" for i in (1, 2) for j in (1, 2, 3)]
     assert np.array_equal([matrix for _, matrix in read], a)
@@ -447,7 +447,7 @@ BAD = {
     "nofile: no such file or folder; check the path": ["nofile"],
     "unknown framework 'keras'; choose from autograd": ["a.npy", "--frameworks", "keras"],
     "rtol: '2' will not do": ["a.npy", "--rtol", "2"],
-    "dtype: unknown 'half'; choose from auto, float32": ["a.npy", "--dtype", "half"],
+    "dtype: 'half' will not do; choose from auto, float32": ["a.npy", "--dtype", "half"],
     "weights: 'some' will not do": ["a.npy", "--weights", "some"],
     "weights: '[]' will not do": ["a.npy", "--weights", "[]"],
     "symmetrize: is for eigenvalues": ["a.npy", "--symmetrize", "--problem", "svd"],

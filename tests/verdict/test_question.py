@@ -21,7 +21,8 @@ THREE = np.diag([3.0, 2.0, 1.0])
         ({"frameworks": "all"}, {"frameworks": frameworks.NAMES}),
         ({"rtol": "1e-3"}, {"rtol": 0.001}),
         ({"dtype": "float32"}, {"dtype": np.dtype("float32")}),
-        ({"symmetrize": 1}, {"symmetrize": True}),
+        ({"symmetrize": np.True_}, {"symmetrize": True}),
+        ({"symmetrize": "False"}, {}),
         ({}, dict.fromkeys(("problem", "weights", "dtype", "rtol"), "auto")),
     ],
 )

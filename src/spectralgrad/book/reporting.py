@@ -16,7 +16,7 @@ from spectralgrad.book import building, environment, execution
 from spectralgrad.book.execution import Page, Run
 from spectralgrad.book.rendering import Renderer
 from spectralgrad.system import storage
-from spectralgrad.system.errors import InputError
+from spectralgrad.system.errors import InputError, said
 
 #: The largest matrix that a report takes, in rows and in columns: its page stays under 5 MB.
 LARGEST = 300
@@ -58,7 +58,7 @@ def check_input(notebook: Notebook, values: Mapping[str, object]) -> None:
     try:
         exec(compile(_cell(notebook, "input"), "<input>", "exec"), scope)
     except ValueError as error:
-        raise InputError(" ".join(str(error).split())) from error
+        raise InputError(said(error, None)) from error
 
 
 def _cell(notebook: Notebook, tag: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from spectralgrad import verdict
 from spectralgrad.matrices import MatrixError
-from spectralgrad.system.errors import one_line
+from spectralgrad.system.errors import one_line, said
 from spectralgrad.theory import spectrum
 from spectralgrad.theory.arrays import Array
 
@@ -54,7 +54,7 @@ def _forget_shapes(matrix: Array) -> None:
 def unreadable(error: MatrixError) -> Row:
     """The row of a matrix or a file that is no good; the row says which one it is."""
     error.source = ""
-    return {"verdict": "unreadable", "message": one_line(" ".join(str(error).split()), 500)}
+    return {"verdict": "unreadable", "message": said(error, 500)}
 
 
 def failed(message: str, matrix: Array) -> Row:

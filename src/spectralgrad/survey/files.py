@@ -9,7 +9,7 @@ from pathlib import Path
 from spectralgrad import matrices
 from spectralgrad.matrices import MatrixError
 from spectralgrad.system import storage
-from spectralgrad.system.errors import InputError, one_line
+from spectralgrad.system.errors import InputError, one_line, said
 from spectralgrad.theory.arrays import Array
 
 
@@ -130,5 +130,4 @@ def read(path: str) -> Iterator[Task]:
         raise MatrixError(f"cannot be listed ({error.strerror}); check its permissions") from None
     # One bad file, whatever is wrong with it, does not stop a survey.
     except Exception as error:
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise MatrixError(f"cannot be read ({one_line(text, 300)})") from error
+        raise MatrixError(f"cannot be read ({said(error)})") from error

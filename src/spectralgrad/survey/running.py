@@ -20,7 +20,7 @@ from spectralgrad import matrices, verdict
 from spectralgrad.matrices import MatrixError
 from spectralgrad.survey import checking, files, workers
 from spectralgrad.survey.checking import Row
-from spectralgrad.system.errors import CommandError, InputError, one_line
+from spectralgrad.system.errors import CommandError, InputError, one_line, said
 
 if TYPE_CHECKING:
     from spectralgrad.survey import pages, progress, results
@@ -96,7 +96,7 @@ def survey(
     try:
         question = verdict.Question(**options)
     except ValueError as error:
-        raise InputError(" ".join(str(error).split())) from error
+        raise InputError(said(error, None)) from error
     if reports not in ("flagged", "all", "none"):
         raise InputError(f"reports: unknown {reports!r}; choose from flagged, all, none")
     roots = files.roots(paths)

@@ -26,7 +26,7 @@ from spectralgrad.survey import checking
 from spectralgrad.survey.checking import Row
 from spectralgrad.survey.files import Task
 from spectralgrad.system import interruption
-from spectralgrad.system.errors import CommandError, InputError, one_line
+from spectralgrad.system.errors import CommandError, InputError, one_line, said
 from spectralgrad.verdict import Question
 
 # A chunk takes a few tenths of a second: long against the way there, short against a survey.
@@ -228,7 +228,7 @@ class Cluster:
             client = Client(self._address, timeout=self.answers_within, set_as_default=False)
         # Whatever is wrong with an address: it differs with the protocol.
         except Exception as error:
-            text = one_line(" ".join(str(error).split()), 200)
+            text = said(error, 200)
             raise InputError(f"{address}: no Dask scheduler answers ({text})") from error
         self._client = stack.enter_context(client)
         try:

@@ -18,3 +18,8 @@ def one_line(text: str, limit: int | None = None) -> str:
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def said(error: BaseException, limit: int | None = 300) -> str:
+    """What another library said, in one line; the kind of error where it said nothing."""
+    return one_line(" ".join(str(error).split()) or type(error).__name__, limit)

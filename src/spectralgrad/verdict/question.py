@@ -16,7 +16,11 @@ from spectralgrad.system.errors import one_line
 from spectralgrad.theory import subgradient, symmetric
 from spectralgrad.theory.arrays import Array, Problem
 
-_PROBLEMS = ("auto", "eigh", "svd")
+_CHOICES = {
+    "problem": ("auto", "eigh", "svd"),
+    "dtype": matrices.DTYPES,
+    "symmetrize": ("False", "True"),
+}
 _NAMED = ("auto", "sum", "first", "last")
 
 
@@ -54,19 +58,20 @@ class Question:
     symmetrize: bool = False
 
     def __post_init__(self) -> None:
-        _require_one("problem", self.problem, _PROBLEMS)
-        _require_one("dtype", str(self.dtype), matrices.DTYPES)
-        _require_one("symmetrize", self.symmetrize, (False, True))
-        if self.symmetrize and self.problem == "svd":
-            raise ValueError("symmetrize: is for eigenvalues, not for singular values; drop it")
+        for field, choices in _CHOICES.items():
+            given = str(getattr(self, field))
+            if given not in choices:
+                raise _refusal(field, given, f"choose from {', '.join(choices)}")
         # It is frozen from here on.
         vars(self).update(
             weights=_read_weights(self.weights),
             frameworks=libraries.select(self.frameworks),
             dtype=str(self.dtype),
             rtol=_read_rtol(self.rtol),
-            symmetrize=bool(self.symmetrize),
+            symmetrize=str(self.symmetrize) == "True",
         )
+        if self.symmetrize and self.problem == "svd":
+            raise ValueError("symmetrize: is for eigenvalues, not for singular values; drop it")
 
     def to_dict(self) -> dict[str, Any]:
         """What makes this question again, as objects that JSON has; numbers are in texts."""
@@ -77,27 +82,11 @@ class Question:
     def pose(
         self, matrix: Source, label: str | None = None
     ) -> tuple[Array, subgradient.GeneralisedGradient]:
-        """Read a matrix, and find all valid answers; no framework is asked.
+        """Read a matrix as `spectralgrad.matrices.load` does, and find all valid answers.
 
-        Parameters
-        ----------
-        matrix : str, os.PathLike, list or array_like
-            As for `spectralgrad.matrices.load`.
-        label : str, optional
-            What a message calls the matrix; `spectralgrad.matrices.describe` by default.
-
-        Returns
-        -------
-        matrix : (m, n) numpy.ndarray
-            For eigenvalues Hermitian.
-        valid : spectralgrad.theory.subgradient.GeneralisedGradient
-            Its attribute ``problem`` is the one that was chosen.
-
-        Raises
-        ------
-        MatrixError
-            If the matrix cannot be read, has no eigenvalues of this kind, or not as many values as
-            there are weights.
+        No framework is asked. For eigenvalues, the matrix that is returned is Hermitian.
+        MatrixError, in which the matrix is called by the label, is raised too if it has no
+        eigenvalues of this kind, or not as many values as there are weights.
         """
         label = label or matrices.describe(matrix)
         try:
@@ -126,12 +115,13 @@ class Question:
 
     def _weigh(self, problem: Problem, k: int, dtype: np.dtype[Any]) -> Array:
         """One weight for each of k values."""
-        named = self.weights
-        if isinstance(named, str):
-            if named == "auto":
-                named = "first" if problem == "eigh" else "sum"
-            picked: Array = np.ones(k) if named == "sum" else np.eye(k)[-(named == "last")]
-            return picked
+        name = self.weights
+        if name == "auto":
+            name = "first" if problem == "eigh" else "sum"
+        if isinstance(name, str):
+            weights = np.full(k, float(name == "sum"))
+            weights[-(name == "last")] = 1.0
+            return weights
         if len(self.weights) != k:
             what = f"weights: {reprlib.repr([*self.weights])} will not do for {k} values"
             raise MatrixError(what, f"{_GIVE} {k} finite numbers")
@@ -150,14 +140,8 @@ _GIVE = "give sum, first, last, or a list of"
 _MEND = "take its Hermitian part (symmetrize), or ask for its singular values (problem svd)"
 
 
-def _require_one(field: str, given: object, choices: Sequence[object]) -> None:
-    if given not in choices:
-        known = ", ".join(map(str, choices))
-        raise ValueError(f"{field}: unknown {_shown(given)}; choose from {known}")
-
-
-def _shown(value: object) -> str:
-    return one_line(reprlib.repr(value), 60)
+def _refusal(field: str, given: object, mend: str) -> ValueError:
+    return ValueError(f"{field}: {one_line(reprlib.repr(given), 60)} will not do; {mend}")
 
 
 def _read_weights(given: str | Sequence[float]) -> str | tuple[float, ...]:
@@ -168,9 +152,7 @@ def _read_weights(given: str | Sequence[float]) -> str | tuple[float, ...]:
     except (TypeError, ValueError, OverflowError, RecursionError):
         numbers = np.array(math.nan)
     if numbers.ndim != 1 or not numbers.size or not np.all(np.isfinite(numbers)):
-        raise ValueError(
-            f"weights: {_shown(given)} will not do; {_GIVE} finite numbers, one for each value"
-        )
+        raise _refusal("weights", given, f"{_GIVE} finite numbers, one for each value")
     return tuple(numbers.tolist())
 
 
@@ -182,5 +164,5 @@ def _read_rtol(given: float | str) -> float | str:
     except (TypeError, ValueError):
         number = math.nan
     if not 0 <= number < 1:
-        raise ValueError(f"rtol: {_shown(given)} will not do; give a number from 0 to below 1")
+        raise _refusal("rtol", given, "give a number from 0 to below 1")
     return number
