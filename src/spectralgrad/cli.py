@@ -260,12 +260,13 @@ def _as_text(verdict: "Verdict") -> str:
 
     from spectralgrad import frameworks
     from spectralgrad.book import explain
+    from spectralgrad.verdict import reasons
 
     m, n = verdict.matrix.shape
     where = f"{verdict.source}: {verdict.place}" if verdict.place else verdict.source
     lines = [
         f"{where}: {m} × {n}, {verdict.matrix.dtype}. {explain.function(verdict.valid)}",
-        verdict.valid.reason,
+        reasons.reason(verdict.valid),
         explain.trust(verdict),
         *filter(None, [explain.near(verdict)]),
         "",

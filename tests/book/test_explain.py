@@ -13,7 +13,7 @@ from drawing import random_matrix
 from spectralgrad import frameworks, matrices
 from spectralgrad.book import explain
 from spectralgrad.theory import subgradient, symmetric
-from spectralgrad.verdict import Answer, Judgement, Verdict, judge
+from spectralgrad.verdict import Answer, Judgement, Verdict, judge, reasons
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ NEAR = np.diag([1.0, 1 + 4e-16, 2]) + 0.0
 )
 def test_headline(verdict, text):
     assert explain.headline(verdict) == text
-    assert explain.summary(verdict).startswith(f"**{text}** {verdict.valid.reason} In ")
+    assert explain.summary(verdict).startswith(f"**{text}** {reasons.reason(verdict.valid)} In ")
 
 
 def test_where_nothing_can_be_told_the_headline_says_so():

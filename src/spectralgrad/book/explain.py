@@ -15,7 +15,7 @@ from spectralgrad.frameworks import TITLES
 from spectralgrad.theory import gauge
 from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.subgradient import GeneralisedGradient
-from spectralgrad.verdict import VERDICTS, Judgement, Verdict
+from spectralgrad.verdict import VERDICTS, Judgement, Verdict, reasons
 
 
 def function(valid: GeneralisedGradient) -> str:
@@ -268,7 +268,7 @@ def summary(verdict: Verdict) -> str:
     str
     """
     option = "`-p rtol {}`"
-    sentences = [f"**{headline(verdict)}**", verdict.valid.reason]
+    sentences = [f"**{headline(verdict)}**", reasons.reason(verdict.valid)]
     # If no digit can be trusted, then the headline is about that.
     sentences += [trust(verdict)] if verdict.digits else []
     sentences += filter(None, [near(verdict, option)])

@@ -15,6 +15,7 @@ from spectralgrad.matrices import MatrixError, Source
 from spectralgrad.system.errors import one_line
 from spectralgrad.theory import gauge, spectrum, subgradient, symmetric
 from spectralgrad.theory.arrays import Array, Problem
+from spectralgrad.verdict import reasons
 
 # What a gradient is, and why there may be none.
 Quality = Literal["agrees", "subgradient", "wrong", "not finite"]
@@ -293,7 +294,7 @@ class Verdict:
             "rank": valid.rank,
             "regimes": list(self.regimes),
             "differentiable": valid.differentiable,
-            "reason": valid.reason,
+            "reason": reasons.reason(valid),
             "near": near
             and {
                 "indices": list(near.indices),

@@ -1,0 +1,281 @@
+"""A second basis: gradients at ties and zeros, where one pullback does not hold the information.
+
+The gradient of a loss that depends on no choice of bases has, in the vectors of a decomposition, a
+block M for each cluster of equal values, of which one pullback gives the diagonal. In vectors that
+are rotated within the cluster, it gives the diagonal of QᴴMQ: a few rotations determine M
+(thm-second-basis of the chapter on eigenvalues). The vectors U and V of a positive singular value
+are rotated together; those of zeros, including the null vectors that the thin decomposition leaves
+out, are chosen independently of one another (thm-svd-second-basis of the chapter on the SVD). What
+lies off the blocks is in every pullback. The answer is then tried in further bases, drawn at
+random.
+
+Tolerances of `invariant_vjp`, here and in `spectralgrad.theory.eigen` and
+`spectralgrad.theory.singular`:
+
+``rtol``
+    Values this close, relative to the largest, are replaced by their mean, and singular values by 0
+    if this close to zero. By default the square root of eps: for a loss that is smooth on the scale
+    of the largest value, what this neglects then balances the rounding errors of a division by the
+    gap. A loss that varies faster needs a smaller one. Where
+    `spectralgrad.theory.spectrum.default_rtol` is larger, it counts instead.
+``gauge_tol``
+    By how much the answers in two bases may differ, relative to the cotangents; by default the
+    square root of eps. Where the cotangents are rounding errors and nothing else, as at a minimum
+    of the loss, ``numpy.inf`` leaves out the trials.
+
+Errors: `spectralgrad.theory.gauge.GaugeError` if the loss depends on the bases: on the rotation of
+a cluster, on a choice of null vectors, on a phase, on the sign of a vector or the product of two
+signs. A product of three may pass unnoticed. ValueError if no `rtol` is given, and the loss is seen
+to vary too fast for the default.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from spectralgrad.theory import gauge, spectrum
+from spectralgrad.theory.arrays import Array, diagonal
+from spectralgrad.theory.symmetric import adjoint
+
+
+class _View(NamedTuple):
+    """What the pullback says in the bases B Q, and how much of it may be rounding."""
+
+    Q: list[Array]
+    values_bar: Array
+    bars: list[Array]
+    allowed: Array
+
+    def rotations(self, bases: Sequence[Array]) -> list[gauge.Rotation]:
+        """How the loss turns the bases B: dL = Re⟨C, dB Q⟩ = Re⟨C Qᴴ, dB⟩."""
+        return [
+            gauge.rotation_cotangents(B, bar @ adjoint(q))
+            for B, bar, q in zip(bases, self.bars, self.Q, strict=True)
+        ]
+
+    @property
+    def blocks(self) -> Array:
+        """The cotangents of the values as blocks in the bases B."""
+        found: Array = (self.Q[0] * self.values_bar[..., None, :]) @ adjoint(self.Q[-1])
+        return found
+
+
+def invariant_vjp(
+    values: Array,
+    bases: Sequence[Array],
+    pull: Callable[..., tuple[Array, list[Array]]],
+    off_the_blocks: Callable[..., Array],
+    *,
+    rtol: float | None,
+    gauge_tol: float | None,
+) -> Array:
+    """Gradient of a loss that does not depend on the choice of bases, (..., m, n).
+
+    Parameters
+    ----------
+    values : (..., k) numpy.ndarray
+        Eigenvalues or singular values.
+    bases : list of numpy.ndarray
+        [V] of a Hermitian matrix, [U, V] of a thin singular value decomposition.
+    pull : callable
+        ``pull(values, *bases)`` returns the cotangents of values and, as a list, of bases.
+    off_the_blocks : callable
+        ``off_the_blocks(values, *cotangents of bases)`` is the gradient that these make of bases at
+        values of which clusters are exactly equal, 0 within the clusters.
+    """
+    dtype, k, singular = bases[0].dtype, values.shape[-1], len(bases) == 2
+    symbol, shape = "σ" if singular else "λ", (bases[0].shape[-2], bases[-1].shape[-2])
+    finest = spectrum.default_rtol(shape, dtype, singular=singular)
+    width = max(gauge.default_tol(dtype), finest) if rtol is None else rtol
+    gauge_tol = gauge.tolerance(gauge_tol, dtype)
+    labels = spectrum.labels(values, width, singular=singular)
+    merged = spectrum.merge(values, labels)
+
+    def look(bases: Sequence[Array], Q: list[Array], at: Array = merged) -> _View:
+        values_bar, bars = pull(at.copy(), *(B @ q for B, q in zip(bases, Q, strict=True)))
+        allowed = gauge.allowance(at, values_bar, bars, rtol=finest, gauge_tol=gauge_tol)
+        return _View(Q, values_bar, bars, allowed)
+
+    # The bases that are given.
+    first = look(bases, [np.eye(k, dtype=dtype) for _ in bases])
+    tied = spectrum.tied_pairs(labels)
+    gauge.require_invariant(first.rotations(bases), labels, tied, first.allowed, symbol)
+    split = rtol is None and bool(np.any(merged != values))
+    as_they_are = look(bases, first.Q, values) if split else None
+    # All null vectors count.
+    full = [_complete(B) for B in bases] if np.any(labels < 0) else bases
+    sizes = [B.shape[-1] for B in full]
+    start = first._replace(Q=[np.eye(size, k, dtype=dtype) for size in sizes])
+    turned, M = start.rotations(full), start.blocks
+    # Those that determine the blocks, and those in which the answer is tried.
+    for Q in _determining(labels, sizes, dtype):
+        view = look(full, Q)
+        M = M + _news(view.blocks)
+        _compare(view, M, view.rotations(full), turned, merged, gauge_tol, symbol)
+    for Q in _random(labels, sizes, dtype):
+        view = look(full, Q)
+        _compare(view, M, view.rotations(full), turned, merged, gauge_tol, symbol)
+    if as_they_are:
+        block = M[..., :k, :k]
+        _compare_unmerged(as_they_are, block, bases, values, labels, gauge_tol, symbol)
+    gradient = full[0] @ M @ adjoint(full[-1]) + off_the_blocks(merged, *first.bars)
+    return gradient.astype(dtype, copy=False)
+
+
+def _complete(basis: Array) -> Array:
+    """The basis, and vectors that complete it to one of the space."""
+    rest = np.linalg.qr(basis, "complete")[0][..., basis.shape[-1] :]
+    return np.concatenate([basis, rest], axis=-1)
+
+
+def _determining(labels: Array, sizes: Sequence[int], dtype: np.dtype) -> Iterator[list[Array]]:
+    """Rotations of the bases that, after the bases themselves, determine the blocks."""
+    is_complex, k = np.issubdtype(dtype, np.complexfloating), labels.shape[-1]
+    zeros = int(np.max(np.count_nonzero(labels < 0, axis=-1), initial=0))
+    rounds = (1 + is_complex) * (max(sizes) - k + zeros) if zeros else 0
+    mixed = gauge.pair_rotations(labels, is_complex=is_complex)
+    for step, rotation in itertools.zip_longest(range(1, rounds), mixed):
+        null = functools.partial(_pair_null_vectors, step or 0, is_complex)
+        yield _rotations(np.eye(k) if rotation is None else rotation, labels, sizes, dtype, null)
+
+
+def _random(labels: Array, sizes: Sequence[int], dtype: np.dtype) -> Iterator[list[Array]]:
+    """Rotations of the bases at random, with other signs."""
+    rng, is_complex = np.random.default_rng(0), np.issubdtype(dtype, np.complexfloating)
+
+    def null(zeros: int, sizes: Sequence[int]) -> list[Array]:
+        return [gauge.unitary(x, rng, is_complex=is_complex)[:, :zeros] for x in sizes]
+
+    for rotation in gauge.random_bases(labels, is_complex=is_complex):
+        yield _rotations(rotation, labels, sizes, dtype, null)
+
+
+def _rotations(
+    rotation: Array,
+    labels: Array,
+    sizes: Sequence[int],
+    dtype: np.dtype,
+    null: Callable[[int, Sequence[int]], list[Array]],
+) -> list[Array]:
+    """One rotation for all bases; but of null vectors, ``null(zeros, how many there are)``."""
+    *stack, k = labels.shape
+    Q = [np.zeros((*stack, size, k), dtype) for size in sizes]
+    for q in Q:
+        q[..., :k, :] = rotation
+    for place in map(tuple, np.argwhere(np.any(labels < 0, axis=-1))):
+        rank = int(np.count_nonzero(labels[place] >= 0))
+        for q, chosen in zip(Q, null(k - rank, [size - rank for size in sizes]), strict=True):
+            q[place][rank:, rank:] = chosen
+    return Q
+
+
+def _pair_null_vectors(
+    step: int, is_complex: bool, zeros: int, sizes: Sequence[int]
+) -> list[Array]:
+    """As the steps go on, each left null vector meets each right one once, or with 1 and with i."""
+    more = max(sizes)
+    step = step if step < (1 + is_complex) * more else 0
+    chosen: list[Array] = [np.eye(size, zeros) for size in sizes]
+    shifted = np.eye(more)[:, (np.arange(zeros) + step) % more]
+    chosen[int(np.argmax(sizes))] = shifted * (1j if step >= more else 1.0)
+    return chosen
+
+
+def _news(blocks: Array) -> Array:
+    """What rotated bases say beyond the real diagonal, which the given ones have said."""
+    i = np.arange(min(blocks.shape[-2:]))
+    blocks[..., i, i] -= blocks[..., i, i].real
+    return blocks
+
+
+def _compare(
+    view: _View,
+    M: Array,
+    rotations: list[gauge.Rotation],
+    expected: list[gauge.Rotation],
+    values: Array,
+    gauge_tol: float,
+    symbol: str,
+) -> None:
+    """Raise unless other bases say the same as blocks, and turn as expected."""
+    k = values.shape[-1]
+    found = np.sum(view.Q[0].conj() * (M @ view.Q[-1]), axis=-2).real
+    sizes = np.maximum(gauge.largest(M, 2)[..., None], np.abs(view.values_bar))
+    allowed = gauge.allowance_of_values(view.allowed, values, sizes, gauge_tol)
+    missed = diagonal(np.abs(found - view.values_bar))
+    gauge.require_within(missed, allowed, symbol, gauge.VARIES)
+    for (turn, out), (first, first_out) in zip(rotations, expected, strict=True):
+        missed = np.abs(turn - first)
+        if missed.shape[-1] > k:
+            # Null vectors that the thin decomposition leaves out have no number of their own.
+            for axis in (-2, -1):
+                missed = np.maximum.reduceat(missed, np.arange(k), axis=axis)
+        gauge.require_within(missed, view.allowed, symbol, gauge.VARIES)
+        missed = diagonal(np.max(np.abs(out - first_out), axis=-2, initial=0.0) / 2)
+        gauge.require_within(missed, view.allowed, symbol, gauge.VARIES)
+
+
+def _compare_unmerged(
+    view: _View,
+    block: Array,
+    bases: Sequence[Array],
+    values: Array,
+    labels: Array,
+    gauge_tol: float,
+    symbol: str,
+) -> None:
+    """Compare the block with what the values as they are say, to the square root of gauge_tol."""
+    allowed = gauge.allowance_of_values(view.allowed, values, view.values_bar, gauge_tol)
+    tolerance = allowed / np.sqrt(gauge_tol)
+    turned = np.sum([turn for turn, _ in view.rotations(bases)], axis=0)
+    require_smooth(block, view.values_bar, turned, values, labels, tolerance, view.allowed, symbol)
+
+
+def require_smooth(
+    block: Array,
+    apart: Array,
+    turned: Array,
+    values: Array,
+    labels: Array,
+    tolerance: Array,
+    allowed: Array,
+    symbol: str,
+) -> None:
+    """Raise if the gradient is seen to change when nearly equal values are taken as equal.
+
+    Parameters
+    ----------
+    block : (..., k, k) numpy.ndarray
+        The gradient within the clusters, in the basis of the vectors, at values taken as equal.
+    apart, turned : (..., k), (..., k, k) numpy.ndarray
+        At the values as they are: their cotangents, and how the loss turns the vectors.
+    labels : (..., k) numpy.ndarray of int
+        Of clusters; off the diagonal, negative ones are left out.
+    tolerance, allowed : (...) numpy.ndarray
+        For the gradient, and for the rounding errors of a turn before it is divided by a gap.
+
+    Raises
+    ------
+    ValueError
+        It names the first pair that shows it, and advises a smaller rtol.
+    """
+    gaps = values[..., None, :] - values[..., :, None]
+    alike = spectrum.in_one_cluster(labels) & (gaps != 0)
+    gaps = np.where(alike, gaps, 1)
+    found = np.where(alike, turned / gaps, block)
+    on = np.arange(values.shape[-1])
+    found[..., on, on] += apart - found[..., on, on].real
+    limit = tolerance[..., None, None] + alike * (allowed[..., None, None] / np.abs(gaps))
+    change = np.abs(found - block)
+    bad = ~((change <= limit) | (change == 0))
+    if bad.any():
+        place = tuple(np.argwhere(bad)[0])
+        i, j = sorted(int(x) for x in place[-2:])
+        raise ValueError(
+            f"{gauge.names(symbol, i, j)}: the gradient changes by {float(change[place]):.1e} if "
+            "nearly equal values are taken as equal; the loss varies too fast for that: give a "
+            "smaller rtol"
+        )
