@@ -765,7 +765,7 @@ def test_a_sign_is_refused_where_several_bases_are_tried(rng):
     u, s, vh = thin(rng.standard_normal((4, 3)))
     w = rng.standard_normal((4, 3))
     singular.svd_vjp(u, s, vh, w, 0, 0)
-    with pytest.raises(gauge.GaugeError, match=f"^σ. and σ.: {gauge.VARIES}"):
+    with pytest.raises(gauge.GaugeError, match=f"^σ.*: {gauge.VARIES}"):
         singular.invariant_vjp(u, s, vh, lambda *_: (w, 0, 0))
     singular.invariant_vjp(u, s, vh, lambda u, s, vh: (2 * w * u, 0, 0))
 

@@ -65,11 +65,11 @@ def as_finite(array: ArrayLike) -> Array:
 
 def cotangents(given: Sequence[ArrayLike], factors: Sequence[Array]) -> list[Array]:
     """Return cotangents in the shapes of their factors; of a real factor, the real part counts."""
-    found = [np.asarray(x) for x in given]
-    return [
-        np.broadcast_to(x if np.iscomplexobj(factor) else x.real, factor.shape)
-        for x, factor in zip(found, factors, strict=True)
-    ]
+    found = []
+    for x, factor in zip(map(np.asarray, given), factors, strict=True):
+        x = x if np.iscomplexobj(factor) else x.real
+        found.append(x if x.shape == factor.shape else np.broadcast_to(x, factor.shape))
+    return found
 
 
 def divide(numerator: Array, denominator: Array, *zeros: Any) -> Array:

@@ -10,6 +10,7 @@ values, as ``"λ"``; ``gauge_tol`` is the size, relative to the cotangents, up t
 on the basis passes for rounding.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -67,8 +68,9 @@ def tolerance(given: float | None, dtype: DTypeLike) -> float:
 
 def largest(array: ArrayLike, dimensions: int = 1) -> Array:
     """Largest modulus over the last dimensions, in double precision: products do not overflow."""
-    axes = tuple(range(-dimensions, 0))
-    sizes: Array = np.max(np.abs(array), axis=axes, initial=0.0)
+    sizes = np.abs(array)
+    for _ in range(dimensions):
+        sizes = sizes.max(axis=-1, initial=0.0)
     return sizes.astype(float)
 
 
@@ -80,7 +82,7 @@ def allowance(
     Beside what `gauge_tol` grants for the cotangents of bases, it is what a cluster makes of those
     of values: its width, `rtol` times the largest value, and 8 for rounding.
     """
-    size = np.max([largest(bar, 2) for bar in bars], axis=0)
+    size = functools.reduce(np.maximum, [largest(bar, 2) for bar in bars])
     allowed: Array = gauge_tol * size + 8 * rtol * largest(values) * largest(values_bar)
     return allowed
 
@@ -229,7 +231,8 @@ def _identities(labels: ArrayLike, is_complex: bool) -> tuple[Array, Array]:
 
 def _members(labels: Array) -> list[list[int]]:
     """Lists of the places of each cluster."""
-    return [np.flatnonzero(labels == c).tolist() for c in np.unique(labels) if c >= 0]
+    runs = itertools.groupby(range(len(labels)), labels.tolist().__getitem__)
+    return [list(places) for label, places in runs if label >= 0]
 
 
 def _rounds(players: list[int]) -> Iterator[list[tuple[int, int]]]:
@@ -253,15 +256,15 @@ def random_bases(labels: ArrayLike, *, is_complex: bool) -> Iterator[Array]:
     """
     rng = np.random.default_rng(0)
     flat, identities = _identities(labels, is_complex)
-    k = flat.shape[-1]
+    members, k = [_members(row) for row in flat], flat.shape[-1]
     for bit in range(k.bit_length()):
         signs = 1 - 2 * (np.arange(1, k + 1) >> bit & 1)
         rotations = identities * signs
-        for rotation, row in zip(rotations, flat, strict=True):
-            for places in _members(row):
-                block = np.ix_(places, places)
+        for rotation, clusters in zip(rotations, members, strict=True):
+            for places in clusters:
                 if len(places) > 1 or is_complex:
-                    rotation[block] = unitary(len(places), rng, is_complex=is_complex)
+                    drawn = unitary(len(places), rng, is_complex=is_complex)
+                    rotation[np.ix_(places, places)] = drawn
         yield rotations.reshape(*np.shape(labels), k)
 
 

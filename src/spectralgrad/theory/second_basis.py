@@ -31,7 +31,7 @@ to vary too fast for the default.
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -101,21 +101,24 @@ def invariant_vjp(
 
     # The bases that are given.
     first = look(bases, [np.eye(k, dtype=dtype) for _ in bases])
-    tied = spectrum.tied_pairs(labels)
-    gauge.require_invariant(first.rotations(bases), labels, tied, first.allowed, symbol)
+    turned, tied = first.rotations(bases), spectrum.tied_pairs(labels)
+    gauge.require_invariant(turned, labels, tied, first.allowed, symbol)
     split = rtol is None and bool(np.any(merged != values))
     as_they_are = look(bases, first.Q, values) if split else None
-    # All null vectors count.
-    full = [_complete(B) for B in bases] if np.any(labels < 0) else bases
+    # Where there are zeros, all null vectors count.
+    ranks = _ranks(labels)
+    full = [_complete(B) for B in bases] if ranks else bases
     sizes = [B.shape[-1] for B in full]
-    start = first._replace(Q=[np.eye(size, k, dtype=dtype) for size in sizes])
-    turned, M = start.rotations(full), start.blocks
-    # Those that determine the blocks, and those in which the answer is tried.
-    for Q in _determining(labels, sizes, dtype):
+    if ranks:
+        first = first._replace(Q=[np.eye(size, k, dtype=dtype) for size in sizes])
+        turned = first.rotations(full)
+    # Bases that determine the blocks, and bases in which the answer is tried.
+    M = first.blocks
+    for Q in _determining(labels, ranks, sizes, dtype):
         view = look(full, Q)
         M = M + _news(view.blocks)
         _compare(view, M, view.rotations(full), turned, merged, gauge_tol, symbol)
-    for Q in _random(labels, sizes, dtype):
+    for Q in _random(labels, ranks, sizes, dtype):
         view = look(full, Q)
         _compare(view, M, view.rotations(full), turned, merged, gauge_tol, symbol)
     if as_they_are:
@@ -131,18 +134,30 @@ def _complete(basis: Array) -> Array:
     return np.concatenate([basis, rest], axis=-1)
 
 
-def _determining(labels: Array, sizes: Sequence[int], dtype: np.dtype) -> Iterator[list[Array]]:
+def _ranks(labels: Array) -> dict[tuple[int, ...], int]:
+    """The ranks of those matrices of a stack that have zeros."""
+    if np.all(labels >= 0):
+        return {}
+    ranks = np.count_nonzero(labels >= 0, axis=-1)
+    return {tuple(p): int(ranks[tuple(p)]) for p in np.argwhere(ranks < labels.shape[-1])}
+
+
+def _determining(
+    labels: Array, ranks: Mapping[tuple[int, ...], int], sizes: Sequence[int], dtype: np.dtype
+) -> Iterator[list[Array]]:
     """Rotations of the bases that, after the bases themselves, determine the blocks."""
-    is_complex, k = np.issubdtype(dtype, np.complexfloating), labels.shape[-1]
-    zeros = int(np.max(np.count_nonzero(labels < 0, axis=-1), initial=0))
-    rounds = (1 + is_complex) * (max(sizes) - k + zeros) if zeros else 0
+    is_complex = np.issubdtype(dtype, np.complexfloating)
+    rounds = (1 + is_complex) * max((max(sizes) - rank for rank in ranks.values()), default=0)
     mixed = gauge.pair_rotations(labels, is_complex=is_complex)
     for step, rotation in itertools.zip_longest(range(1, rounds), mixed):
         null = functools.partial(_pair_null_vectors, step or 0, is_complex)
-        yield _rotations(np.eye(k) if rotation is None else rotation, labels, sizes, dtype, null)
+        joint = np.broadcast_to(np.eye(labels.shape[-1]), (*labels.shape, labels.shape[-1]))
+        yield _rotations(joint if rotation is None else rotation, ranks, sizes, dtype, null)
 
 
-def _random(labels: Array, sizes: Sequence[int], dtype: np.dtype) -> Iterator[list[Array]]:
+def _random(
+    labels: Array, ranks: Mapping[tuple[int, ...], int], sizes: Sequence[int], dtype: np.dtype
+) -> Iterator[list[Array]]:
     """Rotations of the bases at random, with other signs."""
     rng, is_complex = np.random.default_rng(0), np.issubdtype(dtype, np.complexfloating)
 
@@ -150,23 +165,24 @@ def _random(labels: Array, sizes: Sequence[int], dtype: np.dtype) -> Iterator[li
         return [gauge.unitary(x, rng, is_complex=is_complex)[:, :zeros] for x in sizes]
 
     for rotation in gauge.random_bases(labels, is_complex=is_complex):
-        yield _rotations(rotation, labels, sizes, dtype, null)
+        yield _rotations(rotation, ranks, sizes, dtype, null)
 
 
 def _rotations(
-    rotation: Array,
-    labels: Array,
+    joint: Array,
+    ranks: Mapping[tuple[int, ...], int],
     sizes: Sequence[int],
     dtype: np.dtype,
     null: Callable[[int, Sequence[int]], list[Array]],
 ) -> list[Array]:
     """One rotation for all bases; but of null vectors, ``null(zeros, how many there are)``."""
-    *stack, k = labels.shape
-    Q = [np.zeros((*stack, size, k), dtype) for size in sizes]
+    if not ranks:
+        return [joint.astype(dtype, copy=False)] * len(sizes)
+    k = joint.shape[-1]
+    Q = [np.zeros((*joint.shape[:-2], size, k), dtype) for size in sizes]
     for q in Q:
-        q[..., :k, :] = rotation
-    for place in map(tuple, np.argwhere(np.any(labels < 0, axis=-1))):
-        rank = int(np.count_nonzero(labels[place] >= 0))
+        q[..., :k, :] = joint
+    for place, rank in ranks.items():
         for q, chosen in zip(Q, null(k - rank, [size - rank for size in sizes]), strict=True):
             q[place][rank:, rank:] = chosen
     return Q
@@ -209,12 +225,12 @@ def _compare(
     gauge.require_within(missed, allowed, symbol, gauge.VARIES)
     for (turn, out), (first, first_out) in zip(rotations, expected, strict=True):
         missed = np.abs(turn - first)
+        if out.size:
+            missed += diagonal(np.abs(out - first_out).max(axis=-2) / 2)
         if missed.shape[-1] > k:
             # Null vectors that the thin decomposition leaves out have no number of their own.
             for axis in (-2, -1):
                 missed = np.maximum.reduceat(missed, np.arange(k), axis=axis)
-        gauge.require_within(missed, view.allowed, symbol, gauge.VARIES)
-        missed = diagonal(np.max(np.abs(out - first_out), axis=-2, initial=0.0) / 2)
         gauge.require_within(missed, view.allowed, symbol, gauge.VARIES)
 
 

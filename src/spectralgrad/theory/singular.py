@@ -216,9 +216,9 @@ def polar_vjp(
 
 
 def _require_full_rank(sigma: Array, rtol: float) -> None:
-    zero = np.argwhere(~spectrum.positive(sigma, rtol))
-    if zero.size:
-        *stack, i = map(int, zero[0])
+    positive = spectrum.positive(sigma, rtol)
+    if not positive.all():
+        *stack, i = map(int, np.argwhere(~positive)[0])
         row: Array = sigma[tuple(stack)]
         value, tolerance = float(row[i]), float(rtol * np.max(row))
         raise gauge.GaugeError(

@@ -25,8 +25,8 @@ CONVENTIONS: tuple[Convention, ...] = ("symmetric", "lower", "upper")
 
 def adjoint(matrix: ArrayLike) -> Array:
     """Aᴴ, of (..., m, n); a view if A is real."""
-    transposed = np.swapaxes(matrix, -1, -2)
-    return np.conj(transposed) if np.iscomplexobj(transposed) else transposed
+    transposed = np.asarray(matrix).swapaxes(-1, -2)
+    return transposed.conj() if np.iscomplexobj(transposed) else transposed
 
 
 def skew_part(matrix: ArrayLike) -> Array:
