@@ -322,7 +322,7 @@ def spectrum(valid: GeneralisedGradient, *, near: float) -> Figure:
     valid : spectralgrad.theory.subgradient.GeneralisedGradient
     near : float
         Distance, relative to the largest modulus, below which values are near; as for
-        `spectralgrad.theory.spectrum.regimes`.
+        `spectralgrad.verdict.reasons.regimes`.
 
     Returns
     -------

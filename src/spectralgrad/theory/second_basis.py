@@ -122,8 +122,7 @@ def invariant_vjp(
         view = look(full, Q)
         _compare(view, M, view.rotations(full), turned, merged, gauge_tol, symbol)
     if as_they_are:
-        block = M[..., :k, :k]
-        _compare_unmerged(as_they_are, block, bases, values, labels, gauge_tol, symbol)
+        _compare_unmerged(as_they_are, M, bases, values, labels, gauge_tol, symbol)
     gradient = full[0] @ M @ adjoint(full[-1]) + off_the_blocks(merged, *first.bars)
     return gradient.astype(dtype, copy=False)
 
@@ -236,62 +235,35 @@ def _compare(
 
 def _compare_unmerged(
     view: _View,
-    block: Array,
+    M: Array,
     bases: Sequence[Array],
     values: Array,
     labels: Array,
     gauge_tol: float,
     symbol: str,
 ) -> None:
-    """Compare the block with what the values as they are say, to the square root of gauge_tol."""
-    allowed = gauge.allowance_of_values(view.allowed, values, view.values_bar, gauge_tol)
-    tolerance = allowed / np.sqrt(gauge_tol)
-    turned = np.sum([turn for turn, _ in view.rotations(bases)], axis=0)
-    require_smooth(block, view.values_bar, turned, values, labels, tolerance, view.allowed, symbol)
-
-
-def require_smooth(
-    block: Array,
-    apart: Array,
-    turned: Array,
-    values: Array,
-    labels: Array,
-    tolerance: Array,
-    allowed: Array,
-    symbol: str,
-) -> None:
     """Raise if the gradient is seen to change when nearly equal values are taken as equal.
 
-    Parameters
-    ----------
-    block : (..., k, k) numpy.ndarray
-        The gradient within the clusters, in the basis of the vectors, at values taken as equal.
-    apart, turned : (..., k), (..., k, k) numpy.ndarray
-        At the values as they are: their cotangents, and how the loss turns the vectors.
-    labels : (..., k) numpy.ndarray of int
-        Of clusters; off the diagonal, negative ones are left out.
-    tolerance, allowed : (...) numpy.ndarray
-        For the gradient, and for the rounding errors of a turn before it is divided by a gap.
-
-    Raises
-    ------
-    ValueError
-        It names the first pair that shows it, and advises a smaller rtol.
+    To the square root of gauge_tol, and to the rounding errors of a turn over the gap.
     """
+    allowed = gauge.allowance_of_values(view.allowed, values, view.values_bar, gauge_tol)
+    turned = np.sum([turn for turn, _ in view.rotations(bases)], axis=0)
+    block = M[..., : values.shape[-1], : values.shape[-1]]
     gaps = values[..., None, :] - values[..., :, None]
     alike = spectrum.in_one_cluster(labels) & (gaps != 0)
     gaps = np.where(alike, gaps, 1)
     found = np.where(alike, turned / gaps, block)
-    on = np.arange(values.shape[-1])
-    found[..., on, on] += apart - found[..., on, on].real
-    limit = tolerance[..., None, None] + alike * (allowed[..., None, None] / np.abs(gaps))
+    i = np.arange(values.shape[-1])
+    found[..., i, i] += view.values_bar - found[..., i, i].real
+    limit = alike * (view.allowed[..., None, None] / np.abs(gaps))
+    limit += allowed[..., None, None] / np.sqrt(gauge_tol)
     change = np.abs(found - block)
     bad = ~((change <= limit) | (change == 0))
     if bad.any():
         place = tuple(np.argwhere(bad)[0])
-        i, j = sorted(int(x) for x in place[-2:])
+        first, last = sorted(int(x) for x in place[-2:])
         raise ValueError(
-            f"{gauge.names(symbol, i, j)}: the gradient changes by {float(change[place]):.1e} if "
-            "nearly equal values are taken as equal; the loss varies too fast for that: give a "
-            "smaller rtol"
+            f"{gauge.names(symbol, first, last)}: the gradient changes by "
+            f"{float(change[place]):.1e} if nearly equal values are taken as equal; the loss "
+            "varies too fast for that: give a smaller rtol"
         )

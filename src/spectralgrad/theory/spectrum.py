@@ -111,42 +111,6 @@ def smallest_gap(values: ArrayLike) -> float:
     return float(gaps.min() if gaps.size else np.max(np.abs(values), initial=0.0))
 
 
-def regimes(
-    values: ArrayLike, rtol: float, *, near: float, singular: bool = False
-) -> tuple[str, ...]:
-    """Say in what ways a spectrum, (k,), makes gradients difficult, whatever the function of it.
-
-    One or more of ``"tie"`` (two values are equal, and not zero), ``"near-tie"`` (two are near),
-    ``"rank-deficient"`` (a singular value is zero), ``"nearly rank-deficient"`` (one is near zero)
-    and ``"extreme scale"`` (the largest modulus is below 1e-3 or above 1/near², where the rules of
-    some frameworks fail); else ``"regular"``.
-
-    Parameters
-    ----------
-    near : float
-        Distance, relative to the largest modulus, below which neighbours are near. At the square
-        root of eps, an error of eps in the matrix takes half of the digits of a vector.
-    singular : bool, optional
-        Whether they are singular values, for which zero is special.
-    """
-    values = np.asarray(values, dtype=float)
-    size = float(np.max(np.abs(values), initial=0.0))
-    found = values[: rank(values, rtol)] if singular else values
-    centres = [float(np.mean(found[c])) for c in clusters(found, rtol)]
-    words = []
-    if len(centres) < len(found):
-        words.append("tie")
-    if len(centres) > 1 and smallest_gap(centres) < near * size:
-        words.append("near-tie")
-    if len(found) < len(values):
-        words.append("rank-deficient")
-    if singular and centres and centres[-1] < near * size:
-        words.append("nearly rank-deficient")
-    if size and not 1e-3 <= size <= near**-2:
-        words.append("extreme scale")
-    return tuple(words) or ("regular",)
-
-
 def move_apart(values: ArrayLike, *, singular: bool = False, least: float = 1e-3) -> Array:
     """Add equal steps to values, (k,), unless they are apart, for what shows only where they are.
 

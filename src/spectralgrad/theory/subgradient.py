@@ -21,7 +21,7 @@ Clarke (1983), "Optimization and nonsmooth analysis", for the definition; Watson
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -263,19 +263,22 @@ class GeneralisedGradient:
         E in the same order; on the zero cluster its singular values. It lies between the smallest
         and the largest Re⟨G, E⟩ over the set, and is the largest if `convex`.
         """
-        slopes = [self.weights[c] @ x for c, x in self._spectra(direction)]
-        return float(np.sum(slopes))
+        slope = 0.0
+        for c, block in self._blocks(self._rotate(direction)):
+            if self.is_zero(c):
+                moves = np.linalg.svd(block, compute_uv=False)
+            else:
+                rising = np.linalg.eigvalsh(symmetric.hermitian_part(block))
+                moves = rising if self.problem == "eigh" else rising[::-1]
+            slope += float(self.weights[c] @ moves)
+        return slope
 
     def support(self, direction: ArrayLike) -> float:
         """Largest Re⟨G, E⟩ over the valid gradients; the smallest is ``-support(-direction)``.
 
         It is Clarke's generalised derivative of f along E.
         """
-        slopes = [
-            np.sort(np.abs(self.weights[c]) if self.is_zero(c) else self.weights[c]) @ np.sort(x)
-            for c, x in self._spectra(direction)
-        ]
-        return float(np.sum(slopes))
+        return float(np.vdot(self.extreme_point(direction), direction).real)
 
     def extreme_point(self, direction: ArrayLike) -> Array:
         """Return the valid gradient with the largest Re⟨G, E⟩, an extreme point of the set.
@@ -284,15 +287,6 @@ class GeneralisedGradient:
         ``max`` averages over values that are equal to the last bit, and need not be extreme.
         """
         return self._with_values(direction, lambda values, weights, weakly: weights)
-
-    def _spectra(self, direction: ArrayLike) -> Iterator[tuple[slice, Array]]:
-        """For each cluster, how its values move along a direction, in the order of the values."""
-        for c, block in self._blocks(self._rotate(direction)):
-            if self.is_zero(c):
-                yield c, np.linalg.svd(block, compute_uv=False)
-            else:
-                moves = np.linalg.eigvalsh(symmetric.hermitian_part(block))
-                yield c, moves if self.problem == "eigh" else moves[::-1]
 
     def nearest(self, below: float) -> Near | None:
         """Find the closest two values of different clusters that f treats differently.
@@ -356,7 +350,7 @@ def eigvalsh(
     """Generalised gradient of Σ wᵢ λᵢ(A), eigenvalues ascending, of a Hermitian A."""
     matrix, weights = as_finite(matrix), _weights(weights, np.shape(matrix))
     values, vectors = np.linalg.eigh(matrix.astype(np.result_type(matrix, float)))
-    return _generalised("eigh", matrix, weights, values, vectors, vectors, rtol)
+    return _generalised("eigh", matrix, weights, (vectors, values, vectors), rtol)
 
 
 def svdvals(
@@ -365,7 +359,7 @@ def svdvals(
     """Generalised gradient of Σ wᵢ σᵢ(A), singular values descending."""
     matrix, weights = as_finite(matrix), _weights(weights, np.shape(matrix))
     left, values, vh = np.linalg.svd(matrix.astype(np.result_type(matrix, float)))
-    return _generalised("svd", matrix, weights, values, left, symmetric.adjoint(vh), rtol)
+    return _generalised("svd", matrix, weights, (left, values, symmetric.adjoint(vh)), rtol)
 
 
 def _weights(weights: ArrayLike, shape: tuple[int, ...]) -> Array:
@@ -381,13 +375,7 @@ def _weights(weights: ArrayLike, shape: tuple[int, ...]) -> Array:
 
 
 def _generalised(
-    problem: Problem,
-    matrix: Array,
-    weights: Array,
-    values: Array,
-    left: Array,
-    right: Array,
-    rtol: float | None,
+    problem: Problem, matrix: Array, weights: Array, factors: Sequence[Array], rtol: float | None
 ) -> GeneralisedGradient:
     """The generalised gradient, from a decomposition in double precision.
 
@@ -396,13 +384,12 @@ def _generalised(
     divided difference (wᵢ − wⱼ)/(λᵢ − λⱼ) per unit of ‖dA‖. Singular vectors bring
     (wᵢ + wⱼ)/(σᵢ + σⱼ) as well, and wᵢ/σᵢ against null vectors: at most max |wᵢ|/σᵢ.
     """
-    singular = problem == "svd"
+    (left, values, right), singular = factors, problem == "svd"
     unit = spectrum.default_rtol(matrix.shape, matrix.dtype)
     backward = spectrum.default_rtol(matrix.shape, matrix.dtype, singular=singular)
     rtol = backward if rtol is None else rtol
     labels = spectrum.labels(values, rtol, singular=singular)
     values = np.where(labels >= 0, values, 0.0)
-
     apart = labels[:, None] != labels
     differences = [np.abs(np.subtract.outer(x, x))[apart] for x in (weights, values)]
     slope = np.max(np.divide(*differences), initial=0.0)
@@ -410,16 +397,8 @@ def _generalised(
         positive = values > 0
         slope = np.max(np.abs(weights[positive]) / values[positive], initial=slope)
     rounding = float(unit * np.max(np.abs(weights), initial=0.0))
-    condition = float(backward * np.max(np.abs(values), initial=0.0) * slope)
+    tolerance = rounding + float(backward * np.max(np.abs(values), initial=0.0) * slope)
+    clusters, rank = spectrum.clusters(values, rtol), int(np.count_nonzero(labels >= 0))
     return GeneralisedGradient(
-        problem=problem,
-        values=values,
-        weights=weights,
-        left=left,
-        right=right,
-        clusters=spectrum.clusters(values, rtol),
-        rank=int(np.count_nonzero(labels >= 0)),
-        rtol=rtol,
-        rounding=rounding,
-        tolerance=rounding + condition,
+        problem, values, weights, left, right, clusters, rank, rtol, rounding, tolerance
     )

@@ -233,11 +233,8 @@ class Verdict:
 
     @property
     def regimes(self) -> tuple[str, ...]:
-        """What makes the matrix difficult; see `spectralgrad.theory.spectrum.regimes`."""
-        near = gauge.default_tol(self.matrix.dtype)
-        valid = self.valid
-        singular = valid.problem == "svd"
-        return spectrum.regimes(valid.values, valid.rtol, near=near, singular=singular)
+        """What makes the matrix difficult; see `spectralgrad.verdict.reasons.regimes`."""
+        return reasons.regimes(self.valid, near=gauge.default_tol(self.matrix.dtype))
 
     @property
     def near(self) -> subgradient.Near | None:

@@ -1,5 +1,8 @@
-"""Why a weighted spectral sum is, or is not, differentiable at a matrix, in one sentence."""
+"""Why a weighted spectral sum is, or is not, differentiable at a matrix, and what is difficult."""
 
+import numpy as np
+
+from spectralgrad.theory import spectrum
 from spectralgrad.theory.subgradient import GeneralisedGradient
 
 
@@ -36,3 +39,25 @@ def _why_differentiable(valid: GeneralisedGradient) -> str:
         return among
     full = valid.rank == len(valid.values)
     return f"{among} and {nonzero if full else 'f does not depend on what is zero'}"
+
+
+def regimes(valid: GeneralisedGradient, *, near: float) -> tuple[str, ...]:
+    """Say in what ways a spectrum makes gradients difficult, whatever the function of it.
+
+    One or more of ``"tie"`` (two values are equal, and not zero), ``"near-tie"`` (two are nearer
+    than ``near`` times the largest modulus: at √eps, an error of eps in the matrix takes half of
+    the digits of a vector), ``"rank-deficient"`` (a singular value is zero), ``"nearly
+    rank-deficient"`` (one is near zero) and ``"extreme scale"`` (the largest modulus is below 1e-3
+    or above 1/near², where the rules of some frameworks fail); else ``"regular"``.
+    """
+    size = float(np.max(np.abs(valid.values), initial=0.0))
+    centres = [float(np.mean(valid.values[c])) for c in valid.clusters if not valid.is_zero(c)]
+    gap, singular = spectrum.smallest_gap(centres), valid.problem == "svd"
+    words = {
+        "tie": len(centres) < valid.rank,
+        "near-tie": len(centres) > 1 and gap < near * size,
+        "rank-deficient": valid.rank < len(valid.values),
+        "nearly rank-deficient": singular and bool(centres) and centres[-1] < near * size,
+        "extreme scale": size > 0 and not 1e-3 <= size <= near**-2,
+    }
+    return tuple(word for word, holds in words.items() if holds) or ("regular",)
