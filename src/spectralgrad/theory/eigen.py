@@ -11,6 +11,8 @@ Parameters that mean the same everywhere, with stacks in the first dimensions:
 ``eigenvalues``, ``eigenvectors``
     λ, ``(..., n)``, ascending, and V, ``(..., n, n)``, orthonormal columns, real or complex; a
     gradient has the dtype of V.
+``function``, ``derivative``
+    g and g′: real, elementwise on arrays, defined between the eigenvalues too.
 ``index``
     One eigenvalue: from 0, the smallest, to n − 1; negative ones count from the largest. If there
     is no such, it is a ValueError.
@@ -20,6 +22,12 @@ Parameters that mean the same everywhere, with stacks in the first dimensions:
 ``gauge_tol``
     What depends on the choice of basis, relative to the cotangents, must not exceed this; by
     default the square root of eps.
+
+References
+----------
+Magnus (1985), "On differentiating eigenvalues and eigenvectors", Theorem 1, for eigenvalues and
+eigenvectors; Giles (2008), "An extended collection of matrix derivative results", for the reverse
+mode; Daleckii and Krein (1965), Higham (2008), "Functions of Matrices", Theorem 3.11, for those.
 """
 
 import operator
@@ -44,10 +52,6 @@ def eigvalsh_vjp(eigenvectors: ArrayLike, eigenvalues_cotangent: ArrayLike) -> A
 
     At a tie the formula is a gradient only if λ̄ is constant on the tied eigenvalues; otherwise it
     depends on the basis V (see `spectralgrad.theory.subgradient`).
-
-    References
-    ----------
-    Magnus (1985), "On differentiating eigenvalues and eigenvectors", Theorem 1.
     """
     V = np.asarray(eigenvectors)
     return _hermitian_product(V * np.asarray(eigenvalues_cotangent)[..., None, :], V)
@@ -116,11 +120,6 @@ def eigh_vjp(
         If the cotangents depend on the phase of an eigenvector, or on the basis of a cluster. A
         sign never shows in a cotangent, and a phase does not where the loss is stationary in it;
         `invariant_vjp` tries both.
-
-    References
-    ----------
-    Magnus (1985), "On differentiating eigenvalues and eigenvectors", for dV; Giles
-    (2008), "An extended collection of matrix derivative results", for the reverse mode.
     """
     # The factors, their cotangents, and which eigenvalues are equal.
     values, V = as_inexact(eigenvalues), as_inexact(eigenvectors)
@@ -201,12 +200,6 @@ def divided_differences(
     ----------
     values : (..., n) array_like
         Real, in any order; the table has their dtype.
-    function, derivative : callable
-        g and g′: real, elementwise on arrays, defined between the values too.
-
-    References
-    ----------
-    Higham (2008), "Functions of Matrices", Theorem 3.11, for the table.
     """
     values = as_inexact(values)
     images, slopes = (
@@ -257,12 +250,6 @@ def function_vjp(
     ----------
     cotangent : (..., n, n) array_like
         B; only its Hermitian part counts, because g(A) is Hermitian.
-    function, derivative : callable
-        g and g′: real, elementwise on arrays, defined between the eigenvalues too.
-
-    References
-    ----------
-    Daleckii and Krein (1965); Higham (2008), "Functions of Matrices", Theorem 3.11.
     """
     V = as_inexact(eigenvectors)
     (B,) = cotangents([hermitian_part(cotangent)], [V])
@@ -292,10 +279,6 @@ def eigenvalue_gradient(
         If the eigenvalue is tied with a neighbour; see `spectralgrad.theory.subgradient.eigvalsh`.
     ValueError
         If the matrix is not finite.
-
-    References
-    ----------
-    Magnus (1985), "On differentiating eigenvalues and eigenvectors", Theorem 1.
     """
     matrix = as_finite(matrix)
     n = matrix.shape[-1]
@@ -353,10 +336,6 @@ def eigenvalue_second_derivative(
     ------
     GaugeError
         If the eigenvalue is tied with another one.
-
-    References
-    ----------
-    Magnus (1985), "On differentiating eigenvalues and eigenvectors".
     """
     values, V = as_inexact(eigenvalues), as_inexact(eigenvectors)
     k = int(np.argmax(select(index, values.shape[-1])))

@@ -201,23 +201,20 @@ def pair_rotations(labels: ArrayLike, *, is_complex: bool) -> Iterator[Array]:
     them, d where d is odd and more than 1, twice as many for complex matrices. Vectors with
     negative labels are left as they are.
     """
-    flat, rotations = _identities(labels, is_complex)
+    flat, identities = _identities(labels, is_complex)
     phases = (1.0, 1j) if is_complex else (1.0,)
-    schedules = [
-        itertools.zip_longest(
-            *([(p, r) for p in phases for r in _rounds(c)] for c in _members(row)),
-            fillvalue=(1, ()),
-        )
-        for row in flat
+    plans = [
+        (row, [(phase, pairs) for phase in phases for pairs in _rounds(places)])
+        for row, numbers in enumerate(flat)
+        for places in _members(numbers)
     ]
-    for steps in itertools.zip_longest(*schedules, fillvalue=()):
-        mixed = rotations.copy()
-        for rotation, step in zip(mixed, steps, strict=True):
-            for phase, pairs in step:
-                for i, j in pairs:
-                    pair = np.array([[1, 1], [phase, -phase]]) / np.sqrt(2)
-                    rotation[np.ix_([i, j], [i, j])] = pair
-        yield mixed.reshape(*np.shape(labels), flat.shape[-1])
+    for step in range(max((len(plan) for _, plan in plans), default=0)):
+        rotations = identities.copy()
+        for row, (phase, pairs) in ((row, plan[step]) for row, plan in plans if step < len(plan)):
+            for pair in pairs:
+                mixed = np.array([[1, 1], [phase, -phase]]) / np.sqrt(2)
+                rotations[row][np.ix_(pair, pair)] = mixed
+        yield rotations.reshape(*np.shape(labels), flat.shape[-1])
 
 
 def _identities(labels: ArrayLike, is_complex: bool) -> tuple[Array, Array]:

@@ -103,7 +103,7 @@ def invariant_vjp(
     first = look(bases, [np.eye(k, dtype=dtype) for _ in bases])
     turned, tied = first.rotations(bases), spectrum.tied_pairs(labels)
     gauge.require_invariant(turned, labels, tied, first.allowed, symbol)
-    split = rtol is None and bool(np.any(merged != values))
+    split = rtol is None and np.any(merged != values)
     as_they_are = look(bases, first.Q, values) if split else None
     # Where there are zeros, all null vectors count.
     ranks = _ranks(labels)

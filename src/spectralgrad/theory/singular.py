@@ -21,6 +21,13 @@ Parameters that mean the same everywhere, with stacks in the first dimensions:
 ``gauge_tol``
     What depends on the choice of bases, relative to the cotangents, must not exceed this; by
     default the square root of eps.
+
+References
+----------
+Giles (2008), "An extended collection of matrix derivative results", for singular values; Townsend
+(2016), "Differentiating the singular value decomposition", for real matrices; Wan and Zhang (2019),
+arXiv:1909.02659, for the phase term; Watson (1992), "Characterization of the subdifferential of
+some matrix norms".
 """
 
 from collections.abc import Callable, Sequence
@@ -41,11 +48,6 @@ def svdvals_vjp(u: ArrayLike, vh: ArrayLike, singular_values_cotangent: ArrayLik
 
     At ties with unequal σ̄ᵢ, and at zeros with σ̄ᵢ ≠ 0, the formula depends on the bases U and V
     (see `spectralgrad.theory.subgradient`).
-
-    References
-    ----------
-    Giles (2008), "An extended collection of matrix derivative results for forward and reverse
-    mode algorithmic differentiation", section on the singular value decomposition.
     """
     values_bar = np.asarray(singular_values_cotangent)
     gradient: Array = (np.asarray(u) * values_bar[..., None, :]) @ np.asarray(vh)
@@ -86,11 +88,6 @@ def svd_vjp(
         If the cotangents depend on the joint phase of uᵢ and vᵢ, on the basis of a cluster, or on
         the choice of null vectors. Signs do not show in a cotangent, nor do phases in which the
         loss is stationary; `invariant_vjp` tries both.
-
-    References
-    ----------
-    Townsend (2016), "Differentiating the singular value decomposition", for real matrices; Wan
-    and Zhang (2019), arXiv:1909.02659, for the phase term.
     """
     # The factors, their cotangents, and which singular values are equal or zero.
     U, sigma, Vh = as_inexact(u), as_inexact(s), as_inexact(vh)
@@ -247,10 +244,6 @@ def nuclear_norm_gradient(matrix: ArrayLike, *, rtol: float | None = None) -> Ar
 
     It is U₁V₁ᴴ, with the singular vectors of the positive singular values; see
     `spectralgrad.theory.subgradient.svdvals` for the others.
-
-    References
-    ----------
-    Watson (1992), "Characterization of the subdifferential of some matrix norms".
     """
     return _polar(matrix, rtol, full_rank=False)
 

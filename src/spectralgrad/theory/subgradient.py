@@ -19,8 +19,6 @@ Clarke (1983), "Optimization and nonsmooth analysis", for the definition; Watson
 (1996), "Derivatives of spectral functions", for eigenvalues.
 """
 
-import itertools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -56,32 +54,6 @@ class Membership:
     where: str
     extreme: bool
     tolerance: float
-
-
-@dataclass(frozen=True)
-class Near:
-    """Two values that f treats differently, and that are close, but not equal.
-
-    Attributes
-    ----------
-    indices : tuple of int
-        Their places, from 0; one alone, of a singular value that is close to zero.
-    distance, relative : float
-        Between the two (from zero); absolute, and relative to the largest modulus.
-    rtol : float
-        A tolerance with which they count as equal (as zero), and what is farther apart does not.
-    equal : list of slice
-        The clusters which that makes, of those that matter to f.
-    zero : slice
-        What counts as zero then, if that matters to f; else empty.
-    """
-
-    indices: tuple[int, ...]
-    distance: float
-    relative: float
-    rtol: float
-    equal: list[slice]
-    zero: slice
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,42 +260,6 @@ class GeneralisedGradient:
         """
         return self._with_values(direction, lambda values, weights, weakly: weights)
 
-    def nearest(self, below: float) -> Near | None:
-        """Find the closest two values of different clusters that f treats differently.
-
-        Parameters
-        ----------
-        below : float
-            Distance, relative to the largest modulus, from which on they are not close.
-        """
-        k, values, weights, clusters = len(self.values), self.values, self.weights, self.clusters
-        if self.problem == "svd":
-            # Zero is one more, on which f does not depend.
-            values, weights = np.append(values, 0.0), np.append(weights, 0.0)
-            clusters = [*(c for c in clusters if not self.is_zero(c)), slice(self.rank, k + 1)]
-        size = float(np.max(np.abs(values), initial=0.0))
-        gaps = np.abs(np.diff(values)) / (size or 1.0)
-        pairs = [
-            (gaps[d.start - 1], c, d)
-            for c, d in itertools.pairwise(clusters)
-            if np.ptp(weights[c.start : d.stop])
-        ]
-        gap, c, d = min(pairs, key=lambda pair: pair[0], default=(np.inf, slice(0), slice(0)))
-        if not gap < below:
-            return None
-        places = itertools.product(range(c.start, c.stop)[::-1], range(d.start, d.stop))
-        i, j = next((i, j) for i, j in places if weights[i] != weights[j])
-        # What is as far apart up to rounding goes with them.
-        as_close = gaps <= gap + self.rtol
-        rtol = _between(np.max(gaps[as_close]), np.min(gaps[~as_close], initial=1.0))
-        new = [
-            c for c in spectrum.clusters(values, rtol) if c not in clusters and np.ptp(weights[c])
-        ]
-        zero = slice(new.pop().start, k) if new and new[-1].stop > k else slice(k, k)
-        distance = float(abs(values[i] - values[j]))
-        pair = tuple(x for x in (i, j) if x < k)
-        return Near(pair, distance, distance / size, rtol, new, zero)
-
     def name(self, cluster: slice) -> str:
         """Name the values of a cluster, as ``"σ₃ to σ₅"``."""
         symbol = "λ" if self.problem == "eigh" else "σ"
@@ -335,13 +271,6 @@ def _majorised(values: Array, weights: Array, weakly: bool) -> Array:
     """Project on the vectors majorised by weights (weakly: nonnegative ones); all descending."""
     moved: Array = isotonic_regression(values - weights, increasing=False).x
     return values - (np.maximum(moved, 0) if weakly else moved)
-
-
-def _between(low: float, high: float) -> float:
-    """A number well above one and below another, of as few digits as that takes."""
-    middle = min(2 * low, math.sqrt(low * high))
-    rounded = (float(f"{middle:.{digits}e}") for digits in range(17))
-    return next((x for x in rounded if low < x < high), float(low))
 
 
 def eigvalsh(

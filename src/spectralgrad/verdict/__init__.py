@@ -15,7 +15,7 @@ from spectralgrad.matrices import MatrixError, Source
 from spectralgrad.system.errors import one_line
 from spectralgrad.theory import gauge, spectrum, subgradient, symmetric
 from spectralgrad.theory.arrays import Array, Problem
-from spectralgrad.verdict import reasons
+from spectralgrad.verdict import nearness, reasons
 
 # What a gradient is, and why there may be none.
 Quality = Literal["agrees", "subgradient", "wrong", "not finite"]
@@ -237,12 +237,12 @@ class Verdict:
         return reasons.regimes(self.valid, near=gauge.default_tol(self.matrix.dtype))
 
     @property
-    def near(self) -> subgradient.Near | None:
+    def near(self) -> nearness.Near | None:
         """The closest two values that f treats differently, if that costs half of the digits."""
         shape, dtype, singular = self.matrix.shape, self.matrix.dtype, self.valid.problem == "svd"
         # At 16 backward errors, no digit is left.
         none = 16 * spectrum.default_rtol(shape, dtype, singular=singular)
-        return self.valid.nearest(max(gauge.default_tol(dtype), none))
+        return nearness.nearest(self.valid, max(gauge.default_tol(dtype), none))
 
     @property
     def flagged(self) -> bool:
