@@ -167,7 +167,7 @@ def require_within(
     Raises
     ------
     GaugeError
-        For the pair that is worst; also where an entry is not a number.
+        For the worst pair; also where an entry is not a number.
     """
     allowed = np.asarray(allowed)
     limits = allowed[..., None, None] if pairs is None else allowed[pairs[:-2]]

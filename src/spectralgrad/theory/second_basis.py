@@ -1,13 +1,11 @@
 """A second basis: gradients at ties and zeros, where one pullback does not hold the information.
 
-The gradient of a loss that depends on no choice of bases has, in the vectors of a decomposition, a
-block M for each cluster of equal values, of which one pullback gives the diagonal. In vectors that
-are rotated within the cluster, it gives the diagonal of QᴴMQ: a few rotations determine M
-(thm-second-basis of the chapter on eigenvalues). The vectors U and V of a positive singular value
-are rotated together; those of zeros, including the null vectors that the thin decomposition leaves
-out, are chosen independently of one another (thm-svd-second-basis of the chapter on the SVD). What
-lies off the blocks is in every pullback. The answer is then tried in further bases, drawn at
-random.
+In the vectors of a decomposition, the gradient has a block M for each cluster of equal values, of
+which one pullback gives the diagonal. In vectors that are rotated within the cluster, it gives the
+diagonal of QᴴMQ: a few rotations determine M (thm-second-basis of the chapter on eigenvalues). The
+vectors U and V of a positive singular value are rotated together; null vectors, also those that the
+thin decomposition leaves out, are chosen independently (thm-svd-second-basis of the chapter on the
+SVD). What lies off the blocks is in every pullback. The answer is then tried in bases at random.
 
 Tolerances of `invariant_vjp`, here and in `spectralgrad.theory.eigen` and
 `spectralgrad.theory.singular`:
@@ -31,7 +29,7 @@ to vary too fast for the default.
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -106,20 +104,16 @@ def invariant_vjp(
     split = rtol is None and np.any(merged != values)
     as_they_are = look(bases, first.Q, values) if split else None
     # Where there are zeros, all null vectors count.
-    ranks = _ranks(labels)
-    full = [_complete(B) for B in bases] if ranks else bases
-    sizes = [B.shape[-1] for B in full]
-    if ranks:
-        first = first._replace(Q=[np.eye(size, k, dtype=dtype) for size in sizes])
+    full = bases
+    if np.any(labels < 0):
+        full = [_complete(B) for B in bases]
+        first = first._replace(Q=[np.eye(B.shape[-1], k, dtype=dtype) for B in full])
         turned = first.rotations(full)
     # Bases that determine the blocks, and bases in which the answer is tried.
     M = first.blocks
-    for Q in _determining(labels, ranks, sizes, dtype):
+    for Q, determines in _rotations(labels, [B.shape[-1] for B in full], dtype):
         view = look(full, Q)
-        M = M + _news(view.blocks)
-        _compare(view, M, view.rotations(full), turned, merged, gauge_tol, symbol)
-    for Q in _random(labels, ranks, sizes, dtype):
-        view = look(full, Q)
+        M = M + _news(view.blocks) if determines else M
         _compare(view, M, view.rotations(full), turned, merged, gauge_tol, symbol)
     if as_they_are:
         _compare_unmerged(as_they_are, M, bases, values, labels, gauge_tol, symbol)
@@ -133,58 +127,37 @@ def _complete(basis: Array) -> Array:
     return np.concatenate([basis, rest], axis=-1)
 
 
-def _ranks(labels: Array) -> dict[tuple[int, ...], int]:
-    """The ranks of those matrices of a stack that have zeros."""
-    if np.all(labels >= 0):
-        return {}
-    ranks = np.count_nonzero(labels >= 0, axis=-1)
-    return {tuple(p): int(ranks[tuple(p)]) for p in np.argwhere(ranks < labels.shape[-1])}
-
-
-def _determining(
-    labels: Array, ranks: Mapping[tuple[int, ...], int], sizes: Sequence[int], dtype: np.dtype
-) -> Iterator[list[Array]]:
-    """Rotations of the bases that, after the bases themselves, determine the blocks."""
-    is_complex = np.issubdtype(dtype, np.complexfloating)
-    rounds = (1 + is_complex) * max((max(sizes) - rank for rank in ranks.values()), default=0)
-    mixed = gauge.pair_rotations(labels, is_complex=is_complex)
-    for step, rotation in itertools.zip_longest(range(1, rounds), mixed):
-        null = functools.partial(_pair_null_vectors, step or 0, is_complex)
-        joint = np.broadcast_to(np.eye(labels.shape[-1]), (*labels.shape, labels.shape[-1]))
-        yield _rotations(joint if rotation is None else rotation, ranks, sizes, dtype, null)
-
-
-def _random(
-    labels: Array, ranks: Mapping[tuple[int, ...], int], sizes: Sequence[int], dtype: np.dtype
-) -> Iterator[list[Array]]:
-    """Rotations of the bases at random, with other signs."""
-    rng, is_complex = np.random.default_rng(0), np.issubdtype(dtype, np.complexfloating)
-
-    def null(zeros: int, sizes: Sequence[int]) -> list[Array]:
-        return [gauge.unitary(x, rng, is_complex=is_complex)[:, :zeros] for x in sizes]
-
-    for rotation in gauge.random_bases(labels, is_complex=is_complex):
-        yield _rotations(rotation, ranks, sizes, dtype, null)
-
-
 def _rotations(
-    joint: Array,
-    ranks: Mapping[tuple[int, ...], int],
-    sizes: Sequence[int],
-    dtype: np.dtype,
-    null: Callable[[int, Sequence[int]], list[Array]],
-) -> list[Array]:
-    """One rotation for all bases; but of null vectors, ``null(zeros, how many there are)``."""
-    if not ranks:
-        return [joint.astype(dtype, copy=False)] * len(sizes)
-    k = joint.shape[-1]
-    Q = [np.zeros((*joint.shape[:-2], size, k), dtype) for size in sizes]
-    for q in Q:
-        q[..., :k, :] = joint
-    for place, rank in ranks.items():
-        for q, chosen in zip(Q, null(k - rank, [size - rank for size in sizes]), strict=True):
-            q[place][rank:, rank:] = chosen
-    return Q
+    labels: Array, sizes: Sequence[int], dtype: np.dtype
+) -> Iterator[tuple[list[Array], bool]]:
+    """Rotations of the bases, and whether they belong to those that determine the blocks.
+
+    They are joint rotations, but of null vectors, which are chosen on either side.
+    """
+    is_complex, k = np.issubdtype(dtype, np.complexfloating), labels.shape[-1]
+    ranks = np.count_nonzero(labels >= 0, axis=-1)
+    deficient = [tuple(place) for place in np.argwhere(ranks < k)]
+
+    def rotate(joint: Array, null: Callable[[int, Sequence[int]], list[Array]]) -> list[Array]:
+        if not deficient:
+            return [joint.astype(dtype, copy=False) for _ in sizes]
+        Q = [np.zeros((*labels.shape[:-1], size, k), dtype) for size in sizes]
+        for q in Q:
+            q[..., :k, :] = joint
+        for place in deficient:
+            r = int(ranks[place])
+            for q, chosen in zip(Q, null(k - r, [size - r for size in sizes]), strict=True):
+                q[place][r:, r:] = chosen
+        return Q
+
+    rounds = (1 + is_complex) * (max(sizes) - int(ranks.min())) if deficient else 0
+    mixed = gauge.pair_rotations(labels, is_complex=is_complex)
+    for step, joint in itertools.zip_longest(range(1, rounds), mixed):
+        null = functools.partial(_pair_null_vectors, step or 0, is_complex)
+        yield rotate(np.eye(k) if joint is None else joint, null), True
+    draw = functools.partial(_draw_null_vectors, np.random.default_rng(0), is_complex)
+    for joint in gauge.random_bases(labels, is_complex=is_complex):
+        yield rotate(joint, draw), False
 
 
 def _pair_null_vectors(
@@ -197,6 +170,12 @@ def _pair_null_vectors(
     shifted = np.eye(more)[:, (np.arange(zeros) + step) % more]
     chosen[int(np.argmax(sizes))] = shifted * (1j if step >= more else 1.0)
     return chosen
+
+
+def _draw_null_vectors(
+    rng: np.random.Generator, is_complex: bool, zeros: int, sizes: Sequence[int]
+) -> list[Array]:
+    return [gauge.unitary(size, rng, is_complex=is_complex)[:, :zeros] for size in sizes]
 
 
 def _news(blocks: Array) -> Array:

@@ -49,12 +49,7 @@ def convert(gradient: ArrayLike, convention: Convention) -> Array:
     gradient : (..., n, n) array_like
         In any of the conventions: they share their Hermitian part, so none needs to be named.
     convention : {"symmetric", "lower", "upper"}
-        The one that is wanted.
-
-    Raises
-    ------
-    ValueError
-        If the convention is none of the three.
+        The one that is wanted; a ValueError if it is none of the three.
     """
     if convention not in CONVENTIONS:
         raise ValueError(f"unknown convention {convention!r}; choose from {', '.join(CONVENTIONS)}")
