@@ -159,7 +159,7 @@ def _as_text(verdict: Verdict) -> str:
     m, n = verdict.matrix.shape
     where = f"{verdict.source}: {verdict.place}" if verdict.place else verdict.source
     head = f"{where}: {m} × {n}, {verdict.matrix.dtype}. {valid_set.function(verdict.valid)}"
-    about = [head, verdict.valid.reason, conclusions.trust(verdict), conclusions.near(verdict)]
+    about = [head, verdict.reason, conclusions.trust(verdict), conclusions.near(verdict)]
     lines = [*filter(None, about), "", *_table(verdict)]
     lines += [
         f"{frameworks.TITLES[name]}: {answer.message}"

@@ -101,7 +101,7 @@ def test_convention_says_what_is_ambiguous():
 )
 def test_headline(verdict, text):
     assert conclusions.headline(verdict) == text
-    assert conclusions.summary(verdict).startswith(f"**{text}** {verdict.valid.reason} In ")
+    assert conclusions.summary(verdict).startswith(f"**{text}** {verdict.reason} In ")
 
 
 def test_where_nothing_can_be_told_the_headline_says_so():

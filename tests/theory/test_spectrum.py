@@ -74,7 +74,7 @@ def test_labels_and_clusters_say_the_same_and_stacks_are_loops(values):
 @given(rows)
 def test_same_is_true_within_clusters_only(values):
     numbers = spectrum.labels(np.sort(values, axis=-1), 1e-8)
-    alike = spectrum.same(numbers)
+    alike = spectrum.in_one_cluster(numbers)
     assert alike.dtype == bool
     for place in np.ndindex(*alike.shape):
         *row, i, j = place

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from drawing import random_matrix, seeds, unitary
+from drawing import eigenvalue_sum_gradient, random_matrix, seeds, singular_sum_gradient, unitary
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spectralgrad.matrices import published
 from spectralgrad.theory import eigen, exact, gauge, singular, subgradient
 
 real_or_complex = pytest.mark.parametrize("is_complex", [False, True])
@@ -44,7 +45,7 @@ def test_limits_of_eigenvalue_gradients_and_their_means_belong(seed, values, is_
     valid = subgradient.eigvalsh(matrix, weights, rtol=1e-9)
     t = 1e-7
     near = [
-        eigen.weighted_sum_gradient(matrix + t * hermitian(rng, len(values), is_complex), weights)
+        eigenvalue_sum_gradient(matrix + t * hermitian(rng, len(values), is_complex), weights)
         for _ in range(4)
     ]
     for gradient in [*near, np.mean(near, axis=0), valid.minimum_norm]:
@@ -57,7 +58,7 @@ def test_limits_of_singular_value_gradients_and_their_means_belong(seed, values,
     valid = subgradient.svdvals(matrix, weights, rtol=1e-9)
     t = 1e-7
     near = [
-        singular.weighted_sum_gradient(
+        singular_sum_gradient(
             matrix + t * random_matrix(rng, *matrix.shape, is_complex=is_complex), weights
         )
         for _ in range(4)
@@ -72,16 +73,16 @@ def test_a_member_supports_the_nuclear_norm_and_the_doubled_rest_does_not(
 ):
     rng, matrix, _ = svd_case(seed, values, extra, is_complex)
     valid = subgradient.svdvals(matrix, np.ones(len(values)))
-    split = singular.rank_split(matrix)
-    w = random_matrix(rng, split.u0.shape[1], split.v0.shape[1], is_complex=is_complex)
+    u0, v0 = valid.left[:, valid.rank :], valid.right[:, valid.rank :]
+    w = random_matrix(rng, u0.shape[1], v0.shape[1], is_complex=is_complex)
     w = w / max(np.linalg.norm(w, 2), 1e-300) if w.size else w
-    member = split.regular_part + split.u0 @ w @ split.v0.conj().T
+    member = valid.minimum_norm + u0 @ w @ v0.conj().T
     assert valid.contains(member).inside
     other = matrix + random_matrix(rng, *matrix.shape, is_complex=is_complex)
     lower_bound = np.linalg.norm(matrix, "nuc") + np.vdot(member, other - matrix).real
     assert np.linalg.norm(other, "nuc") >= lower_bound - 1e-9
     if w.size:
-        outside = split.regular_part + 2 * split.u0 @ w @ split.v0.conj().T
+        outside = valid.minimum_norm + 2 * u0 @ w @ v0.conj().T
         membership = valid.contains(outside)
         assert not membership.inside
         assert membership.excess >= 1 - 1e-9
@@ -92,7 +93,7 @@ def test_a_member_supports_the_nuclear_norm_and_the_doubled_rest_does_not(
 def test_minimum_norm_is_smallest_among_members(seed, values, is_complex):
     rng, matrix, weights = eigh_case(seed, values, is_complex)
     valid = subgradient.eigvalsh(matrix, weights, rtol=1e-9)
-    gradient = eigen.weighted_sum_gradient(
+    gradient = eigenvalue_sum_gradient(
         matrix + 1e-7 * hermitian(rng, len(values), is_complex), weights
     )
     assert np.linalg.norm(valid.minimum_norm) <= np.linalg.norm(gradient) + 1e-4
@@ -108,70 +109,60 @@ def test_differentiable_means_one_gradient(seed, values, is_complex):
     assert equal.minimum_norm == pytest.approx(np.eye(len(values)))
 
 
-@pytest.mark.parametrize(
-    ("values", "weights", "differentiable", "reason"),
-    [
-        ([3, 2, 1], [1, 1, 1], True, "no two singular values are equal and none is zero"),
-        ([2, 2, 1], [1, 1, 5], True, "f treats equal singular values alike and none is zero"),
-        (
-            [2, 1, 0],
-            [1, 1, 0],
-            True,
-            "no two singular values are equal and f does not depend on what is zero",
-        ),
-        ([2], [1], True, "there is one singular value only and it is not zero"),
-        ([0], [0], True, "there is one singular value only and f does not depend on what is zero"),
-        (
-            [2, 2, 1],
-            [1, 2, 1],
-            False,
-            "σ₁ and σ₂ are equal, and f treats them differently",
-        ),
-        ([2, 1, 1], [1, 1, 2], False, "σ₂ and σ₃ are equal, and f treats them differently"),
-        ([2, 1, 0], [1, 1, 1], False, "σ₃ is zero, and f depends on it"),
-        (
-            [0, 0, 0],
-            [1, 0, 0],
-            False,
-            "tolerance of 2.7e-14, σ₁ to σ₃ are zero, and f depends on them",
-        ),
-    ],
-)
-def test_reason(values, weights, differentiable, reason):
-    valid = subgradient.svdvals(np.diag(np.array(values, float)), weights)
-    assert valid.differentiable == differentiable
-    assert reason in valid.reason
-    assert valid.reason.startswith(
-        "f is differentiable" if differentiable else "f is not differentiable"
-    )
+@given(seeds, st.tuples(st.integers(1, 5), st.integers(1, 5)), st.integers(0, 5), st.booleans())
+def test_ranges_and_null_spaces_of_the_sum_of_singular_values(seed, shape, rank, is_complex):
+    """U₁V₁ᴴ and W of every matrix, from orthonormal bases of all of both spaces."""
+    rank = min(rank, *shape)
+    values = np.where(np.arange(min(shape)) < rank, 2.0, 0.0)
+    rng, matrix, _ = svd_case(seed, values, shape[0] - shape[1], is_complex)
+    valid = subgradient.svdvals(matrix, np.ones(len(values)))
+    assert valid.rank == rank
+    for basis in (valid.left, valid.right):
+        assert basis.conj().T @ basis == pytest.approx(np.eye(len(basis)))
+    u0, v0 = valid.left[:, rank:], valid.right[:, rank:]
+    assert np.linalg.norm(u0.conj().T @ matrix) == pytest.approx(0, abs=1e-12)
+    assert np.linalg.norm(matrix @ v0) == pytest.approx(0, abs=1e-12)
+    assert valid.minimum_norm == pytest.approx(matrix / 2)
+    gradient = random_matrix(rng, *matrix.shape, is_complex=is_complex)
+    w = valid.null_part(gradient)
+    assert w.shape == (u0.shape[1], v0.shape[1])
+    assert np.linalg.norm(w) == pytest.approx(np.linalg.norm(u0.conj().T @ gradient @ v0))
 
 
-@pytest.mark.parametrize(
-    ("values", "weights", "reason"),
-    [
-        ([1, 2], [1, 2], "no two eigenvalues are equal"),
-        ([0, 2], [1, 2], "no two eigenvalues are equal"),
-        ([2, 2], [3, 3], "f treats equal eigenvalues alike"),
-        ([2], [1], "there is one eigenvalue only"),
-    ],
-)
-def test_reason_of_eigenvalues(values, weights, reason):
-    """Where zero is a value like any other."""
-    valid = subgradient.eigvalsh(np.diag(np.array(values, float)), weights, rtol=1e-9)
-    start = "f is differentiable at this matrix: to a relative tolerance of 1.0e-09, "
-    assert valid.reason == f"{start}{reason}."
+@given(seeds)
+def test_the_null_part_recovers_w_and_its_determinant_is_that_of_the_gradient(seed):
+    rng = np.random.default_rng(seed)
+    valid = subgradient.svdvals(published.MATRICES["blog-rank-2"], np.ones(5))
+    w = unitary(rng, 3, is_complex=False)
+    gradient = valid.minimum_norm + valid.left[:, 2:] @ w @ valid.right[:, 2:].T
+    found = valid.null_part(gradient)
+    assert found[:-1] == pytest.approx(w[:-1])
+    assert np.abs(found[-1]) == pytest.approx(np.abs(w[-1]))
+    assert valid.residual(gradient) == pytest.approx(0, abs=1e-12)
+    assert np.linalg.det(gradient) == pytest.approx(np.linalg.det(found))
 
 
-@pytest.mark.parametrize(("ties", "named"), [(3, 3), (4, 2), (6, 2)])
-def test_reason_stays_one_sentence_with_many_ties(ties, named):
-    values, weights = np.repeat(np.arange(float(ties)), 2), np.arange(2.0 * ties)
-    valid = subgradient.eigvalsh(np.diag(values), weights, rtol=1e-9)
-    pairs = ["λ₁ and λ₂", "λ₃ and λ₄", "λ₅ and λ₆"][:named]
-    causes = [f"{pair} are equal, and f treats them differently" for pair in pairs]
-    if named < ties:
-        causes.append(f"the same holds for {ties - named} further clusters")
-    start = "f is not differentiable at this matrix: to a relative tolerance of 1.0e-09, "
-    assert valid.reason == f"{start}{'; '.join(causes)}."
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_sign_of_the_null_part_means_the_same_whatever_the_library_returns(sign):
+    matrix = np.diag([3.0, 2.0, 0.0, 0.0])
+    matrix[0] *= sign
+    valid = subgradient.svdvals(matrix, np.ones(4))
+    gradient = valid.minimum_norm + np.diag([0.0, 0.0, 0.5, 0.5])
+    assert np.linalg.det(valid.null_part(gradient)) == pytest.approx(np.linalg.det(gradient))
+
+
+def test_the_residual_sees_what_does_not_fit():
+    valid = subgradient.svdvals(np.diag([1.0, 0.0]), np.ones(2))
+    assert valid.residual(np.diag([3.0, 0.5])) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("diagonal", [[1.0, -2.0], [3.0, -2.0, 0.0]])
+def test_null_vectors_are_oriented_and_nothing_else(diagonal):
+    """Of a regular matrix there are none, and its sign is its own."""
+    valid = subgradient.svdvals(np.diag(diagonal).astype(np.float32), np.ones(len(diagonal)))
+    assert valid.minimum_norm == pytest.approx(np.diag(np.sign(diagonal)))
+    assert valid.null_part(np.diag(diagonal)).shape == (diagonal.count(0.0),) * 2
+    assert all(x.dtype == float for x in (valid.left, valid.right))
 
 
 def test_zero_is_an_eigenvalue_like_any_other():
@@ -469,9 +460,9 @@ def test_slopes_of_singular_values_against_quotients_in_50_digits(values, shape,
 def test_what_a_library_returns_is_extreme_and_the_mean_is_not(seed, case, is_complex):
     rng, matrix, valid = drawn_set(seed, *case, is_complex)
     if valid.problem == "eigh":
-        answer = eigen.weighted_sum_gradient(matrix, valid.weights)
+        answer = eigenvalue_sum_gradient(matrix, valid.weights)
     else:
-        answer = singular.weighted_sum_gradient(matrix, valid.weights)
+        answer = singular_sum_gradient(matrix, valid.weights)
     membership = valid.contains(answer)
     assert (membership.inside, membership.extreme) == (True, True)
     assert valid.contains(valid.extreme_point(direction_for(rng, valid, is_complex))).extreme
@@ -577,87 +568,3 @@ def test_convex(of, weights, convex, rng):
 
     pairs = [[hermitian(rng, 3, False) for _ in range(2)] for _ in range(200)]
     assert all(2 * f((a + b) / 2) <= f(a) + f(b) + 1e-12 for a, b in pairs) == convex
-
-
-# Near-ties, and what is proposed for them.
-
-
-@given(
-    seeds,
-    st.sampled_from(["eigh", "svd"]),
-    st.lists(st.sampled_from([0.0, 1e-13, 1e-12, 1e-10, 2e-10, 1e-9, 1e-4, 0.1]), min_size=1),
-    st.booleans(),
-)
-def test_the_tolerance_that_is_proposed_makes_the_pair_equal_and_nothing_farther_apart(
-    seed, problem, steps, is_complex
-):
-    rng = np.random.default_rng(seed)
-    values = np.append(1.0, 1.0 + np.cumsum(steps)) - rng.integers(0, 2)
-    values = values[::-1] if problem == "svd" else values
-    weights = rng.integers(0, 2, len(values))
-    left, right = (unitary(rng, len(values), is_complex=is_complex) for _ in range(2))
-    right, of = (left, "eigvalsh") if problem == "eigh" else (right, "svdvals")
-    matrix, of = (left * values) @ right.conj().T, getattr(subgradient, of)
-    before = of(matrix, weights)
-    near = before.nearest(1e-8)
-    found = np.append(before.values, 0.0) if problem == "svd" else before.values
-    padded = np.append(weights, 0)[: len(found)]
-    gaps = np.abs(np.diff(found)) / (np.abs(found).max() or 1.0)
-    if near is None:
-        close = (before.rtol < gaps) & (gaps < 1e-8)
-        assert not np.any(close & (np.diff(padded) != 0))
-        return
-    assert before.rtol < near.relative < near.rtol < 3 * near.relative
-    assert np.all(gaps[gaps > near.relative + 2 * before.rtol] > near.rtol)
-    first, second = (*near.indices, len(values))[:2]
-    assert padded[first] != padded[second]
-    after = of(matrix, weights, rtol=near.rtol)
-    # What is named is what becomes of the clusters that matter to f.
-    new = [c for c in after.clusters if c not in before.clusters and np.ptp(weights[c])]
-    assert [c for c in new if c.stop <= after.rank] == near.equal
-    if first < after.rank:
-        assert any({first, second} <= set(range(c.start, c.stop)) for c in near.equal)
-    else:
-        assert near.zero == slice(after.rank, len(values))
-
-
-@pytest.mark.parametrize(
-    ("of", "values", "weights", "indices", "rtol", "equal", "zero"),
-    [
-        # The closest pair has one weight, so that it does not matter; the next one does.
-        ("eigvalsh", [1, 1 + 1e-10, 2, 2 + 1e-9], [1, 1, 1, 0], (2, 3), 1e-9, [(2, 4)], (4, 4)),
-        # Equal steps go together.
-        ("eigvalsh", [1, 1 + 1e-9, 1 + 2e-9], [1, 0, 0], (0, 1), 2e-9, [(0, 3)], (3, 3)),
-        # A tie that f treats differently, and a third value beside it.
-        ("eigvalsh", [1, 1, 1 + 1e-9], [1, 0, 0], (0, 2), 2e-9, [(0, 3)], (3, 3)),
-        ("svdvals", [2, 1e-9], [1, 1], (1,), 1e-9, [], (1, 2)),
-        ("svdvals", [2, 1e-9, 0], [1, 1, 1], (1,), 1e-9, [], (1, 3)),
-        ("svdvals", [2, 1e-9, 0], [1, 0, 1], (1, 2), 1e-9, [], (1, 3)),
-        ("svdvals", [2, 2 - 4e-9, 1e-9], [1, 0, 1], (2,), 1e-9, [], (2, 3)),
-    ],
-)
-def test_the_nearest_values_that_f_treats_differently(
-    of, values, weights, indices, rtol, equal, zero
-):
-    valid = getattr(subgradient, of)(np.diag(np.array(values, float)), weights)
-    near = valid.nearest(1.5e-8)
-    assert (near.indices, near.rtol) == (indices, rtol)
-    assert [(c.start, c.stop) for c in near.equal] == equal
-    assert (near.zero.start, near.zero.stop) == zero
-    assert near.relative == pytest.approx(near.distance / np.abs(values).max())
-    assert valid.nearest(near.relative / 2) is None
-
-
-@pytest.mark.parametrize(
-    ("of", "values", "weights"),
-    [
-        ("eigvalsh", [1, 1 + 1e-9, 2], [1, 1, 0]),
-        ("eigvalsh", [1e-9, 1, 2], [1, 1, 0]),
-        ("eigvalsh", [0, 0], [1, 0]),
-        ("svdvals", [2, 1e-9], [1, 0]),
-        ("svdvals", [2, 1e-9, 0], [1, 0, 0]),
-        ("svdvals", [0, 0], [1, 0]),
-    ],
-)
-def test_values_that_f_treats_alike_are_not_near(of, values, weights):
-    assert getattr(subgradient, of)(np.diag(np.array(values, float)), weights).nearest(1e-8) is None

@@ -8,7 +8,7 @@ import pytest
 from drawing import random_matrix, unitary
 
 from spectralgrad.matrices import published
-from spectralgrad.theory import eigen, gauge, singular, subgradient, symmetric
+from spectralgrad.theory import eigen, gauge, subgradient, symmetric
 from spectralgrad.verdict import judge
 
 STACK_OVERFLOW = published.MATRICES["stack-overflow"]
@@ -127,10 +127,10 @@ def test_the_answer_zero_is_measured_absolutely():
 
 def test_any_orthogonal_null_part_is_valid_and_a_longer_one_is_not(rng):
     valid = subgradient.svdvals(RANK_2, np.ones(5))
-    split = singular.rank_split(RANK_2)
-    w = split.u0 @ unitary(rng, 3, is_complex=False) @ split.v0.T
-    assert judge(split.regular_part + w, valid).verdict == "subgradient"
-    assert judge(split.regular_part + 1.001 * w, valid).verdict == "wrong"
+    u0, v0 = valid.left[:, 2:], valid.right[:, 2:]
+    w = u0 @ unitary(rng, 3, is_complex=False) @ v0.T
+    assert judge(valid.minimum_norm + w, valid).verdict == "subgradient"
+    assert judge(valid.minimum_norm + 1.001 * w, valid).verdict == "wrong"
 
 
 def test_single_precision_is_judged_as_such():

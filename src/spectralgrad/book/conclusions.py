@@ -176,7 +176,5 @@ def summary(verdict: Verdict) -> str:
     option = "`-p rtol {}`"
     # If no digit can be trusted, then the headline is about that.
     trusted = trust(verdict) if verdict.digits else ""
-    text = paragraph(
-        f"**{headline(verdict)}**", verdict.valid.reason, trusted, near(verdict, option)
-    )
+    text = paragraph(f"**{headline(verdict)}**", verdict.reason, trusted, near(verdict, option))
     return f"{text}\n\n**What to do.** {advice(verdict, option)}"

@@ -1,5 +1,6 @@
 """Arrays in which one can compute, and what is said of those in which one cannot."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -35,17 +36,10 @@ class MatrixError(ValueError):
 
 
 def as_inexact(array: ArrayLike) -> Array:
-    """Return an array in which one can compute: floating-point or complex, single or double.
+    """Return the array itself if it is floating-point or complex, single or double.
 
-    Parameters
-    ----------
-    array : array_like
-
-    Returns
-    -------
-    numpy.ndarray
-        The array itself where it is one already. float16 becomes float32, longer types are
-        shortened to float64 or complex128; booleans, integers and nested lists give float64.
+    float16 becomes float32, longer types are shortened to float64 or complex128; booleans, integers
+    and nested lists give float64.
     """
     array = np.asarray(array)
     if not np.issubdtype(array.dtype, np.inexact):
@@ -56,15 +50,7 @@ def as_inexact(array: ArrayLike) -> Array:
 
 
 def as_finite(array: ArrayLike) -> Array:
-    """Return an array in which one can compute, as `as_inexact` does, if all of it is finite.
-
-    Parameters
-    ----------
-    array : array_like
-
-    Returns
-    -------
-    numpy.ndarray
+    """Return an array as `as_inexact` does, if all of it is finite.
 
     Raises
     ------
@@ -75,3 +61,35 @@ def as_finite(array: ArrayLike) -> Array:
     if not np.all(np.isfinite(array)):
         raise ValueError("a matrix that is not finite; give finite numbers")
     return array
+
+
+def cotangents(given: Sequence[ArrayLike], factors: Sequence[Array]) -> list[Array]:
+    """Return cotangents in the shapes of their factors; of a real factor, the real part counts."""
+    found = []
+    for x, factor in zip(map(np.asarray, given), factors, strict=True):
+        x = x if np.iscomplexobj(factor) else x.real
+        found.append(x if x.shape == factor.shape else np.broadcast_to(x, factor.shape))
+    return found
+
+
+def divide(numerator: Array, denominator: Array, *zeros: Any) -> Array:
+    """Divide, with 0 where the denominator counts as zero.
+
+    Parameters
+    ----------
+    numerator, denominator : numpy.ndarray
+        Of shapes that broadcast; the second is floating-point.
+    *zeros : index
+        Places in the denominator, as masks or tuples of indices.
+    """
+    denominator = denominator.copy()
+    for places in zeros:
+        denominator[places] = np.inf
+    quotient: Array = numerator / denominator
+    return quotient
+
+
+def diagonal(values: Array) -> Array:
+    """Square matrices, (..., k, k), with values, (..., k), on the diagonal."""
+    matrices: Array = values[..., None] * np.eye(values.shape[-1], dtype=values.dtype)
+    return matrices

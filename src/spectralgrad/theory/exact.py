@@ -5,7 +5,10 @@ differences: in mpmath's arithmetic with steps so small and digits so many that 
 in floating point with an estimate of its error.
 
 Matrices of mpmath are NumPy arrays of dtype object, whose numbers keep their digits through ``@``,
-``+`` and ``*``; ``.astype(float)`` rounds them.
+``+`` and ``*``; ``.astype(float)`` rounds them. ``matrix`` and ``direction`` are ``(m, n)``, such
+or of plain numbers. ``function`` takes a matrix, and returns one number; it must be differentiable
+along the direction: at a kink, a central difference is the mean of the two slopes. ``step`` is a
+multiple of the direction.
 """
 
 import functools
@@ -32,77 +35,29 @@ MP.dps = DIGITS
 
 
 def lift(array: ArrayLike) -> Array:
-    """Convert to numbers of 50 digits, without an error.
-
-    Parameters
-    ----------
-    array : array_like
-        Real or complex numbers, or such as are lifted already.
-
-    Returns
-    -------
-    numpy.ndarray of object
-    """
+    """Convert to numbers of 50 digits, without an error, unless they are such already."""
     lifted: Array = np.vectorize(MP.convert, otypes=[object])(array)
     return lifted
 
 
 def eigvalsh(matrix: ArrayLike) -> Array:
-    """Eigenvalues of a Hermitian matrix, ascending.
-
-    Parameters
-    ----------
-    matrix : (n, n) array_like
-
-    Returns
-    -------
-    (n,) numpy.ndarray of object
-    """
+    """Eigenvalues of a Hermitian matrix, ascending."""
     return _array(_hermitian_solver(matrix)(_matrix(matrix), eigvals_only=True)).ravel()
 
 
 def eigh(matrix: ArrayLike) -> tuple[Array, Array]:
-    """Eigenvalues, ascending, and eigenvectors of a Hermitian matrix.
-
-    Parameters
-    ----------
-    matrix : (n, n) array_like
-
-    Returns
-    -------
-    eigenvalues : (n,) numpy.ndarray of object
-    eigenvectors : (n, n) numpy.ndarray of object
-    """
+    """Eigenvalues, ascending, and eigenvectors, as columns, of a Hermitian matrix."""
     values, vectors = _hermitian_solver(matrix)(_matrix(matrix))
     return _array(values).ravel(), _array(vectors)
 
 
 def svdvals(matrix: ArrayLike) -> Array:
-    """Singular values, descending.
-
-    Parameters
-    ----------
-    matrix : (m, n) array_like
-
-    Returns
-    -------
-    (min(m, n),) numpy.ndarray of object
-    """
+    """Singular values, descending."""
     return _array(MP.svd(_matrix(matrix), compute_uv=False)).ravel()
 
 
 def svd(matrix: ArrayLike) -> tuple[Array, Array, Array]:
-    """Thin singular value decomposition, A = U diag(σ) Vᴴ, descending.
-
-    Parameters
-    ----------
-    matrix : (m, n) array_like
-
-    Returns
-    -------
-    u, s, vh : numpy.ndarray of object
-        (m, k), (k,) and (k, n) with k = min(m, n).
-    """
+    """Thin singular value decomposition, U, σ and Vᴴ, descending."""
     u, s, vh = MP.svd(_matrix(matrix))
     return _array(u), _array(s).ravel(), _array(vh)
 
@@ -131,17 +86,6 @@ def derivative(function: Callable[[Array], Any], matrix: ArrayLike, direction: A
 
     A central difference in 150 digits, with a step of 1e-50 times the largest entry of the matrix
     over that of the direction; so the gaps that matter may be as small as 1e-25 times the matrix.
-
-    Parameters
-    ----------
-    function : callable
-        Takes an (m, n) array of mpmath's numbers, and returns one such number. It must be
-        differentiable along the direction; at a kink this is the mean of the two slopes.
-    matrix, direction : (m, n) array_like
-
-    Returns
-    -------
-    mpmath number
     """
     with MP.workdps(3 * DIGITS):
         a, e = lift(matrix), lift(direction)
@@ -156,22 +100,15 @@ def _largest(array: Array) -> Any:
 def one_sided(
     function: Callable[[Array], Any], matrix: ArrayLike, direction: ArrayLike, *, step: float
 ) -> list[float] | None:
-    """Slopes of a function along a direction and against it: (f(A + tE) − f(A))/t.
+    """Slopes of a continuous function along E and along −E: (f(A + tE) − f(A))/t.
 
-    In 50 digits, so that the step alone makes an error.
+    In 50 digits, so that the step alone makes an error; None if the matrix is larger than
+    `LARGEST`.
 
     Parameters
     ----------
-    function : callable
-        As in `derivative`; real, and continuous.
-    matrix, direction : (m, n) array_like
     step : float
         t: above the distances that count as ties, and below the gaps that do not.
-
-    Returns
-    -------
-    list of float or None
-        Along E and along −E; None if the matrix is larger than `LARGEST`.
     """
     if max(np.shape(matrix)) > LARGEST:
         return None
@@ -184,22 +121,15 @@ def one_sided(
 def gradient(
     function: Callable[[Array], Any], matrix: ArrayLike, *, hermitian: bool = False
 ) -> Array:
-    """Gradient of a real function of a matrix, to 50 digits.
+    """Gradient G of a real function, to 50 digits: df = Re Σ conj(Gᵢⱼ) dAᵢⱼ.
+
+    Where the matrix holds a complex number, imaginary directions count as well.
 
     Parameters
     ----------
-    function : callable
-        As in `derivative`; real.
-    matrix : (m, n) array_like
-        Where it holds a complex number, imaginary directions count as well.
     hermitian : bool, optional
         Whether only Hermitian directions are admitted, as for a function that is defined on
         Hermitian matrices; then the gradient is Hermitian.
-
-    Returns
-    -------
-    (m, n) numpy.ndarray of object
-        G with df = Re Σ conj(Gᵢⱼ) dAᵢⱼ.
     """
     shape = np.shape(matrix)
     units = (1, 1j) if _is_complex(matrix) else (1,)
@@ -227,25 +157,16 @@ def finite_difference(
     *,
     step: float | None = None,
 ) -> tuple[float, float]:
-    """Derivative of a function of a matrix along a direction, in floating point.
+    """Derivative along a direction, in floating point, and an estimate of its error.
 
     Central differences of order 8, with steps that are halved until they agree.
 
     Parameters
     ----------
-    function : callable
-        Takes an (m, n) array, and returns a real number.
-    matrix, direction : (m, n) array_like
     step : float, optional
-        The first step, in multiples of the direction. It should be well below the distance at
-        which the function ceases to be smooth, such as half of a gap; by default one hundredth of
-        the norm of the matrix, relative to that of the direction.
-
-    Returns
-    -------
-    derivative : float
-    error : float
-        Estimate of its error.
+        The first step. It should be well below the distance at which the function ceases to be
+        smooth, such as half of a gap; by default one hundredth of the norm of the matrix, relative
+        to that of the direction.
     """
     matrix, direction = np.asarray(matrix), np.asarray(direction)
     if step is None:
@@ -263,14 +184,7 @@ def finite_difference(
 def relative_error(gradient: ArrayLike, truth: ArrayLike) -> float:
     """Distance of two matrices relative to the norm of the second (absolute where that is 0).
 
-    Parameters
-    ----------
-    gradient, truth : (m, n) array_like
-
-    Returns
-    -------
-    float
-        Infinite where a number is not finite.
+    Infinite where a number is not finite.
     """
     distance = np.linalg.norm(np.asarray(gradient) - truth) / (np.linalg.norm(truth) or 1.0)
     return float(distance) if np.isfinite(distance) else float("inf")
@@ -284,10 +198,8 @@ class Comparison:
     ----------
     formula : float
         ⟨G, E⟩ for the gradient G under test.
-    difference : float
-        By finite differences.
-    difference_error : float
-        Their own estimate of their error.
+    difference, difference_error : float
+        By finite differences, and their own estimate of their error.
     digits : float or None
         To 50 digits, rounded; None if the matrix is larger than `LARGEST`.
     relative_error : float or None
@@ -314,20 +226,13 @@ def compare(
 
     Parameters
     ----------
-    gradient : (m, n) array_like
-        G, with df = Re⟨G, dA⟩.
     loss : callable
         Real function of what the decomposition returns, for arrays of floats and of mpmath's
         numbers alike.
     decomposition : {"eigh", "eigvalsh", "svd", "svdvals"}
         Of this module, and of `numpy.linalg` (thin).
-    matrix, direction : (m, n) array_like
     step : float, optional
-        See `finite_difference`.
-
-    Returns
-    -------
-    Comparison
+        Of `finite_difference`.
     """
     thin = functools.partial(np.linalg.svd, full_matrices=False)
     plain = thin if decomposition == "svd" else getattr(np.linalg, decomposition)

@@ -2,17 +2,24 @@
 
 A loss on eigenvectors or singular vectors is a function of the matrix only if it does not depend
 on that choice. `GaugeError` says that one does; the bases made here let a program try.
+
+Parameters that mean the same everywhere: ``labels``, ``(..., k)``, are the numbers of the clusters,
+from `spectralgrad.theory.spectrum.labels`, negative for the vectors of zeros; ``tied`` are the
+pairs that `spectralgrad.theory.spectrum.tied_pairs` makes of them; ``symbol`` is that of the
+values, as ``"λ"``; ``gauge_tol`` is the size, relative to the cotangents, up to which a dependence
+on the basis passes for rounding.
 """
 
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from spectralgrad.theory.arrays import Array
-from spectralgrad.theory.symmetric import adjoint
+from spectralgrad.theory.arrays import Array, diagonal
+from spectralgrad.theory.symmetric import adjoint, skew_part
 
 TURNED = "the cotangent depends on the phase of the vectors or on the basis of their span"
 SPREAD = (
@@ -24,6 +31,9 @@ AT_ZERO = (
     "and subgradient)"
 )
 VARIES = "the loss depends on the sign, phase or basis of vectors, and has no gradient"
+
+# How a loss turns a basis, and what leads out of its span; from `rotation_cotangents`.
+Rotation = tuple[Array, Array]
 
 
 class GaugeError(ValueError):
@@ -47,113 +57,99 @@ class GaugeError(ValueError):
 
 
 def default_tol(dtype: DTypeLike) -> float:
-    """Relative size up to which a dependence on the basis passes for rounding: √eps.
-
-    Parameters
-    ----------
-    dtype : dtype
-
-    Returns
-    -------
-    float
-    """
+    """The gauge_tol of a precision: √eps."""
     return float(np.sqrt(np.finfo(dtype).eps))
 
 
 def tolerance(given: float | None, dtype: DTypeLike) -> float:
-    """Return the tolerance that was given, or the default; finite, so that 0 times it is 0.
-
-    Parameters
-    ----------
-    given : float or None
-    dtype : dtype
-
-    Returns
-    -------
-    float
-    """
+    """Return the gauge_tol that was given, or the default; finite, so that 0 times it is 0."""
     return default_tol(dtype) if given is None else min(float(given), 1e100)
 
 
-def largest(array: ArrayLike) -> Array:
-    """Largest modulus in each row, in double precision, where products do not overflow.
-
-    Parameters
-    ----------
-    array : (..., k) array_like
-
-    Returns
-    -------
-    (...) numpy.ndarray of float
-    """
-    sizes: Array = np.max(np.abs(array), axis=-1, initial=0.0)
+def largest(array: ArrayLike, dimensions: int = 1) -> Array:
+    """Largest modulus over the last dimensions, in double precision: products do not overflow."""
+    sizes = np.abs(array)
+    for _ in range(dimensions):
+        sizes = sizes.max(axis=-1, initial=0.0)
     return sizes.astype(float)
 
 
-def slack(values: ArrayLike, rtol: float) -> Array:
-    """What a cluster turns the cotangent of its values into: its width times 8, for rounding.
-
-    Parameters
-    ----------
-    values : (..., k) array_like
-    rtol : float
-        Width of a cluster, relative to the largest value.
-
-    Returns
-    -------
-    (...) numpy.ndarray of float
-    """
-    return 8 * rtol * largest(values)
-
-
-def per_value(
-    allowed: ArrayLike, values: ArrayLike, cotangent: ArrayLike, gauge_tol: float
+def allowance(
+    values: Array, values_bar: Array, bars: Sequence[Array], *, rtol: float, gauge_tol: float
 ) -> Array:
-    """Tolerance for cotangents of values, from that for cotangents of vectors.
+    """How much of a dependence on the basis passes for rounding, for each matrix of a stack.
 
-    Parameters
-    ----------
-    allowed : (...) array_like
-        For the vectors; in the unit of the values times that of the result.
-    values, cotangent : (..., k) array_like
-    gauge_tol : float
-
-    Returns
-    -------
-    (...) numpy.ndarray of float
+    Beside what `gauge_tol` grants for the cotangents of bases, it is what a cluster makes of those
+    of values: its width, `rtol` times the largest value, and 8 for rounding.
     """
-    size = largest(values)
-    return gauge_tol * largest(cotangent) + allowed / np.where(size > 0, size, np.inf)
+    size = functools.reduce(np.maximum, [largest(bar, 2) for bar in bars])
+    allowed: Array = gauge_tol * size + 8 * rtol * largest(values) * largest(values_bar)
+    return allowed
 
 
-def turns(vectors: ArrayLike, basis: ArrayLike, cotangent: ArrayLike) -> Array:
-    """Skew-Hermitian part of C Bᴴ for a cotangent C of the basis B, applied to vectors.
+def allowance_of_values(
+    allowed: ArrayLike, values: ArrayLike, sizes: ArrayLike, gauge_tol: float
+) -> Array:
+    """The same for cotangents of values, of some sizes, (..., k), from that of `allowance`."""
+    scale = largest(values)
+    return gauge_tol * largest(sizes) + allowed / np.where(scale > 0, scale, np.inf)
 
-    To first order, dB = ΩB with a skew-Hermitian Ω, so that dL = Re⟨C, dB⟩ = Re⟨skew(C Bᴴ), Ω⟩:
-    this is what a loss says of how the vectors turn, and it is the same in every basis if the loss
-    does not depend on the basis.
 
-    Parameters
-    ----------
-    vectors, basis, cotangent : (..., n, k) array_like
+def rotation_cotangents(basis: Array, cotangent: Array) -> Rotation:
+    """Skew-Hermitian part of BᴴB̄, and (I − BBᴴ) B̄ (of no rows if B is square, as it is 0).
 
-    Returns
-    -------
-    (..., n, k) numpy.ndarray
+    To first order, dB = BΩ + N with a skew-Hermitian Ω and an N outside of the span of B. So a loss
+    with the cotangent B̄ has dL = Re⟨B̄, dB⟩ = Re⟨skew(BᴴB̄), Ω⟩ + Re⟨(I − BBᴴ) B̄, N⟩.
     """
-    vectors, basis, cotangent = map(np.asarray, (vectors, basis, cotangent))
-    there, back = adjoint(basis) @ vectors, adjoint(cotangent) @ vectors
-    turned: Array = (cotangent @ there - basis @ back) / 2
-    return turned
+    inner = adjoint(basis) @ cotangent
+    if basis.shape[-2] == basis.shape[-1]:
+        return skew_part(inner), cotangent[..., :0, :]
+    return skew_part(inner), cotangent - basis @ inner
 
 
-def require(
+def require_invariant(
+    rotations: Sequence[Rotation],
+    labels: Array,
+    tied: tuple[Array, ...],
+    allowed: Array,
+    symbol: str,
+) -> None:
+    """Raise if cotangents depend on phases, bases of clusters, or the choice of null vectors.
+
+    The bases of a cluster turn together, so that the sum counts. Null vectors turn on their own,
+    and may be exchanged for those that the thin decomposition leaves out.
+    """
+    together = sum(turn[tied] for turn, _ in rotations)
+    require_within(np.abs(together), allowed, symbol, TURNED, pairs=tied)
+    zero = labels < 0
+    if zero.any():
+        null = zero[..., :, None] & zero[..., None, :]
+        excess = np.zeros(null.shape)
+        for turn, out in rotations:
+            leaving = np.max(np.abs(out), axis=-2, initial=0.0) * zero
+            excess = np.maximum(excess, np.maximum(np.abs(turn) * null, diagonal(leaving)))
+        require_within(excess, allowed, symbol, TURNED)
+
+
+def require_equal(
+    values_bar: Array, labels: Array, tied: tuple[Array, ...], allowed: Array, symbol: str
+) -> None:
+    """Raise if cotangents of equal values differ, or if a zero has one."""
+    *stack, i, j = tied
+    spread = np.abs(values_bar[*stack, i] - values_bar[*stack, j])
+    require_within(spread, allowed, symbol, SPREAD, pairs=tied)
+    zero = labels < 0
+    if zero.any():
+        require_within(diagonal(np.abs(values_bar) * zero), allowed, symbol, AT_ZERO)
+
+
+def require_within(
     excess: Array,
     allowed: ArrayLike,
     symbol: str,
     fault: str,
     *,
-    places: tuple[Array, ...] | None = None,
+    pairs: tuple[Array, ...] | None = None,
 ) -> None:
     """Raise unless nothing that depends on the choice of basis is above what is allowed.
 
@@ -161,33 +157,28 @@ def require(
     ----------
     excess : (..., k, k) numpy.ndarray
         Nonnegative; for each pair of vectors, what depends on it.
-    allowed : (...) numpy.ndarray
-    symbol : str
-        Of the values that belong to the vectors, as ``"λ"``.
+    allowed : (...) array_like
+        For each matrix of the stack.
     fault : str
         What the message says of the pair.
-    places : tuple of numpy.ndarray, optional
+    pairs : tuple of numpy.ndarray, optional
         Indices of the pairs in question; then `excess` has one number for each.
 
     Raises
     ------
     GaugeError
-        For the pair that is worst; also where an entry is not a number.
+        For the worst pair; also where an entry is not a number.
     """
     allowed = np.asarray(allowed)
-    if places is None:
-        limits = np.broadcast_to(allowed[..., None, None], excess.shape)
-    else:
-        limits = allowed[places[:-2]] if allowed.ndim else np.broadcast_to(allowed, excess.shape)
+    limits = allowed[..., None, None] if pairs is None else allowed[pairs[:-2]]
     # With an infinite tolerance, 0 · inf is not a number.
     bad = ~((excess <= limits) | (excess == 0))
     if not bad.any():
         return
-    worst = np.argmax(np.where(bad, np.where(np.isnan(excess), np.inf, excess), -1.0))
-    place = np.unravel_index(worst, excess.shape)
-    size, limit = float(excess[place]), float(limits[place])
-    indices = place if places is None else tuple(axis[place] for axis in places)
-    *stack, i, j = (int(x) for x in indices)
+    sizes = np.where(bad, np.where(np.isnan(excess), np.inf, excess), -1.0)
+    worst = np.unravel_index(np.argmax(sizes), excess.shape)
+    size, limit = float(excess[worst]), float(np.broadcast_to(limits, excess.shape)[worst])
+    *stack, i, j = map(int, worst if pairs is None else (axis[worst] for axis in pairs))
     where = f"matrix {stack} of the stack: " if stack else ""
     pair = names(symbol, min(i, j), max(i, j))
     message = f"{where}{pair}: {fault}: by {size:.1e}, allowed {limit:.1e}"
@@ -201,90 +192,29 @@ def names(symbol: str, first: int, last: int, joint: str = " and ") -> str:
     return both[0] if first == last else joint.join(both)
 
 
-def require_same(
-    block: Array,
-    apart: Array,
-    turned: Array,
-    values: Array,
-    labels: Array,
-    tolerance: Array,
-    allowed: Array,
-    symbol: str,
-) -> None:
-    """Raise if the gradient is seen to change when nearly equal values are taken as equal.
-
-    Parameters
-    ----------
-    block : (..., k, k) numpy.ndarray
-        The gradient within the clusters, in the basis of the vectors, at values taken as equal.
-    apart, turned : (..., k), (..., k, k) numpy.ndarray
-        At the values as they are: their cotangents, and how the loss turns the vectors.
-    values : (..., k) numpy.ndarray
-    labels : (..., k) numpy.ndarray of int
-        Of clusters; off the diagonal, negative ones are left out.
-    tolerance, allowed : (...) numpy.ndarray
-        For the gradient, and for the rounding errors of a turn before it is divided by a gap.
-    symbol : str
-        Of the values, as ``"λ"``.
-
-    Raises
-    ------
-    ValueError
-    """
-    gaps = values[..., None, :] - values[..., :, None]
-    alike = (labels[..., :, None] == labels[..., None, :]) & (labels[..., None] >= 0) & (gaps != 0)
-    gaps = np.where(alike, gaps, 1)
-    found = np.where(alike, turned / gaps, block)
-    diagonal = np.arange(values.shape[-1])
-    found[..., diagonal, diagonal] = apart
-    limit = tolerance[..., None, None] + alike * (allowed[..., None, None] / np.abs(gaps))
-    change = np.abs(found - block)
-    bad = ~((change <= limit) | (change == 0))
-    if bad.any():
-        place = tuple(np.argwhere(bad)[0])
-        i, j = sorted(int(x) for x in place[-2:])
-        raise ValueError(
-            f"{names(symbol, i, j)}: the gradient changes by {float(change[place]):.1e} if nearly "
-            "equal values are taken as equal; the loss varies too fast for that: give a smaller "
-            "rtol"
-        )
-
-
-def mixtures(labels: ArrayLike, *, is_complex: bool) -> Iterator[Array]:
-    """Yield rotations that mix the vectors of each cluster in pairs, each pair once.
+def pair_rotations(labels: ArrayLike, *, is_complex: bool) -> Iterator[Array]:
+    """Yield rotations, (..., k, k), that mix the vectors of each cluster in pairs, each pair once.
 
     Columns i and j of a rotation are (eᵢ ± eⱼ)/√2 and, for complex matrices, in a second round
     (eᵢ ± i·eⱼ)/√2. For a Hermitian block M of d vectors, the diagonals of QᴴMQ for the identity
-    and for these rotations determine M: d − 1 of them, d where d is odd and more than 1, twice as
-    many for complex matrices.
-
-    Parameters
-    ----------
-    labels : (..., k) array_like of int
-        Of clusters, in order; vectors with negative ones are left as they are.
-    is_complex : bool
-
-    Yields
-    ------
-    (..., k, k) numpy.ndarray
+    and for these rotations determine M (prop-rotations of the chapter on eigenvalues): d − 1 of
+    them, d where d is odd and more than 1, twice as many for complex matrices. Vectors with
+    negative labels are left as they are.
     """
-    flat, rotations = _identities(labels, is_complex)
+    flat, identities = _identities(labels, is_complex)
     phases = (1.0, 1j) if is_complex else (1.0,)
-    schedules = [
-        itertools.zip_longest(
-            *([(p, r) for p in phases for r in _rounds(c)] for c in _members(row)),
-            fillvalue=(1, ()),
-        )
-        for row in flat
+    plans = [
+        (row, [(phase, pairs) for phase in phases for pairs in _rounds(places)])
+        for row, numbers in enumerate(flat)
+        for places in _members(numbers)
     ]
-    for steps in itertools.zip_longest(*schedules, fillvalue=()):
-        mixed = rotations.copy()
-        for rotation, step in zip(mixed, steps, strict=True):
-            for phase, pairs in step:
-                for i, j in pairs:
-                    pair = np.array([[1, 1], [phase, -phase]]) / np.sqrt(2)
-                    rotation[np.ix_([i, j], [i, j])] = pair
-        yield mixed.reshape(*np.shape(labels), flat.shape[-1])
+    for step in range(max((len(plan) for _, plan in plans), default=0)):
+        rotations = identities.copy()
+        for row, (phase, pairs) in ((row, plan[step]) for row, plan in plans if step < len(plan)):
+            for pair in pairs:
+                mixed = np.array([[1, 1], [phase, -phase]]) / np.sqrt(2)
+                rotations[row][np.ix_(pair, pair)] = mixed
+        yield rotations.reshape(*np.shape(labels), flat.shape[-1])
 
 
 def _identities(labels: ArrayLike, is_complex: bool) -> tuple[Array, Array]:
@@ -298,7 +228,8 @@ def _identities(labels: ArrayLike, is_complex: bool) -> tuple[Array, Array]:
 
 def _members(labels: Array) -> list[list[int]]:
     """Lists of the places of each cluster."""
-    return [np.flatnonzero(labels == c).tolist() for c in np.unique(labels) if c >= 0]
+    runs = itertools.groupby(range(len(labels)), labels.tolist().__getitem__)
+    return [list(places) for label, places in runs if label >= 0]
 
 
 def _rounds(players: list[int]) -> Iterator[list[tuple[int, int]]]:
@@ -313,54 +244,34 @@ def _rounds(players: list[int]) -> Iterator[list[tuple[int, int]]]:
         circle.insert(1, circle.pop())
 
 
-def trials(labels: ArrayLike, *, is_complex: bool) -> Iterator[Array]:
-    """Yield rotations in which to try an answer: of each cluster at random, with other signs.
+def random_bases(labels: ArrayLike, *, is_complex: bool) -> Iterator[Array]:
+    """Yield rotations, (..., k, k), of each cluster at random, with other signs.
 
     In one of them at least, the signs of two given vectors differ, and in one that of a given
-    vector is negative: that takes ⌈log₂(k + 1)⌉ of them.
-
-    Parameters
-    ----------
-    labels : (..., k) array_like of int
-        Of clusters, in order; vectors with negative ones keep all but their signs.
-    is_complex : bool
-
-    Yields
-    ------
-    (..., k, k) numpy.ndarray
+    vector is negative: that takes ⌈log₂(k + 1)⌉ of them. Vectors with negative labels keep all but
+    their signs.
     """
     rng = np.random.default_rng(0)
     flat, identities = _identities(labels, is_complex)
-    k = flat.shape[-1]
+    members, k = [_members(row) for row in flat], flat.shape[-1]
     for bit in range(k.bit_length()):
         signs = 1 - 2 * (np.arange(1, k + 1) >> bit & 1)
         rotations = identities * signs
-        for rotation, row in zip(rotations, flat, strict=True):
-            for places in _members(row):
-                block = np.ix_(places, places)
+        for rotation, clusters in zip(rotations, members, strict=True):
+            for places in clusters:
                 if len(places) > 1 or is_complex:
-                    rotation[block] = unitary(len(places), rng, is_complex=is_complex)
+                    drawn = unitary(len(places), rng, is_complex=is_complex)
+                    rotation[np.ix_(places, places)] = drawn
         yield rotations.reshape(*np.shape(labels), k)
 
 
 def unitary(size: int, rng: np.random.Generator, *, is_complex: bool) -> Array:
-    """Draw an orthogonal or unitary matrix.
-
-    Parameters
-    ----------
-    size : int
-    rng : numpy.random.Generator
-    is_complex : bool
-
-    Returns
-    -------
-    (size, size) numpy.ndarray
-    """
+    """Draw an orthogonal or unitary matrix, (size, size), from the uniform distribution."""
     normal = rng.standard_normal((size, size))
     if is_complex:
         normal = normal + 1j * rng.standard_normal((size, size))
     q, r = np.linalg.qr(normal)
     # QR fixes the signs of r; without this, Q is not uniform, and for size 1 always the same.
-    diagonal = np.diagonal(r)
-    drawn: Array = q * (diagonal / np.abs(diagonal))
+    signs = np.diagonal(r)
+    drawn: Array = q * (signs / np.abs(signs))
     return drawn

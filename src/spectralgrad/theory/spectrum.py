@@ -1,4 +1,10 @@
-"""Which spectral values count as equal, and which as zero; and how much each counts."""
+"""Which spectral values count as equal, and which as zero; and how much each counts.
+
+``values`` are eigenvalues, ascending, or singular values, descending and nonnegative: ``(..., k)``
+is a stack of lists, ``(k,)`` one list. ``rtol`` says how close two of them are that count as equal
+(or one to zero, that counts as zero), relative to the largest modulus. A *cluster* is a maximal run
+of values in which each is so close to the next.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -10,26 +16,13 @@ from spectralgrad.theory.arrays import Array
 
 
 def default_rtol(shape: Sequence[int], dtype: DTypeLike, *, singular: bool = False) -> float:
-    """Relative tolerance within which two spectral values count as equal.
+    """Relative tolerance for a matrix of some shape and precision.
 
     It is the backward error that a program is allowed: two values that a stable decomposition may
     split are one value. For eigenvalues it is ``8 max(m, n) · eps``: the factor leaves room for
     what the libraries lose beyond the first rounding. For singular values LAPACK's iteration adds
     the relative precision at which it stops, twice, because ours and the one under test may both
     stop there.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape of the matrix.
-    dtype : dtype
-        Precision in which the matrix is given.
-    singular : bool, optional
-        Whether they are singular values.
-
-    Returns
-    -------
-    float
 
     References
     ----------
@@ -50,198 +43,81 @@ def _qr_precision(eps: float) -> float:
     return max(10.0, factor) * roundoff
 
 
-def labels(values: ArrayLike, rtol: float) -> Array:
-    """Number the clusters: equal numbers for the values of one cluster.
-
-    A cluster is a maximal run of values in which each is within ``rtol · max|value|`` of the next.
+def labels(values: ArrayLike, rtol: float, *, singular: bool = False) -> Array:
+    """Number the clusters of each list from 0: equal numbers for the values of one cluster.
 
     Parameters
     ----------
-    values : (..., k) array_like
-        Sorted, in either direction.
-    rtol : float
-
-    Returns
-    -------
-    (..., k) numpy.ndarray of int
-        From 0, in order.
+    singular : bool, optional
+        Whether what is in one cluster with zero is in none: its number is −1.
     """
     values = np.asarray(values)
+    if singular:
+        zero = np.zeros_like(values, shape=(*values.shape[:-1], 1))
+        values = np.concatenate([values, zero], axis=-1)
     tolerance = rtol * np.max(np.abs(values), axis=-1, initial=0.0, keepdims=True)
     breaks = np.abs(np.diff(values, prepend=values[..., :1])) > tolerance
-    return np.cumsum(breaks, axis=-1)
+    numbers = np.cumsum(breaks, axis=-1)
+    if singular:
+        # The last cluster is the run that reaches the zero.
+        return np.where(numbers[..., :-1] < numbers[..., -1:], numbers[..., :-1], -1)
+    return numbers
 
 
-def same(numbers: ArrayLike) -> Array:
-    """Tell which pairs of values lie in one cluster.
-
-    Parameters
-    ----------
-    numbers : (..., k) array_like of int
-        Of clusters, from `labels`.
-
-    Returns
-    -------
-    (..., k, k) numpy.ndarray of bool
-    """
-    numbers = np.asarray(numbers)
+def in_one_cluster(labels: ArrayLike) -> Array:
+    """Tell which pairs of values lie in one cluster, (..., k, k), from their `labels`."""
+    numbers = np.asarray(labels)
     alike: Array = numbers[..., :, None] == numbers[..., None, :]
-    return alike
+    return alike & (numbers >= 0)[..., None]
 
 
-def merge(values: ArrayLike, numbers: ArrayLike) -> Array:
-    """Replace each value by the mean of its cluster.
+def tied_pairs(labels: Array) -> tuple[Array, ...]:
+    """Indices of the pairs in one cluster, each value with itself too."""
+    return np.nonzero(in_one_cluster(labels))
 
-    Parameters
-    ----------
-    values : (..., k) array_like
-    numbers : (..., k) array_like of int
-        Of clusters, from `labels`.
 
-    Returns
-    -------
-    (..., k) numpy.ndarray
-        Same dtype; exactly equal within each cluster.
-    """
-    values, alike = np.asarray(values), same(numbers)
+def merge(values: ArrayLike, labels: ArrayLike) -> Array:
+    """Replace each value by the mean of its cluster, and by 0 if its label is negative."""
+    values, alike = np.asarray(values), in_one_cluster(labels)
     total = np.where(alike, values[..., None, :], 0).sum(axis=-1)
-    means: Array = total / alike.sum(axis=-1)
+    means: Array = total / np.maximum(alike.sum(axis=-1), 1)
     return means.astype(values.dtype)
 
 
 def clusters(values: ArrayLike, rtol: float) -> list[slice]:
-    """Return the clusters of one list of values as slices; see `labels`.
-
-    Parameters
-    ----------
-    values : (k,) array_like
-        Sorted, in either direction.
-    rtol : float
-
-    Returns
-    -------
-    list of slice
-        In order; they cover ``range(k)``.
-    """
+    """Return the clusters of one list of values as slices, in order."""
     numbers = labels(values, rtol)
     edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(numbers)]
     return [slice(start, stop) for start, stop in itertools.pairwise(edges) if stop > start]
 
 
 def positive(singular_values: ArrayLike, rtol: float) -> Array:
-    """Tell the singular values outside the cluster of zero.
-
-    Parameters
-    ----------
-    singular_values : (..., k) array_like
-        Descending, nonnegative.
-    rtol : float
-
-    Returns
-    -------
-    (..., k) numpy.ndarray of bool
-    """
-    values = np.asarray(singular_values)
-    # With 0 appended, the last cluster is the run that reaches zero.
-    numbers = labels(
-        np.concatenate([values, np.zeros_like(values, shape=(*values.shape[:-1], 1))], axis=-1),
-        rtol,
-    )
-    return numbers[..., :-1] < numbers[..., -1:]
+    """Tell the singular values outside the cluster of zero, (..., k)."""
+    found: Array = labels(singular_values, rtol, singular=True) >= 0
+    return found
 
 
 def rank(singular_values: ArrayLike, rtol: float) -> int:
-    """Count the singular values outside the cluster of zero.
-
-    Parameters
-    ----------
-    singular_values : (k,) array_like
-        Descending, nonnegative.
-    rtol : float
-
-    Returns
-    -------
-    int
-    """
+    """Count the singular values, (k,), outside the cluster of zero."""
     return int(np.count_nonzero(positive(singular_values, rtol)))
 
 
 def smallest_gap(values: ArrayLike) -> float:
-    """Smallest distance between neighbours; the largest modulus if there is one value only.
-
-    Parameters
-    ----------
-    values : (k,) array_like
-        Sorted, in either direction.
-
-    Returns
-    -------
-    float
-    """
+    """Smallest distance between neighbours, (k,); the largest modulus if there is one only."""
     values = np.asarray(values)
     gaps = np.abs(np.diff(values))
     return float(gaps.min() if gaps.size else np.max(np.abs(values), initial=0.0))
 
 
-def regimes(
-    values: ArrayLike, rtol: float, *, near: float, singular: bool = False
-) -> tuple[str, ...]:
-    """Say in what ways a spectrum makes gradients difficult, whatever the function of it.
-
-    Parameters
-    ----------
-    values : (k,) array_like
-        Eigenvalues, ascending, or singular values, descending.
-    rtol : float
-        Width of a cluster, relative to the largest modulus.
-    near : float
-        Distance, relative to the largest modulus, below which neighbours are near. At the square
-        root of eps, an error of eps in the matrix takes half of the digits of a vector.
-    singular : bool, optional
-        Whether they are singular values, for which zero is special.
-
-    Returns
-    -------
-    tuple of str
-        One or more of ``"tie"`` (two values are equal, and not zero), ``"near-tie"`` (two are
-        near), ``"rank-deficient"`` (a singular value is zero), ``"nearly rank-deficient"`` (one is
-        near zero) and ``"extreme scale"`` (the largest modulus is below 1e-3 or above 1/near²,
-        where the rules of some frameworks fail); else ``("regular",)``.
-    """
-    values = np.asarray(values, dtype=float)
-    size = float(np.max(np.abs(values), initial=0.0))
-    found = values[: rank(values, rtol)] if singular else values
-    centres = [float(np.mean(found[c])) for c in clusters(found, rtol)]
-    words = []
-    if len(centres) < len(found):
-        words.append("tie")
-    if len(centres) > 1 and smallest_gap(centres) < near * size:
-        words.append("near-tie")
-    if len(found) < len(values):
-        words.append("rank-deficient")
-    if singular and centres and centres[-1] < near * size:
-        words.append("nearly rank-deficient")
-    if size and not 1e-3 <= size <= near**-2:
-        words.append("extreme scale")
-    return tuple(words) or ("regular",)
-
-
 def move_apart(values: ArrayLike, *, singular: bool = False, least: float = 1e-3) -> Array:
-    """Move values apart unless they are, for what can be shown only where they are.
+    """Add equal steps to values, (k,), unless they are apart, for what shows only where they are.
 
     Parameters
     ----------
-    values : (k,) array_like
-        Eigenvalues, ascending, or singular values, descending.
     singular : bool, optional
         Whether they are singular values, which are kept away from zero too.
     least : float, optional
         Smallest gap that will do, relative to the largest modulus.
-
-    Returns
-    -------
-    (k,) numpy.ndarray
-        The values as they are, or with equal steps added, in the same order.
     """
     values = np.asarray(values, dtype=float)
     size = float(np.max(np.abs(values), initial=0.0)) or 1.0

@@ -9,6 +9,9 @@ part of G counts, so that many arrays G say the same. Three of them are in use:
     zero above the diagonal, twice the Hermitian one below it;
 ``"upper"``
     zero below the diagonal, twice the Hermitian one above it.
+
+The last dimensions of an array are those of the matrix; what stands before is a stack, except where
+``(n, n)`` is written. Results have the dtype of the argument.
 """
 
 import numpy as np
@@ -21,49 +24,19 @@ CONVENTIONS: tuple[Convention, ...] = ("symmetric", "lower", "upper")
 
 
 def adjoint(matrix: ArrayLike) -> Array:
-    """Return Aᴴ.
-
-    Parameters
-    ----------
-    matrix : (..., m, n) array_like
-
-    Returns
-    -------
-    (..., n, m) numpy.ndarray
-        Same dtype; a view if that is real.
-    """
-    transposed = np.swapaxes(matrix, -1, -2)
-    return np.conj(transposed) if np.iscomplexobj(transposed) else transposed
+    """Aᴴ, of (..., m, n); a view if A is real."""
+    transposed = np.asarray(matrix).swapaxes(-1, -2)
+    return transposed.conj() if np.iscomplexobj(transposed) else transposed
 
 
 def skew_part(matrix: ArrayLike) -> Array:
-    """Return (A − Aᴴ)/2.
-
-    Parameters
-    ----------
-    matrix : (..., n, n) array_like
-
-    Returns
-    -------
-    (..., n, n) numpy.ndarray
-        Same dtype.
-    """
+    """(A − Aᴴ)/2."""
     half = np.asarray(matrix) / 2
     return half - adjoint(half)
 
 
 def hermitian_part(matrix: ArrayLike) -> Array:
-    """Return (A + Aᴴ)/2.
-
-    Parameters
-    ----------
-    matrix : (..., n, n) array_like
-
-    Returns
-    -------
-    (..., n, n) numpy.ndarray
-        Same dtype.
-    """
+    """(A + Aᴴ)/2."""
     half = np.asarray(matrix) / 2
     return half + adjoint(half)
 
@@ -76,16 +49,7 @@ def convert(gradient: ArrayLike, convention: Convention) -> Array:
     gradient : (..., n, n) array_like
         In any of the conventions: they share their Hermitian part, so none needs to be named.
     convention : {"symmetric", "lower", "upper"}
-
-    Returns
-    -------
-    (..., n, n) numpy.ndarray
-        Same dtype.
-
-    Raises
-    ------
-    ValueError
-        If the convention is none of the three.
+        The one that is wanted; a ValueError if it is none of the three.
     """
     if convention not in CONVENTIONS:
         raise ValueError(f"unknown convention {convention!r}; choose from {', '.join(CONVENTIONS)}")
@@ -98,19 +62,15 @@ def convert(gradient: ArrayLike, convention: Convention) -> Array:
 
 
 def recognise(gradient: ArrayLike, *, tolerance: float) -> tuple[Convention, ...]:
-    """Name the conventions in which a gradient can be written as it stands.
+    """Name the conventions in which a gradient, (n, n), can be written as it stands.
+
+    In the order of `CONVENTIONS`. None, if the gradient is neither Hermitian nor triangular; all
+    three if it is diagonal, because then they coincide.
 
     Parameters
     ----------
-    gradient : (n, n) array_like
     tolerance : float
         How far, in Frobenius norm, the gradient may lie from its own conversion.
-
-    Returns
-    -------
-    tuple of str
-        In the order of `CONVENTIONS`. Empty if the gradient is neither Hermitian nor triangular;
-        all three if it is diagonal, because then they coincide.
     """
     gradient = np.asarray(gradient)
     return tuple(
@@ -121,18 +81,14 @@ def recognise(gradient: ArrayLike, *, tolerance: float) -> tuple[Convention, ...
 
 
 def require_hermitian(matrix: ArrayLike, label: str = "the matrix") -> Array:
-    """Return the Hermitian part of a matrix that is Hermitian up to rounding.
+    """Return the Hermitian part of a matrix, (n, n), that is Hermitian up to rounding.
+
+    float64, where the dtype of the matrix is not inexact.
 
     Parameters
     ----------
-    matrix : (n, n) array_like
     label : str, optional
-        What the message calls it.
-
-    Returns
-    -------
-    (n, n) numpy.ndarray
-        Same dtype; float64 where that of the matrix is not inexact.
+        What the message calls the matrix.
 
     Raises
     ------
@@ -144,22 +100,20 @@ def require_hermitian(matrix: ArrayLike, label: str = "the matrix") -> Array:
     matrix = as_inexact(matrix)
     rows, columns = matrix.shape
     if rows != columns:
-        mend = "eigenvalues of a Hermitian matrix need a square one"
-        raise MatrixError(f"is {rows} × {columns}", mend, source=label)
+        need = "eigenvalues of a Hermitian matrix need a square one"
+        raise MatrixError(f"is {rows} × {columns}", need, source=label)
     difference = np.abs(matrix - matrix.conj().T)
     i, j = np.unravel_index(np.argmax(difference), matrix.shape)
     if difference[i, j] > rows * np.finfo(matrix.dtype).eps * np.abs(matrix).max():
-        is_complex = np.iscomplexobj(matrix)
-        here, there = str(matrix[i, j]), str(matrix[j, i])
-        fault = f"holds {here}, and its mirror image is {there}"
-        if is_complex:
-            fault += ", not the conjugate"
+        kind, sign, conjugate = "symmetric", "ᵀ", ""
+        if np.iscomplexobj(matrix):
+            kind, sign, conjugate = "Hermitian", "ᴴ", ", not the conjugate"
+        fault = f"holds {matrix[i, j]}, and its mirror image is {matrix[j, i]}{conjugate}"
         if i == j:
-            fault = f"holds {here}, but the diagonal of a Hermitian matrix is real"
+            fault = f"holds {matrix[i, j]}, but the diagonal of a Hermitian matrix is real"
         far = np.linalg.norm(difference) / np.linalg.norm(matrix)
-        kind, adjoint_sign = ("Hermitian", "ᴴ") if is_complex else ("symmetric", "ᵀ")
         raise MatrixError(
-            f"{fault} (‖A − A{adjoint_sign}‖ is {far:.1e} times ‖A‖)",
+            f"{fault} (‖A − A{sign}‖ is {far:.1e} times ‖A‖)",
             f"make the matrix {kind}, or ask for its singular values",
             source=label,
             place=f"row {i + 1}, column {j + 1}",

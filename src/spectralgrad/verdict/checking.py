@@ -13,7 +13,8 @@ from spectralgrad.matrices import Source
 from spectralgrad.system.errors import said
 from spectralgrad.theory import gauge, spectrum
 from spectralgrad.theory.arrays import Array
-from spectralgrad.theory.subgradient import GeneralisedGradient, Near
+from spectralgrad.theory.subgradient import GeneralisedGradient
+from spectralgrad.verdict import nearness, reasons
 from spectralgrad.verdict.judgement import Judgement, digits, judge, scale
 from spectralgrad.verdict.question import Question
 
@@ -109,24 +110,27 @@ class Verdict:
         return self.valid.tolerance / scale(self.valid)
 
     @property
+    def reason(self) -> str:
+        """Why f is, or is not, differentiable at the matrix, in one sentence."""
+        return reasons.reason(self.valid)
+
+    @property
     def digits(self) -> int:
         """How many decimal digits of an answer can be trusted, whoever computes it."""
         return digits(self.allowed, self.matrix.dtype)
 
     @property
     def regimes(self) -> tuple[str, ...]:
-        """What makes the matrix difficult; see `spectralgrad.theory.spectrum.regimes`."""
-        valid, near = self.valid, gauge.default_tol(self.matrix.dtype)
-        singular = valid.problem == "svd"
-        return spectrum.regimes(valid.values, valid.rtol, near=near, singular=singular)
+        """What makes the matrix difficult; see `spectralgrad.verdict.reasons.regimes`."""
+        return reasons.regimes(self.valid, near=gauge.default_tol(self.matrix.dtype))
 
     @property
-    def near(self) -> Near | None:
+    def near(self) -> nearness.Near | None:
         """The closest two values that f treats differently, if that costs half of the digits."""
         shape, dtype, singular = self.matrix.shape, self.matrix.dtype, self.valid.problem == "svd"
         # At 16 backward errors, no digit is left.
         none = 16 * spectrum.default_rtol(shape, dtype, singular=singular)
-        return self.valid.nearest(max(gauge.default_tol(dtype), none))
+        return nearness.nearest(self.valid, max(gauge.default_tol(dtype), none))
 
     @property
     def flagged(self) -> bool:
@@ -160,7 +164,7 @@ class Verdict:
             "rank": valid.rank,
             "regimes": list(self.regimes),
             "differentiable": valid.differentiable,
-            "reason": valid.reason,
+            "reason": self.reason,
             "near": near and {name: _plain(getattr(near, name)) for name in names},
             "allowed": _plain(self.allowed),
             "digits": self.digits,

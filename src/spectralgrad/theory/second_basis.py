@@ -1,0 +1,248 @@
+"""A second basis: gradients at ties and zeros, where one pullback does not hold the information.
+
+In the vectors of a decomposition, the gradient has a block M for each cluster of equal values, of
+which one pullback gives the diagonal. In vectors that are rotated within the cluster, it gives the
+diagonal of QᴴMQ: a few rotations determine M (thm-second-basis of the chapter on eigenvalues). The
+vectors U and V of a positive singular value are rotated together; null vectors, also those that the
+thin decomposition leaves out, are chosen independently (thm-svd-second-basis of the chapter on the
+SVD). What lies off the blocks is in every pullback. The answer is then tried in bases at random.
+
+Tolerances of `invariant_vjp`, here and in `spectralgrad.theory.eigen` and
+`spectralgrad.theory.singular`:
+
+``rtol``
+    Values this close, relative to the largest, are replaced by their mean, and singular values by 0
+    if this close to zero. By default the square root of eps: for a loss that is smooth on the scale
+    of the largest value, what this neglects then balances the rounding errors of a division by the
+    gap. A loss that varies faster needs a smaller one. Where
+    `spectralgrad.theory.spectrum.default_rtol` is larger, it counts instead.
+``gauge_tol``
+    By how much the answers in two bases may differ, relative to the cotangents; by default the
+    square root of eps. Where the cotangents are rounding errors and nothing else, as at a minimum
+    of the loss, ``numpy.inf`` leaves out the trials.
+
+Errors: `spectralgrad.theory.gauge.GaugeError` if the loss depends on the bases: on the rotation of
+a cluster, on a choice of null vectors, on a phase, on the sign of a vector or the product of two
+signs. A product of three may pass unnoticed. ValueError if no `rtol` is given, and the loss is seen
+to vary too fast for the default.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from spectralgrad.theory import gauge, spectrum
+from spectralgrad.theory.arrays import Array, diagonal
+from spectralgrad.theory.symmetric import adjoint
+
+
+class _View(NamedTuple):
+    """What the pullback says in the bases B Q, and how much of it may be rounding."""
+
+    Q: list[Array]
+    values_bar: Array
+    bars: list[Array]
+    allowed: Array
+
+    def rotations(self, bases: Sequence[Array]) -> list[gauge.Rotation]:
+        """How the loss turns the bases B: dL = Re⟨C, dB Q⟩ = Re⟨C Qᴴ, dB⟩."""
+        return [
+            gauge.rotation_cotangents(B, bar @ adjoint(q))
+            for B, bar, q in zip(bases, self.bars, self.Q, strict=True)
+        ]
+
+    @property
+    def blocks(self) -> Array:
+        """The cotangents of the values as blocks in the bases B."""
+        found: Array = (self.Q[0] * self.values_bar[..., None, :]) @ adjoint(self.Q[-1])
+        return found
+
+
+def invariant_vjp(
+    values: Array,
+    bases: Sequence[Array],
+    pull: Callable[..., tuple[Array, list[Array]]],
+    off_the_blocks: Callable[..., Array],
+    *,
+    rtol: float | None,
+    gauge_tol: float | None,
+) -> Array:
+    """Gradient of a loss that does not depend on the choice of bases, (..., m, n).
+
+    Parameters
+    ----------
+    values : (..., k) numpy.ndarray
+        Eigenvalues or singular values.
+    bases : list of numpy.ndarray
+        [V] of a Hermitian matrix, [U, V] of a thin singular value decomposition.
+    pull : callable
+        ``pull(values, *bases)`` returns the cotangents of values and, as a list, of bases.
+    off_the_blocks : callable
+        ``off_the_blocks(values, *cotangents of bases)`` is the gradient that these make of bases at
+        values of which clusters are exactly equal, 0 within the clusters.
+    """
+    dtype, k, singular = bases[0].dtype, values.shape[-1], len(bases) == 2
+    symbol, shape = "σ" if singular else "λ", (bases[0].shape[-2], bases[-1].shape[-2])
+    finest = spectrum.default_rtol(shape, dtype, singular=singular)
+    width = max(gauge.default_tol(dtype), finest) if rtol is None else rtol
+    gauge_tol = gauge.tolerance(gauge_tol, dtype)
+    labels = spectrum.labels(values, width, singular=singular)
+    merged = spectrum.merge(values, labels)
+
+    def look(bases: Sequence[Array], Q: list[Array], at: Array = merged) -> _View:
+        values_bar, bars = pull(at.copy(), *(B @ q for B, q in zip(bases, Q, strict=True)))
+        allowed = gauge.allowance(at, values_bar, bars, rtol=finest, gauge_tol=gauge_tol)
+        return _View(Q, values_bar, bars, allowed)
+
+    # The bases that are given.
+    first = look(bases, [np.eye(k, dtype=dtype) for _ in bases])
+    turned, tied = first.rotations(bases), spectrum.tied_pairs(labels)
+    gauge.require_invariant(turned, labels, tied, first.allowed, symbol)
+    split = rtol is None and np.any(merged != values)
+    as_they_are = look(bases, first.Q, values) if split else None
+    # Where there are zeros, all null vectors count.
+    full = bases
+    if np.any(labels < 0):
+        full = [_complete(B) for B in bases]
+        first = first._replace(Q=[np.eye(B.shape[-1], k, dtype=dtype) for B in full])
+        turned = first.rotations(full)
+    # Bases that determine the blocks, and bases in which the answer is tried.
+    M = first.blocks
+    for Q, determines in _rotations(labels, [B.shape[-1] for B in full], dtype):
+        view = look(full, Q)
+        M = M + _news(view.blocks) if determines else M
+        _compare(view, M, view.rotations(full), turned, merged, gauge_tol, symbol)
+    if as_they_are:
+        _compare_unmerged(as_they_are, M, bases, values, labels, gauge_tol, symbol)
+    gradient = full[0] @ M @ adjoint(full[-1]) + off_the_blocks(merged, *first.bars)
+    return gradient.astype(dtype, copy=False)
+
+
+def _complete(basis: Array) -> Array:
+    """The basis, and vectors that complete it to one of the space."""
+    rest = np.linalg.qr(basis, "complete")[0][..., basis.shape[-1] :]
+    return np.concatenate([basis, rest], axis=-1)
+
+
+def _rotations(
+    labels: Array, sizes: Sequence[int], dtype: np.dtype
+) -> Iterator[tuple[list[Array], bool]]:
+    """Rotations of the bases, and whether they belong to those that determine the blocks.
+
+    They are joint rotations, but of null vectors, which are chosen on either side.
+    """
+    is_complex, k = np.issubdtype(dtype, np.complexfloating), labels.shape[-1]
+    ranks = np.count_nonzero(labels >= 0, axis=-1)
+    deficient = [tuple(place) for place in np.argwhere(ranks < k)]
+
+    def rotate(joint: Array, null: Callable[[int, Sequence[int]], list[Array]]) -> list[Array]:
+        if not deficient:
+            return [joint.astype(dtype, copy=False) for _ in sizes]
+        Q = [np.zeros((*labels.shape[:-1], size, k), dtype) for size in sizes]
+        for q in Q:
+            q[..., :k, :] = joint
+        for place in deficient:
+            r = int(ranks[place])
+            for q, chosen in zip(Q, null(k - r, [size - r for size in sizes]), strict=True):
+                q[place][r:, r:] = chosen
+        return Q
+
+    rounds = (1 + is_complex) * (max(sizes) - int(ranks.min())) if deficient else 0
+    mixed = gauge.pair_rotations(labels, is_complex=is_complex)
+    for step, joint in itertools.zip_longest(range(1, rounds), mixed):
+        null = functools.partial(_pair_null_vectors, step or 0, is_complex)
+        yield rotate(np.eye(k) if joint is None else joint, null), True
+    draw = functools.partial(_draw_null_vectors, np.random.default_rng(0), is_complex)
+    for joint in gauge.random_bases(labels, is_complex=is_complex):
+        yield rotate(joint, draw), False
+
+
+def _pair_null_vectors(
+    step: int, is_complex: bool, zeros: int, sizes: Sequence[int]
+) -> list[Array]:
+    """As the steps go on, each left null vector meets each right one once, or with 1 and with i."""
+    more = max(sizes)
+    step = step if step < (1 + is_complex) * more else 0
+    chosen: list[Array] = [np.eye(size, zeros) for size in sizes]
+    shifted = np.eye(more)[:, (np.arange(zeros) + step) % more]
+    chosen[int(np.argmax(sizes))] = shifted * (1j if step >= more else 1.0)
+    return chosen
+
+
+def _draw_null_vectors(
+    rng: np.random.Generator, is_complex: bool, zeros: int, sizes: Sequence[int]
+) -> list[Array]:
+    return [gauge.unitary(size, rng, is_complex=is_complex)[:, :zeros] for size in sizes]
+
+
+def _news(blocks: Array) -> Array:
+    """What rotated bases say beyond the real diagonal, which the given ones have said."""
+    i = np.arange(min(blocks.shape[-2:]))
+    blocks[..., i, i] -= blocks[..., i, i].real
+    return blocks
+
+
+def _compare(
+    view: _View,
+    M: Array,
+    rotations: list[gauge.Rotation],
+    expected: list[gauge.Rotation],
+    values: Array,
+    gauge_tol: float,
+    symbol: str,
+) -> None:
+    """Raise unless other bases say the same as blocks, and turn as expected."""
+    k = values.shape[-1]
+    found = np.sum(view.Q[0].conj() * (M @ view.Q[-1]), axis=-2).real
+    sizes = np.maximum(gauge.largest(M, 2)[..., None], np.abs(view.values_bar))
+    allowed = gauge.allowance_of_values(view.allowed, values, sizes, gauge_tol)
+    missed = diagonal(np.abs(found - view.values_bar))
+    gauge.require_within(missed, allowed, symbol, gauge.VARIES)
+    for (turn, out), (first, first_out) in zip(rotations, expected, strict=True):
+        missed = np.abs(turn - first)
+        if out.size:
+            missed += diagonal(np.abs(out - first_out).max(axis=-2) / 2)
+        if missed.shape[-1] > k:
+            # Null vectors that the thin decomposition leaves out have no number of their own.
+            for axis in (-2, -1):
+                missed = np.maximum.reduceat(missed, np.arange(k), axis=axis)
+        gauge.require_within(missed, view.allowed, symbol, gauge.VARIES)
+
+
+def _compare_unmerged(
+    view: _View,
+    M: Array,
+    bases: Sequence[Array],
+    values: Array,
+    labels: Array,
+    gauge_tol: float,
+    symbol: str,
+) -> None:
+    """Raise if the gradient is seen to change when nearly equal values are taken as equal.
+
+    To the square root of gauge_tol, and to the rounding errors of a turn over the gap.
+    """
+    allowed = gauge.allowance_of_values(view.allowed, values, view.values_bar, gauge_tol)
+    turned = np.sum([turn for turn, _ in view.rotations(bases)], axis=0)
+    block = M[..., : values.shape[-1], : values.shape[-1]]
+    gaps = values[..., None, :] - values[..., :, None]
+    alike = spectrum.in_one_cluster(labels) & (gaps != 0)
+    gaps = np.where(alike, gaps, 1)
+    found = np.where(alike, turned / gaps, block)
+    i = np.arange(values.shape[-1])
+    found[..., i, i] += view.values_bar - found[..., i, i].real
+    limit = alike * (view.allowed[..., None, None] / np.abs(gaps))
+    limit += allowed[..., None, None] / np.sqrt(gauge_tol)
+    change = np.abs(found - block)
+    bad = ~((change <= limit) | (change == 0))
+    if bad.any():
+        place = tuple(np.argwhere(bad)[0])
+        first, last = sorted(int(x) for x in place[-2:])
+        raise ValueError(
+            f"{gauge.names(symbol, first, last)}: the gradient changes by "
+            f"{float(change[place]):.1e} if nearly equal values are taken as equal; the loss "
+            "varies too fast for that: give a smaller rtol"
+        )
