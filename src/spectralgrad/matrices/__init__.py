@@ -22,7 +22,7 @@ from spectralgrad.system.errors import one_line
 from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.arrays import MatrixError as MatrixError
 
-#: What `load` reads; nested lists may hold numbers and texts.
+# What `load` reads; nested lists may hold numbers and texts.
 Source = ArrayLike | os.PathLike[str] | Sequence[Any]
 
 #: Of the files that `load` reads.
@@ -67,8 +67,9 @@ def load(source: Source, *, dtype: str = "auto", stack: bool = False) -> Array:
     Raises
     ------
     MatrixError
-        If `source` is no such matrix, has more than `MAX_ENTRIES` entries, does not fit in
-        `dtype`, or has its largest entry outside `RANGE` (and is not zero).
+        If `source` is no such matrix, does not fit in `dtype`, has more entries than
+        `spectralgrad.matrices.checks.MAX_ENTRIES`, or has its largest one (if not zero) outside
+        `spectralgrad.matrices.checks.RANGE`.
     """
     with _naming("the matrix given inline" if _is_inline(source) else describe(source)):
         dtype = str(dtype)

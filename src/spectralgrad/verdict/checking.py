@@ -34,7 +34,7 @@ VERDICTS = {
 #: Those that ask for a closer look: neither right nor absent.
 FLAGGED = ("wrong", "undecided", "not finite", "unsupported", "failed")
 
-#: Why there is no gradient.
+# Why there is no gradient.
 Outcome = Literal["unsupported", "failed", "not installed", ""]
 
 

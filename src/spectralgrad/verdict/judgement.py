@@ -11,7 +11,7 @@ from spectralgrad.theory import symmetric
 from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.subgradient import GeneralisedGradient
 
-#: What a gradient is.
+# What a gradient is.
 Quality = Literal["agrees", "subgradient", "wrong", "not finite"]
 
 
