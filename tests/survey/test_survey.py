@@ -456,7 +456,7 @@ BAD = {
     "cannot be written (File exists)": ["a.npy", "--output", "/dev/null/x.parquet"],
     "\\udcff.parquet: not a name in UTF-8": ["a.npy", "--output", "\udcff.parquet"],
     "is not a folder; name another": ["a.npy", "--output", "thesis.tex"],
-    "part-1.parquet: is not a Parquet file": ["a.npy", "--output", "damaged"],
+    "part-000001.parquet: is not a Parquet file": ["a.npy", "--output", "damaged"],
     "does not hold the results of a survey": ["a.npy", "--output", "other"],
     "with frameworks torch, not autograd, rtol 1e-09, not auto; use the same options, or name": [
         *("a.npy", "--output", "ours.parquet", "--frameworks", "autograd"),
@@ -472,8 +472,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(message, monkeypatch, capsys):
     Path("thesis.tex").write_text("years of work", encoding="utf-8")
     for name in ("damaged", "other"):
         Path(name).mkdir()
-    Path("damaged/part-1.parquet").write_text("years of work", encoding="utf-8")
-    pq.write_table(pa.table({"source": ["a"]}), "other/part-1.parquet")
+    Path("damaged/part-000001.parquet").write_text("years of work", encoding="utf-8")
+    pq.write_table(pa.table({"source": ["a"]}), "other/part-000001.parquet")
     question = verdict.Question(frameworks="torch", rtol="1e-9")
     with results.Results(Path("ours.parquet"), question):
         pass

@@ -90,7 +90,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def parts(folder: Path) -> list[Path]:
     """The files of a folder of results, in the order in which they were written."""
-    return sorted(folder.glob("part-*.parquet"))
+    return sorted(folder.glob(f"part-{'[0-9]' * 6}.parquet"))
 
 
 def by_matrix(*paths: Path) -> Iterator[tuple[Key, list[Row]]]:
