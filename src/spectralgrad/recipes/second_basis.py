@@ -20,7 +20,7 @@ gradient. A product of the signs of three vectors may pass. ``gauge_tol`` says b
 may differ between two bases, relative to what it changes if all vectors are turned together; by
 default √eps. ``inf`` leaves out the trials, for a minimum whose loss is rounding errors.
 
-The namespace ``xp`` of `rules` has moreover ``max``, ``is_complex`` and
+The namespace ``xp`` of `spectralgrad.recipes.rules` has moreover ``max``, ``is_complex`` and
 
 ``asarray(x, like)``, ``qr(a)``, ``cotangents(loss, *factors)``
     a NumPy array as one of the framework, in the dtype of another; the orthonormal factor; the
