@@ -175,8 +175,8 @@ def reports(
         for page in made:
             shutil.copy(executed / f"{page.name}.ipynb", source / "reports")
             _adapt(source / "reports" / f"{page.name}.ipynb", page)
-        listed = [f"- file: reports/{page.name}" for page in made]
-        _lay_out(source, "root: index", *["chapters:"][: len(made)], *listed)
+        listed = ["chapters:", *(f"- file: reports/{page.name}" for page in made)]
+        _lay_out(source, "root: index", *(listed if made else ()))
         front(source, failures)
         with Renderer(source, scratch) as renderer:
             html = renderer.finish(output.with_name(f"{output.name}.log"))
@@ -214,7 +214,8 @@ def _adapt(path: Path, page: Page | None = None) -> None:
         text = re.sub(r"\{term\}`([^`<]+?) *(<[^`]*>)?`", r"\1", text)
         cell["source"] = re.sub(r"\{ref\}`([^`<]+?) *<([\w-]+)>`", unless_here, text)
     if page:
-        cells[0]["source"] = re.sub(r"\A# .*", lambda _: page.head or _[0], cells[0]["source"])
+        head = cells[0]["source"]
+        cells[0]["source"] = re.sub(r"\A# .*", lambda title: page.head or title[0], head)
         figures = (c["metadata"].get("mystnb", {}).get("figure", {}) for c in notebook["cells"])
         labels = here | {figure["name"] for figure in figures if "name" in figure}
         # In one book, a label stands once. Where there is none, the last pattern fits nothing.
