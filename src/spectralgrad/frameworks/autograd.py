@@ -15,7 +15,7 @@ NAME = "autograd"
 VERSION = version("autograd")
 
 
-def _pull(
+def _gradient(
     function: Callable[[Any], Any], matrix: ArrayLike, cotangent: ArrayLike
 ) -> tuple[Array, Array]:
     pullback, value = make_vjp(function, np.asarray(matrix))
@@ -25,15 +25,15 @@ def _pull(
 def eigvalsh(matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
     """Eigenvalues and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
     # autograd has no gradient for eigvalsh itself.
-    return _pull(lambda a: anp.linalg.eigh(a)[0], matrix, weights)
+    return _gradient(lambda a: anp.linalg.eigh(a)[0], matrix, weights)
 
 
 def svdvals(matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
     """Singular values and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
-    return _pull(lambda a: anp.linalg.svd(a, compute_uv=False), matrix, weights)
+    return _gradient(lambda a: anp.linalg.svd(a, compute_uv=False), matrix, weights)
 
 
 def vjp(function: Callable[[Any], Any], matrix: ArrayLike, cotangent: ArrayLike) -> Array:
     """Gradient of Re Σ conj(Cᵢⱼ) f(A)ᵢⱼ; see `spectralgrad.frameworks`."""
     # autograd takes and returns conjugates.
-    return _pull(function, matrix, np.conj(cotangent))[1].conj()
+    return _gradient(function, matrix, np.conj(cotangent))[1].conj()

@@ -13,7 +13,7 @@ NAME = "tensorflow"
 VERSION = tf.__version__
 
 
-def _pull(
+def _gradient(
     function: Callable[[Any], Any], matrix: ArrayLike, cotangent: ArrayLike
 ) -> tuple[Array, Array]:
     a = tf.constant(np.asarray(matrix))
@@ -26,15 +26,15 @@ def _pull(
 
 def eigvalsh(matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
     """Eigenvalues and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
-    values, gradient = _pull(tf.linalg.eigvalsh, matrix, weights)
+    values, gradient = _gradient(tf.linalg.eigvalsh, matrix, weights)
     return np.real(values), gradient
 
 
 def svdvals(matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
     """Singular values and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
-    return _pull(lambda a: tf.linalg.svd(a, compute_uv=False), matrix, weights)
+    return _gradient(lambda a: tf.linalg.svd(a, compute_uv=False), matrix, weights)
 
 
 def vjp(function: Callable[[Any], Any], matrix: ArrayLike, cotangent: ArrayLike) -> Array:
     """Gradient of Re Σ conj(Cᵢⱼ) f(A)ᵢⱼ; see `spectralgrad.frameworks`."""
-    return _pull(function, matrix, cotangent)[1]
+    return _gradient(function, matrix, cotangent)[1]

@@ -13,7 +13,7 @@ NAME = "torch"
 VERSION = torch.__version__.split("+")[0]
 
 
-def _pull(
+def _gradient(
     function: Callable[[Any], Any], matrix: ArrayLike, cotangent: ArrayLike
 ) -> tuple[Array, Array]:
     a = torch.tensor(np.asarray(matrix), requires_grad=True)
@@ -24,14 +24,14 @@ def _pull(
 
 def eigvalsh(matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
     """Eigenvalues and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
-    return _pull(torch.linalg.eigvalsh, matrix, weights)
+    return _gradient(torch.linalg.eigvalsh, matrix, weights)
 
 
 def svdvals(matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
     """Singular values and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
-    return _pull(torch.linalg.svdvals, matrix, weights)
+    return _gradient(torch.linalg.svdvals, matrix, weights)
 
 
 def vjp(function: Callable[[Any], Any], matrix: ArrayLike, cotangent: ArrayLike) -> Array:
     """Gradient of Re Σ conj(Cᵢⱼ) f(A)ᵢⱼ; see `spectralgrad.frameworks`."""
-    return _pull(function, matrix, cotangent)[1]
+    return _gradient(function, matrix, cotangent)[1]

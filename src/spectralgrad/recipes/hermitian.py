@@ -46,9 +46,9 @@ def hermitian_function(tables: Callable[..., Factors], cut: rules.Cut | None = N
     def pullback(xp: Namespace, factors: Factors, c: Tensor, *options: Option) -> Tensor:
         values, v = factors
         options = rules.chosen(options, default_rtol, xp, factors)
-        _, f = tables(xp, values, *options)
         if cut and (pair := cut(values.shape[-1], *options)):
             c = rules.require_open(xp, c, values, pair, options[-1], "λ")
+        _, f = tables(xp, values, *options)
         inner = xp.adjoint(v) @ xp.hermitian_part(c) @ v
         return v @ xp.times(f, inner) @ xp.adjoint(v)
 
