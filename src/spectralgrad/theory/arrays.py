@@ -50,12 +50,9 @@ def as_inexact(array: ArrayLike) -> Array:
 
 
 def as_finite(array: ArrayLike) -> Array:
-    """Return an array as `as_inexact` does, if all of it is finite.
+    """Return an array as `as_inexact` does, if all of it is finite; else it is a ValueError.
 
-    Raises
-    ------
-    ValueError
-        If an entry is NaN or infinite: what LAPACK makes of it depends on the library.
+    What LAPACK makes of NaN and infinity depends on the library.
     """
     array = as_inexact(array)
     if not np.all(np.isfinite(array)):
@@ -73,15 +70,7 @@ def cotangents(given: Sequence[ArrayLike], factors: Sequence[Array]) -> list[Arr
 
 
 def divide(numerator: Array, denominator: Array, *zeros: Any) -> Array:
-    """Divide, with 0 where the denominator counts as zero.
-
-    Parameters
-    ----------
-    numerator, denominator : numpy.ndarray
-        Of shapes that broadcast; the second is floating-point.
-    *zeros : index
-        Places in the denominator, as masks or tuples of indices.
-    """
+    """Divide, with 0 at those places, masks or indices, where the denominator counts as zero."""
     denominator = denominator.copy()
     for places in zeros:
         denominator[places] = np.inf

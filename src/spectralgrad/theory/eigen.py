@@ -196,10 +196,7 @@ def divided_differences(
     the quotient matter, and the mean is taken if it differs from the rule with five nodes, and from
     the quotient, by no more than those.
 
-    Parameters
-    ----------
-    values : (..., n) array_like
-        Real, in any order; the table has their dtype.
+    The values are real, in any order; the table has their dtype.
     """
     values = as_inexact(values)
     images, slopes = (
@@ -244,12 +241,8 @@ def function_vjp(
     """Gradient of Re⟨B, g(A)⟩ for g(A) = V diag(g(λ)) Vᴴ: exact at ties and near them.
 
     By the theorem of Daleckii and Krein, G = V (D ∘ VᴴBV) Vᴴ with the table D of
-    `divided_differences` of g (eq-function).
-
-    Parameters
-    ----------
-    cotangent : (..., n, n) array_like
-        B; only its Hermitian part counts, because g(A) is Hermitian.
+    `divided_differences` of g (eq-function). Only the Hermitian part of the cotangent B counts,
+    because g(A) is Hermitian.
     """
     V = as_inexact(eigenvectors)
     (B,) = cotangents([hermitian_part(cotangent)], [V])
@@ -277,8 +270,6 @@ def eigenvalue_gradient(
     ------
     GaugeError
         If the eigenvalue is tied with a neighbour; see `spectralgrad.theory.subgradient.eigvalsh`.
-    ValueError
-        If the matrix is not finite.
     """
     matrix = as_finite(matrix)
     n = matrix.shape[-1]
@@ -327,15 +318,7 @@ def eigenvalue_second_derivative(
 ) -> Array:
     """d²λₖ(A + tE)/dt² at t = 0, of a simple eigenvalue: 2 Σ |vⱼᴴ E vₖ|²/(λₖ − λⱼ) (eq-second).
 
-    Parameters
-    ----------
-    direction : (..., n, n) array_like
-        E, Hermitian.
-
-    Raises
-    ------
-    GaugeError
-        If the eigenvalue is tied with another one.
+    E is Hermitian. A tie with another eigenvalue is a GaugeError.
     """
     values, V = as_inexact(eigenvalues), as_inexact(eigenvectors)
     k = int(np.argmax(select(index, values.shape[-1])))

@@ -102,13 +102,8 @@ def one_sided(
 ) -> list[float] | None:
     """Slopes of a continuous function along E and along −E: (f(A + tE) − f(A))/t.
 
-    In 50 digits, so that the step alone makes an error; None if the matrix is larger than
-    `LARGEST`.
-
-    Parameters
-    ----------
-    step : float
-        t: above the distances that count as ties, and below the gaps that do not.
+    In 50 digits, so that the step t alone makes an error: it should be above the distances that
+    count as ties, and below the gaps that do not. None if the matrix is larger than `LARGEST`.
     """
     if max(np.shape(matrix)) > LARGEST:
         return None
@@ -123,13 +118,9 @@ def gradient(
 ) -> Array:
     """Gradient G of a real function, to 50 digits: df = Re Σ conj(Gᵢⱼ) dAᵢⱼ.
 
-    Where the matrix holds a complex number, imaginary directions count as well.
-
-    Parameters
-    ----------
-    hermitian : bool, optional
-        Whether only Hermitian directions are admitted, as for a function that is defined on
-        Hermitian matrices; then the gradient is Hermitian.
+    Where the matrix holds a complex number, imaginary directions count as well. For a function that
+    is defined on Hermitian matrices, ``hermitian`` admits Hermitian directions only; then the
+    gradient is Hermitian.
     """
     shape = np.shape(matrix)
     units = (1, 1j) if _is_complex(matrix) else (1,)
@@ -159,14 +150,9 @@ def finite_difference(
 ) -> tuple[float, float]:
     """Derivative along a direction, in floating point, and an estimate of its error.
 
-    Central differences of order 8, with steps that are halved until they agree.
-
-    Parameters
-    ----------
-    step : float, optional
-        The first step. It should be well below the distance at which the function ceases to be
-        smooth, such as half of a gap; by default one hundredth of the norm of the matrix, relative
-        to that of the direction.
+    Central differences of order 8, with steps that are halved until they agree. The first should be
+    well below the distance at which the function ceases to be smooth, such as half of a gap; by
+    default it is one hundredth of the norm of the matrix, relative to that of the direction.
     """
     matrix, direction = np.asarray(matrix), np.asarray(direction)
     if step is None:
@@ -192,18 +178,11 @@ def relative_error(gradient: ArrayLike, truth: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A derivative along a direction, computed in three ways.
+    """A derivative along a direction: ⟨G, E⟩, by finite differences, and to 50 digits, rounded.
 
-    Attributes
-    ----------
-    formula : float
-        ⟨G, E⟩ for the gradient G under test.
-    difference, difference_error : float
-        By finite differences, and their own estimate of their error.
-    digits : float or None
-        To 50 digits, rounded; None if the matrix is larger than `LARGEST`.
-    relative_error : float or None
-        Of the formula against the 50 digits, relative to ‖G‖‖E‖ (absolute where that is 0).
+    The error of the differences is their own estimate; that of the formula against the 50 digits is
+    relative to ‖G‖‖E‖ (absolute where that is 0). None, both, if the matrix is larger than
+    `LARGEST`.
     """
 
     formula: float
@@ -224,15 +203,8 @@ def compare(
 ) -> Comparison:
     """Compare a gradient with finite differences and with 50 digits, along one direction.
 
-    Parameters
-    ----------
-    loss : callable
-        Real function of what the decomposition returns, for arrays of floats and of mpmath's
-        numbers alike.
-    decomposition : {"eigh", "eigvalsh", "svd", "svdvals"}
-        Of this module, and of `numpy.linalg` (thin).
-    step : float, optional
-        Of `finite_difference`.
+    The loss is a real function of what the decomposition returns, here and in `numpy.linalg`
+    (thin), for arrays of floats and of mpmath's numbers alike.
     """
     thin = functools.partial(np.linalg.svd, full_matrices=False)
     plain = thin if decomposition == "svd" else getattr(np.linalg, decomposition)

@@ -43,10 +43,8 @@ class GaugeError(ValueError):
     ----------
     pair : tuple of int
         The two vectors between which it does, from 0; one twice where its phase does.
-    excess : float
-        By how much.
-    allowed : float
-        How much would pass for rounding.
+    excess, allowed : float
+        By how much, and how much would pass for rounding.
     """
 
     def __init__(self, message: str, pair: tuple[int, int], excess: float, allowed: float) -> None:
@@ -153,21 +151,16 @@ def require_within(
 ) -> None:
     """Raise unless nothing that depends on the choice of basis is above what is allowed.
 
+    The GaugeError is for the worst pair; also where an entry is not a number.
+
     Parameters
     ----------
     excess : (..., k, k) numpy.ndarray
         Nonnegative; for each pair of vectors, what depends on it.
     allowed : (...) array_like
         For each matrix of the stack.
-    fault : str
-        What the message says of the pair.
     pairs : tuple of numpy.ndarray, optional
         Indices of the pairs in question; then `excess` has one number for each.
-
-    Raises
-    ------
-    GaugeError
-        For the worst pair; also where an entry is not a number.
     """
     allowed = np.asarray(allowed)
     limits = allowed[..., None, None] if pairs is None else allowed[pairs[:-2]]

@@ -74,15 +74,13 @@ def invariant_vjp(
 
     Parameters
     ----------
-    values : (..., k) numpy.ndarray
-        Eigenvalues or singular values.
     bases : list of numpy.ndarray
         [V] of a Hermitian matrix, [U, V] of a thin singular value decomposition.
     pull : callable
         ``pull(values, *bases)`` returns the cotangents of values and, as a list, of bases.
     off_the_blocks : callable
-        ``off_the_blocks(values, *cotangents of bases)`` is the gradient that these make of bases at
-        values of which clusters are exactly equal, 0 within the clusters.
+        ``off_the_blocks(values, *cotangents of bases)``, at values of which clusters are exactly
+        equal, is the gradient that one pullback gives, 0 within the clusters.
     """
     dtype, k, singular = bases[0].dtype, values.shape[-1], len(bases) == 2
     symbol, shape = "σ" if singular else "λ", (bases[0].shape[-2], bases[-1].shape[-2])

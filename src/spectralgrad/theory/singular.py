@@ -184,17 +184,8 @@ def polar_vjp(
 
     G = U [(M − Mᴴ)ᵢⱼ/(σᵢ + σⱼ)] Vᴴ + (I − UUᴴ) B V Σ⁻¹ Vᴴ + U Σ⁻¹ Uᴴ B (I − VVᴴ):
 
-    no difference σᵢ − σⱼ occurs.
-
-    Parameters
-    ----------
-    cotangent : (..., m, n) array_like
-        B.
-
-    Raises
-    ------
-    GaugeError
-        If a singular value is zero: then the polar factor depends on the choice of vectors.
+    no difference σᵢ − σⱼ occurs. If a singular value is zero, the polar factor depends on the
+    choice of vectors: a GaugeError.
     """
     U, sigma, Vh = as_inexact(u), as_inexact(s), as_inexact(vh)
     finest = _default_rtol(U, Vh)
@@ -231,10 +222,7 @@ def _require_full_rank(sigma: Array, rtol: float) -> None:
 def polar_factor(matrix: ArrayLike, *, rtol: float | None = None) -> Array:
     """Unitary polar factor UVᴴ: the matrix with orthonormal rows or columns nearest to A.
 
-    Raises
-    ------
-    GaugeError
-        If a singular value is zero: then there are several.
+    If a singular value is zero, there are several: a GaugeError.
     """
     return _polar(matrix, rtol, full_rank=True)
 

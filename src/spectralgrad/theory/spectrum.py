@@ -21,22 +21,15 @@ def default_rtol(shape: Sequence[int], dtype: DTypeLike, *, singular: bool = Fal
     It is the backward error that a program is allowed: two values that a stable decomposition may
     split are one value. For eigenvalues it is ``8 max(m, n) · eps``: the factor leaves room for
     what the libraries lose beyond the first rounding. For singular values LAPACK's iteration adds
-    the relative precision at which it stops, twice, because ours and the one under test may both
-    stop there.
-
-    References
-    ----------
-    The documentation of LAPACK's routine DBDSQR, on TOLMUL.
+    the relative precision at which it stops (the documentation of DBDSQR, on TOLMUL), twice,
+    because ours and the one under test may both stop there.
     """
     eps = float(np.finfo(dtype).eps)
     return 8 * max(shape[-2:]) * eps + (2 * _qr_precision(eps) if singular else 0.0)
 
 
 def _qr_precision(eps: float) -> float:
-    """Relative precision of singular values at which LAPACK's iteration (xBDSQR) stops.
-
-    In double precision 49 eps, so that for small matrices it outweighs all rounding errors.
-    """
+    """Precision at which LAPACK's iteration (xBDSQR) stops; in double precision 49 eps."""
     roundoff = eps / 2
     # xBDSQR has 100 as an upper bound too, which in double precision is just not reached.
     factor: float = roundoff**-0.125
@@ -44,13 +37,7 @@ def _qr_precision(eps: float) -> float:
 
 
 def labels(values: ArrayLike, rtol: float, *, singular: bool = False) -> Array:
-    """Number the clusters of each list from 0: equal numbers for the values of one cluster.
-
-    Parameters
-    ----------
-    singular : bool, optional
-        Whether what is in one cluster with zero is in none: its number is −1.
-    """
+    """Number the clusters of each list from 0; of singular values, that of zero is −1."""
     values = np.asarray(values)
     if singular:
         zero = np.zeros_like(values, shape=(*values.shape[:-1], 1))
@@ -73,6 +60,10 @@ def in_one_cluster(labels: ArrayLike) -> Array:
 
 def tied_pairs(labels: Array) -> tuple[Array, ...]:
     """Indices of the pairs in one cluster, each value with itself too."""
+    # Without ties, the table of all pairs would take longer than the division for which it is.
+    if np.all(np.diff(labels)) and np.all(labels >= 0):
+        *stack, i = np.indices(labels.shape).reshape(labels.ndim, -1)
+        return *stack, i, i
     return np.nonzero(in_one_cluster(labels))
 
 
@@ -112,12 +103,7 @@ def smallest_gap(values: ArrayLike) -> float:
 def move_apart(values: ArrayLike, *, singular: bool = False, least: float = 1e-3) -> Array:
     """Add equal steps to values, (k,), unless they are apart, for what shows only where they are.
 
-    Parameters
-    ----------
-    singular : bool, optional
-        Whether they are singular values, which are kept away from zero too.
-    least : float, optional
-        Smallest gap that will do, relative to the largest modulus.
+    By ``least`` times the largest modulus; singular values from zero too.
     """
     values = np.asarray(values, dtype=float)
     size = float(np.max(np.abs(values), initial=0.0)) or 1.0

@@ -37,16 +37,13 @@ class Membership:
     Attributes
     ----------
     inside : bool
-        Whether `excess` is within `tolerance`.
-    excess : float
-        Frobenius distance to the nearest element of the set.
+        Whether `excess`, the Frobenius distance to the nearest element, is within `tolerance`.
     where : str
         The part of the matrix that contributes most to it.
     extreme : bool
         Whether the matrix is, up to the tolerance, an extreme point of the set, one that is not
         the mean of two others: inside, and of the norm of the weights, which none exceeds. Where f
         is differentiable, the gradient is the only point, and extreme.
-    tolerance : float
     """
 
     inside: bool
@@ -64,11 +61,8 @@ class GeneralisedGradient:
 
     Attributes
     ----------
-    problem : {"eigh", "svd"}
-    values : (k,) numpy.ndarray
-        Eigenvalues ascending, or singular values descending, float64.
-    weights : (k,) numpy.ndarray
-        float64.
+    values, weights : (k,) numpy.ndarray
+        Eigenvalues ascending, or singular values descending, and their weights; float64.
     left, right : (m, m), (n, n) numpy.ndarray
         All singular vectors, as columns; for ``"eigh"`` both are the eigenvectors.
     clusters : list of slice
@@ -205,10 +199,7 @@ class GeneralisedGradient:
     def contains(self, gradient: ArrayLike, *, tolerance: float | None = None) -> Membership:
         """Test whether a matrix is one of the valid gradients.
 
-        Parameters
-        ----------
-        tolerance : float, optional
-            Replaces the attribute of the same name; say how many digits were printed.
+        A tolerance, as for how many digits were printed, replaces the attribute of that name.
         """
         gradient = np.asarray(gradient)
         tolerance = self.tolerance if tolerance is None else tolerance

@@ -44,12 +44,8 @@ def hermitian_part(matrix: ArrayLike) -> Array:
 def convert(gradient: ArrayLike, convention: Convention) -> Array:
     """Write a gradient in another convention; df stays the same for every Hermitian dA.
 
-    Parameters
-    ----------
-    gradient : (..., n, n) array_like
-        In any of the conventions: they share their Hermitian part, so none needs to be named.
-    convention : {"symmetric", "lower", "upper"}
-        The one that is wanted; a ValueError if it is none of the three.
+    It may be given in any of them: they share their Hermitian part, so none needs to be named. A
+    convention that is none of the three is a ValueError.
     """
     if convention not in CONVENTIONS:
         raise ValueError(f"unknown convention {convention!r}; choose from {', '.join(CONVENTIONS)}")
@@ -65,12 +61,8 @@ def recognise(gradient: ArrayLike, *, tolerance: float) -> tuple[Convention, ...
     """Name the conventions in which a gradient, (n, n), can be written as it stands.
 
     In the order of `CONVENTIONS`. None, if the gradient is neither Hermitian nor triangular; all
-    three if it is diagonal, because then they coincide.
-
-    Parameters
-    ----------
-    tolerance : float
-        How far, in Frobenius norm, the gradient may lie from its own conversion.
+    three if it is diagonal, because then they coincide. The tolerance is for the distance, in
+    Frobenius norm, of the gradient from its own conversion.
     """
     gradient = np.asarray(gradient)
     return tuple(
@@ -83,12 +75,7 @@ def recognise(gradient: ArrayLike, *, tolerance: float) -> tuple[Convention, ...
 def require_hermitian(matrix: ArrayLike, label: str = "the matrix") -> Array:
     """Return the Hermitian part of a matrix, (n, n), that is Hermitian up to rounding.
 
-    float64, where the dtype of the matrix is not inexact.
-
-    Parameters
-    ----------
-    label : str, optional
-        What the message calls the matrix.
+    float64, where the dtype of the matrix is not inexact. Messages call it ``label``.
 
     Raises
     ------
