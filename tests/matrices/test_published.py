@@ -30,6 +30,11 @@ def test_the_numbers_belong_to_the_matrices():
             assert hermitian_part == pytest.approx(np.outer(vector, vector), abs=6e-4)
 
 
+def test_the_matrix_of_the_question_is_still_that_of_its_seed():
+    square = np.random.RandomState(123).randn(4, 4)
+    assert np.array_equal(published.MATRICES["stack-overflow"], square + square.T)
+
+
 def test_what_is_printed_by_whom():
     assert set(published.find("blog-rank-2", "gradient of the nuclear norm")) == {
         "autograd",

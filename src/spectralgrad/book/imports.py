@@ -23,7 +23,10 @@ def files(sources: Iterable[str]) -> list[Path]:
         if (name := waiting.pop()) not in found:
             found[name], imported = _module(name)
             waiting += imported
-    return sorted({*filter(None, found.values()), _PACKAGE / "__init__.py"})
+    modules = {*filter(None, found.values()), _PACKAGE / "__init__.py"}
+    # What a module reads stands beside it, under its name.
+    read = (module.with_suffix(".toml") for module in modules)
+    return sorted({*modules, *filter(Path.is_file, read)})
 
 
 @functools.cache
