@@ -1,29 +1,41 @@
 """Read a matrix from wherever the reader has it, or say in one line why not.
 
-`files` finds what reads a file: `text`, `binary` or `market`; `inline` is for arrays, nested lists,
-and JSON. `checks` holds what is refused, and `published` what the three source pages print.
+`text` and `binary` read files; `inline` is for arrays, nested lists, and JSON. `checks` holds what
+is refused, and `published` what the three source pages print.
 """
 
 import contextlib
+import difflib
 import os
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spectralgrad.matrices import checks, published
-from spectralgrad.matrices.binary import count_npy, each_npy
+from spectralgrad.matrices import binary, checks, inline, published, text
 from spectralgrad.matrices.checks import MAX_ENTRIES as MAX_ENTRIES
 from spectralgrad.matrices.checks import RANGE as RANGE
-from spectralgrad.matrices.files import READERS, read_file
-from spectralgrad.matrices.inline import as_array, from_json, from_nested
+from spectralgrad.matrices.checks import fault, shown
 from spectralgrad.system.errors import one_line
 from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.arrays import MatrixError as MatrixError
 
 # What `load` reads; nested lists may hold numbers and texts.
 Source = ArrayLike | os.PathLike[str] | Sequence[Any]
+
+#: By suffix, what makes an array of a file.
+READERS: dict[str, Callable[[Path], Array]] = {
+    ".csv": text.read_csv,
+    ".tsv": text.read_tsv,
+    ".txt": text.read_txt,
+    ".npy": binary.read_npy,
+    ".npz": binary.read_npz,
+    ".json": inline.read_json,
+    ".mtx": text.read_mtx,
+}
 
 #: Of the files that `load` reads.
 SUFFIXES = tuple(READERS)
@@ -75,7 +87,7 @@ def load(source: Source, *, dtype: str = "auto", stack: bool = False) -> Array:
         dtype = str(dtype)
         if dtype not in DTYPES:
             mend = f"use {', '.join(DTYPES)}"
-            raise checks.fault("unknown", mend, f"dtype {checks.shown(dtype)}")
+            raise fault("unknown", mend, f"dtype {shown(dtype)}")
         array = _read(source)
         checks.check_shape(array.shape, stack)
         checks.check_finite(array)
@@ -105,11 +117,53 @@ def _read(source: Any) -> Array:
     if isinstance(source, str) and source in published.MATRICES:
         return published.MATRICES[source]
     if not _is_inline(source):
-        array: Array = read_file(source)
-        return array
+        suffix, path = _find_file(source)
+        return READERS[suffix](path)
     if isinstance(source, str):
-        return from_json(source)
-    return from_nested(source) if isinstance(source, list | tuple) else as_array(source)
+        return inline.from_json(source)
+    if isinstance(source, list | tuple):
+        return inline.from_nested(source)
+    return inline.as_array(source)
+
+
+def _find_file(source: str | os.PathLike[str]) -> tuple[str, Path]:
+    """Suffix and path of a file that one of the readers may open."""
+    path = Path(os.fsdecode(source))
+    suffix = path.suffix.lower()
+    try:
+        # To pathlib the empty path is the current directory.
+        status = path.stat() if source != "" else None
+    except (FileNotFoundError, NotADirectoryError):
+        status = None
+    # Of a path that no system knows, as one with a zero byte.
+    except ValueError as error:
+        raise OSError(str(error)) from None
+    if status is None:
+        if not suffix and source in ("", path.name):
+            what = "unknown matrix, and no such file"
+            raise _unknown(what, os.fsdecode(source), published.MATRICES)
+        if suffix in ("", *READERS):
+            raise fault("no such file", f"check the path, which is relative to {Path.cwd()}")
+    elif stat.S_ISDIR(status.st_mode):
+        raise fault("a directory, not a file", "give the path of a file in it")
+    if status is None or suffix not in READERS:
+        what = f"unknown suffix {shown(suffix)}" if suffix else "a file without a suffix"
+        raise _unknown(what, suffix, READERS)
+    # A pipe or a device would block, or never end.
+    if not stat.S_ISREG(status.st_mode):
+        raise fault("not a regular file", "copy its contents to a file")
+    if status.st_size == 0:
+        raise fault("an empty file", "put a matrix into it")
+    if suffix != ".npy" and status.st_size > 32 * checks.MAX_ENTRIES:
+        what = f"a file of {status.st_size} bytes, over the limit of {32 * checks.MAX_ENTRIES}"
+        raise fault(what, "pass a smaller matrix, or save it as .npy")
+    return suffix, path
+
+
+def _unknown(what: str, name: str, known: Collection[str]) -> MatrixError:
+    nearest = difflib.get_close_matches(name[:100].lower(), known, 1)
+    guess = f"did you mean {nearest[0]}? Known" if nearest else "known"
+    return fault(what, f"{guess} are {', '.join(known)}")
 
 
 def describe(source: Any) -> str:
@@ -134,7 +188,7 @@ def members(stack: Array) -> Iterator[tuple[str, Array]]:
     The place is empty if the stack is one matrix.
     """
     for index in np.ndindex(stack.shape[:-2]):
-        yield checks.place_of(index, stack.ndim) if index else "", stack[index]
+        yield checks.place_of(index, stack.ndim), stack[index]
 
 
 def each(path: str | os.PathLike[str]) -> Iterator[tuple[str, Array]]:
@@ -145,7 +199,8 @@ def each(path: str | os.PathLike[str]) -> Iterator[tuple[str, Array]]:
     of matrices, or ends too early.
     """
     with _naming(describe(path)):
-        found = read_file(path, READERS | {".npy": each_npy})
+        suffix, file = _find_file(path)
+        found = binary.each_npy(file) if suffix == ".npy" else READERS[suffix](file)
         if isinstance(found, np.ndarray):
             checks.check_shape(found.shape, stack=True)
             found = members(found)
@@ -155,6 +210,6 @@ def each(path: str | os.PathLike[str]) -> Iterator[tuple[str, Array]]:
 def count(path: str | os.PathLike[str]) -> int:
     """Count the matrices of a file at a glance: what the header of an .npy file says, or 1."""
     with contextlib.suppress(MatrixError, OSError):
-        number: int = read_file(path, dict.fromkeys(READERS, lambda _: 1) | {".npy": count_npy})
-        return number
+        suffix, file = _find_file(path)
+        return binary.count_npy(file) if suffix == ".npy" else 1
     return 1

@@ -15,8 +15,8 @@ from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 
-from spectralgrad.matrices.checks import check_kind, check_size, fault, place_of
-from spectralgrad.system.errors import one_line, said
+from spectralgrad.matrices.checks import check_kind, check_size, damaged, fault, place_of
+from spectralgrad.system.errors import one_line
 from spectralgrad.theory.arrays import Array, MatrixError
 
 # A header is at most 10000 bytes, whatever length it states.
@@ -29,12 +29,6 @@ _READERS = {
     # It differs in the names of fields only, which are refused anyway.
     (3, 0): np.lib.format.read_array_header_2_0,
 }
-
-
-def damaged(suffix: str, reason: str | Exception, writer: str, place: str = "") -> MatrixError:
-    """The error for a file that does not hold what its format asks for."""
-    reason = reason if isinstance(reason, str) else said(reason, 200)
-    return fault(f"a damaged {suffix} file ({reason})", f"write it again with {writer}", place)
 
 
 class _Header(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
-from spectralgrad.system.errors import one_line
+from spectralgrad.system.errors import one_line, said
 from spectralgrad.theory.arrays import Array, MatrixError
 
 #: The largest matrix or stack accepted, in entries.
@@ -23,6 +23,12 @@ HINT = 'complex ones as "1+2j"'
 def fault(what: str, mend: str, place: str = "") -> MatrixError:
     """An error whose parts cannot break a line."""
     return MatrixError(one_line(what), one_line(mend), place=one_line(place))
+
+
+def damaged(suffix: str, reason: str | Exception, writer: str, place: str = "") -> MatrixError:
+    """The error for a file that does not hold what its format asks for."""
+    reason = reason if isinstance(reason, str) else said(reason, 200)
+    return fault(f"a damaged {suffix} file ({reason})", f"write it again with {writer}", place)
 
 
 def shown(item: Any) -> str:

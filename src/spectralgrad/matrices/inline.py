@@ -14,7 +14,7 @@ from spectralgrad.theory.arrays import Array, MatrixError
 
 # NumPy's own limit; it also ends the walk into a list that contains itself.
 _MAX_DEPTH = 64
-# Of an object in JSON it is enough that it is one.
+# Of an object in JSON it is enough that it is one; many that are the same take no memory.
 _OBJECT = object()
 _JSON_NAMES = {"None": "null", "True": "true", "False": "false"}
 
