@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spectralgrad.theory import subgradient
-from spectralgrad.verdict import nearness
+from spectralgrad.verdict import reasons
 
 
 @given(
@@ -25,7 +25,7 @@ def test_the_tolerance_that_is_proposed_makes_the_pair_equal_and_nothing_farther
     right, of = (left, "eigvalsh") if problem == "eigh" else (right, "svdvals")
     matrix, of = (left * values) @ right.conj().T, getattr(subgradient, of)
     before = of(matrix, weights)
-    near = nearness.nearest(before, 1e-8)
+    near = reasons.nearest(before, 1e-8)
     found = np.append(before.values, 0.0) if problem == "svd" else before.values
     padded = np.append(weights, 0)[: len(found)]
     gaps = np.abs(np.diff(found)) / (np.abs(found).max() or 1.0)
@@ -66,12 +66,12 @@ def test_the_nearest_values_that_f_treats_differently(
     of, values, weights, indices, rtol, equal, zero
 ):
     valid = getattr(subgradient, of)(np.diag(np.array(values, float)), weights)
-    near = nearness.nearest(valid, 1.5e-8)
+    near = reasons.nearest(valid, 1.5e-8)
     assert (near.indices, near.rtol) == (indices, rtol)
     assert [(c.start, c.stop) for c in near.equal] == equal
     assert (near.zero.start, near.zero.stop) == zero
     assert near.relative == pytest.approx(near.distance / np.abs(values).max())
-    assert nearness.nearest(valid, near.relative / 2) is None
+    assert reasons.nearest(valid, near.relative / 2) is None
 
 
 @pytest.mark.parametrize(
@@ -87,4 +87,4 @@ def test_the_nearest_values_that_f_treats_differently(
 )
 def test_values_that_f_treats_alike_are_not_near(of, values, weights):
     valid = getattr(subgradient, of)(np.diag(np.array(values, float)), weights)
-    assert nearness.nearest(valid, 1e-8) is None
+    assert reasons.nearest(valid, 1e-8) is None

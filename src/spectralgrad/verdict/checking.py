@@ -1,21 +1,21 @@
 """Ask every framework for a gradient, and judge what it returns."""
 
+import math
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from spectralgrad import frameworks as libraries
 from spectralgrad import matrices
 from spectralgrad.matrices import Source
 from spectralgrad.system.errors import said
-from spectralgrad.theory import gauge, spectrum
+from spectralgrad.theory import gauge, spectrum, symmetric
 from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.subgradient import GeneralisedGradient
-from spectralgrad.verdict import nearness, reasons
-from spectralgrad.verdict.judgement import Judgement, digits, judge, scale
+from spectralgrad.verdict import reasons
 from spectralgrad.verdict.question import Question
 
 #: Every verdict with what it means; the last three are about the framework, not about a gradient.
@@ -34,32 +34,115 @@ VERDICTS = {
 #: Those that ask for a closer look: neither right nor absent.
 FLAGGED = ("wrong", "undecided", "not finite", "unsupported", "failed")
 
-# Why there is no gradient.
-Outcome = Literal["unsupported", "failed", "not installed", ""]
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a gradient is, measured against theory.
+
+    It is ``"subgradient"`` if the function is not differentiable, and this one of the valid ones.
+    The convention is ``"general"`` for singular values, and for eigenvalues the first of
+    `spectralgrad.theory.symmetric.CONVENTIONS` that fits, ``""`` where none does; ``also`` are
+    further ones that do. ``conjugated``, it is the complex conjugate that was judged. Errors are
+    Frobenius distances, from the gradient or the nearest of the valid ones, relative to the norm of
+    the smallest one (absolute where that is 0); up to the one ``allowed``, it counts as right.
+    """
+
+    verdict: Literal["agrees", "subgradient", "wrong", "not finite"]
+    convention: str
+    conjugated: bool
+    relative_error: float
+    allowed: float
+    also: tuple[str, ...] = ()
+
+    @property
+    def decided(self) -> bool:
+        """Whether the verdict means anything.
+
+        Where they leave no digit to be trusted, being within rounding errors does not.
+        """
+        return self.verdict in ("wrong", "not finite") or digits(self.allowed, float) > 0
+
+
+def judge(
+    gradient: ArrayLike, valid: GeneralisedGradient, *, tolerance: float | None = None
+) -> Judgement:
+    """Judge a gradient of a weighted spectral sum, as a framework returned it.
+
+    A ValueError is raised if it has not the shape of the matrix. The tolerance is the absolute
+    error, in Frobenius norm, up to which it is right; by default the rounding error that the
+    condition of the problem permits.
+    """
+    gradient = np.asarray(gradient)
+    shape = len(valid.left), len(valid.right)
+    if gradient.shape != shape:
+        raise ValueError(f"a gradient of shape {gradient.shape} for a matrix of shape {shape}")
+    gradient = gradient.astype(np.result_type(gradient, float))
+    # JAX and autograd return the conjugate, so that both readings are tried, the plain one first.
+    plain = _judge(gradient, valid, tolerance)
+    if np.isrealobj(gradient):
+        return plain
+    conjugate = _judge(gradient.conj(), valid, tolerance)
+    # At a tie both readings may be valid: then their errors are rounding alone.
+    noise = valid.rounding / scale(valid)
+    if conjugate.relative_error < plain.relative_error / 2 and plain.relative_error > noise:
+        return replace(conjugate, conjugated=True)
+    return plain
+
+
+def _judge(gradient: Array, valid: GeneralisedGradient, tolerance: float | None) -> Judgement:
+    size = scale(valid)
+    allowed = valid.tolerance if tolerance is None else tolerance
+    if not np.all(np.isfinite(gradient)):
+        return Judgement("not finite", "", False, np.inf, allowed / size)
+    conventions: tuple[str, ...] = ("general",)
+    written = gradient
+    if valid.problem == "eigh":
+        # A form shows in zeros and in mirrored entries, which no condition disturbs.
+        form = valid.rounding if tolerance is None else tolerance
+        conventions = symmetric.recognise(gradient, tolerance=form)
+        written = symmetric.hermitian_part(gradient) if conventions else gradient
+    if valid.differentiable:
+        excess = float(np.linalg.norm(written - valid.minimum_norm))
+    else:
+        excess = valid.contains(written).excess
+    convention, *also = conventions or ("",)
+    right = conventions and excess <= allowed
+    return Judgement(
+        "wrong" if not right else "agrees" if valid.differentiable else "subgradient",
+        convention,
+        False,
+        excess / size,
+        allowed / size,
+        tuple(also),
+    )
+
+
+def scale(valid: GeneralisedGradient) -> float:
+    """What errors are relative to: the norm of the valid answer of smallest norm, or 1."""
+    return float(np.linalg.norm(valid.minimum_norm)) or 1.0
+
+
+def digits(error: float, dtype: DTypeLike) -> int:
+    """How many decimal digits a relative error leaves of an answer, of the digits of its dtype."""
+    most = int(np.finfo(dtype).precision)
+    if error == 0:
+        return most
+    return int(np.clip(-math.log10(error), 0, most)) if error < math.inf else 0
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What one framework returned, and what it is worth.
 
-    Attributes
-    ----------
-    version : str
-        Of the framework; empty if it is not installed.
-    gradient : (m, n) numpy.ndarray or None
-        As the framework returned it; None if it returned none.
-    judgement : Judgement or None
-        Of the gradient.
-    outcome : str
-        Why there is no gradient: ``"unsupported"``, ``"failed"``, ``"not installed"``; else empty.
-    message : str
-        What the framework said if there is no gradient, in one line.
+    Where there is no gradient, it is not judged: ``outcome`` says why there is none, and
+    ``message`` what the framework said, in one line. Of one that is not installed, the version is
+    empty.
     """
 
     version: str
     gradient: Array | None = None
     judgement: Judgement | None = None
-    outcome: Outcome = ""
+    outcome: Literal["unsupported", "failed", "not installed", ""] = ""
     message: str = ""
 
     @property
@@ -79,18 +162,9 @@ class Answer:
 class Verdict:
     """What theory and each framework say of a weighted spectral sum at one matrix.
 
-    Attributes
-    ----------
-    source : str
-        Where the matrix comes from, for a person.
-    place : str
-        Of the matrix in a stack, as ``"matrix 3"``; else empty.
-    matrix : (m, n) numpy.ndarray
-        As it was given to the frameworks: of one dtype and, for ``"eigh"``, Hermitian.
-    valid : spectralgrad.theory.subgradient.GeneralisedGradient
-        All valid answers; also problem, weights, spectrum and clusters.
-    answers : dict of str to Answer
-        By framework.
+    The matrix is as it was given to the frameworks: of one dtype and, for ``"eigh"``, Hermitian.
+    Where it comes from is said for a person; its place in a stack is as ``"matrix 3"``, else empty.
+    ``valid`` are all valid answers, with problem, weights, spectrum and clusters.
     """
 
     source: str
@@ -125,17 +199,12 @@ class Verdict:
         return reasons.regimes(self.valid, near=gauge.default_tol(self.matrix.dtype))
 
     @property
-    def near(self) -> nearness.Near | None:
+    def near(self) -> reasons.Near | None:
         """The closest two values that f treats differently, if that costs half of the digits."""
         shape, dtype, singular = self.matrix.shape, self.matrix.dtype, self.valid.problem == "svd"
         # At 16 backward errors, no digit is left.
         none = 16 * spectrum.default_rtol(shape, dtype, singular=singular)
-        return nearness.nearest(self.valid, max(gauge.default_tol(dtype), none))
-
-    @property
-    def flagged(self) -> bool:
-        """Whether some answer asks for a closer look: neither right nor absent."""
-        return any(answer.verdict in FLAGGED for answer in self.answers.values())
+        return reasons.nearest(self.valid, max(gauge.default_tol(dtype), none))
 
     def digits_of(self, answer: Answer) -> int | None:
         """How many of the digits that can be trusted an answer has; None if there is none."""
@@ -196,7 +265,7 @@ def _plain(values: ArrayLike) -> Any:
     return plain.tolist()
 
 
-def check(matrix: Source, *, label: str | None = None, **options: Any) -> Verdict:
+def check(matrix: Source, **options: Any) -> Verdict:
     """Ask every framework for a gradient at one matrix, and judge what it returns.
 
     The function is a weighted spectral sum, Σ wᵢ λᵢ(A) or Σ wᵢ σᵢ(A).
@@ -214,37 +283,29 @@ def check(matrix: Source, *, label: str | None = None, **options: Any) -> Verdic
     It is a verdict on a sum of values. A loss on vectors needs another one: it may lose
     digits at every near-tie, whatever the weights.
 
-    Parameters
-    ----------
-    matrix : str, os.PathLike, list or array_like
-        As for `spectralgrad.matrices.load`.
-    label : str, optional
-        What a message calls the matrix; `spectralgrad.matrices.describe` by default.
-    **options
-        The fields of `spectralgrad.verdict.question.Question`, which raises ValueError where they
-        cannot be meant, and MatrixError where they cannot be asked of the matrix. Whatever a
-        framework raises is in its answer, and the others go on.
+    The matrix is read by `spectralgrad.matrices.load`. The options are the fields of
+    `spectralgrad.verdict.question.Question`, which raises ValueError where they cannot be meant,
+    and MatrixError where they cannot be asked of the matrix. Whatever a framework raises is in its
+    answer, and the others go on.
     """
-    return answer(matrix, Question(**options), label)
+    return answer(matrix, Question(**options))
 
 
-def check_stack(stack: Source, *, label: str | None = None, **options: Any) -> list[Verdict]:
+def check_stack(stack: Source, **options: Any) -> list[Verdict]:
     """Check every matrix of a stack, of shape (..., m, n), in its order; else as `check`."""
-    question, label = Question(**options), label or matrices.describe(stack)
+    question, label = Question(**options), matrices.describe(stack)
     array = matrices.load(stack, dtype=question.dtype, stack=True)
-    verdicts = []
-    for place, member in matrices.members(array):
-        name = f"{label}: {place}" if place else label
-        verdicts.append(replace(answer(member, question, name), source=label, place=place))
-    return verdicts
+    return [answer(a, question, label, place) for place, a in matrices.members(array)]
 
 
-def answer(matrix: Source, question: Question, label: str | None = None) -> Verdict:
-    """Answer a question about one matrix, as `check` does."""
+def answer(
+    matrix: Source, question: Question, label: str | None = None, place: str = ""
+) -> Verdict:
+    """Answer a question about one matrix, as `check` does; for a person it has a name and place."""
     label = label or matrices.describe(matrix)
-    matrix, valid = question.pose(matrix, label)
+    matrix, valid = question.pose(matrix, f"{label}: {place}" if place else label)
     answers = {name: _ask(name, matrix, valid) for name in question.frameworks}
-    return Verdict(label, "", matrix, valid, answers)
+    return Verdict(label, place, matrix, valid, answers)
 
 
 def _ask(name: str, matrix: Array, valid: GeneralisedGradient) -> Answer:
@@ -259,14 +320,11 @@ def _ask(name: str, matrix: Array, valid: GeneralisedGradient) -> Answer:
             warnings.simplefilter("ignore")
             _, gradient = differentiate(matrix, valid.weights)
         return Answer(version, gradient, judge(gradient, valid))
-    # Anything at all may come out of a framework.
+    except ModuleNotFoundError as error:
+        return Answer(version, outcome="not installed", message=said(error))
+    # Anything at all may come out of a framework. TensorFlow looks for a missing gradient in a
+    # dictionary, and has an error class of its own.
     except Exception as error:
-        return Answer(version, outcome=_outcome(error), message=said(error))
-
-
-def _outcome(error: Exception) -> Outcome:
-    if isinstance(error, ModuleNotFoundError):
-        return "not installed"
-    # TensorFlow looks for a missing gradient in a dictionary, and has an error class of its own.
-    refused = isinstance(error, NotImplementedError | LookupError)
-    return "unsupported" if refused or "Unimplemented" in type(error).__name__ else "failed"
+        refused = isinstance(error, NotImplementedError | LookupError)
+        refused = refused or "Unimplemented" in type(error).__name__
+        return Answer(version, outcome="unsupported" if refused else "failed", message=said(error))

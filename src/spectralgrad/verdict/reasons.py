@@ -1,4 +1,11 @@
-"""Why a weighted spectral sum is, or is not, differentiable at a matrix, and what is difficult."""
+"""Why a weighted spectral sum is, or is not, differentiable at a matrix, and what is difficult.
+
+Or would be, with another tolerance: values may be close, but not equal.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -61,3 +68,59 @@ def regimes(valid: GeneralisedGradient, *, near: float) -> tuple[str, ...]:
         "extreme scale": size > 0 and not 1e-3 <= size <= near**-2,
     }
     return tuple(word for word, holds in words.items() if holds) or ("regular",)
+
+
+@dataclass(frozen=True)
+class Near:
+    """Two values that f treats differently, and that are close, but not equal.
+
+    Their places are from 0; there is one place, and the distance is from zero, where a singular
+    value is close to that. ``relative`` is to the largest modulus. With ``rtol`` they count as
+    equal (as zero), and what is farther apart does not: of what matters to f, ``equal`` are the
+    clusters that this makes, and ``zero`` is what counts as zero then, or empty.
+    """
+
+    indices: tuple[int, ...]
+    distance: float
+    relative: float
+    rtol: float
+    equal: list[slice]
+    zero: slice
+
+
+def nearest(valid: GeneralisedGradient, below: float) -> Near | None:
+    """Find the closest two values of different clusters that f treats differently.
+
+    They are close if their distance, relative to the largest modulus, is below a limit.
+    """
+    k, values, weights = len(valid.values), valid.values, valid.weights
+    if valid.problem == "svd":
+        # Zero is one more, on which f does not depend.
+        values, weights = np.append(values, 0.0), np.append(weights, 0.0)
+    clusters, size = spectrum.clusters(values, valid.rtol), np.max(np.abs(values), initial=0.0)
+    gaps = np.abs(np.diff(values)) / (size or 1.0)
+    pairs = [
+        (gaps[d.start - 1], c, d)
+        for c, d in itertools.pairwise(clusters)
+        if np.ptp(weights[c.start : d.stop])
+    ]
+    gap, c, d = min(pairs, key=lambda pair: pair[0], default=(np.inf, slice(0), slice(0)))
+    if not gap < below:
+        return None
+    places = itertools.product(range(c.start, c.stop)[::-1], range(d.start, d.stop))
+    i, j = next((i, j) for i, j in places if weights[i] != weights[j])
+    # What is as far apart up to rounding goes with them.
+    as_close = gaps <= gap + valid.rtol
+    rtol = _between(np.max(gaps[as_close]), np.min(gaps[~as_close], initial=1.0))
+    new = [c for c in spectrum.clusters(values, rtol) if c not in clusters and np.ptp(weights[c])]
+    zero = slice(new.pop().start, k) if new and new[-1].stop > k else slice(k, k)
+    distance = float(abs(values[i] - values[j]))
+    pair = tuple(x for x in (i, j) if x < k)
+    return Near(pair, distance, distance / float(size), rtol, new, zero)
+
+
+def _between(low: float, high: float) -> float:
+    """A number well above one and below another, of as few digits as that takes."""
+    middle = min(2 * low, math.sqrt(low * high))
+    rounded = (float(f"{middle:.{digits}e}") for digits in range(17))
+    return next((x for x in rounded if low < x < high), float(low))
