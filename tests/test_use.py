@@ -68,8 +68,10 @@ def test_every_column_of_the_parquet_file_is_explained():
 def test_the_limits_are_those_of_the_package():
     assert f"matrices of up to {reporting.LARGEST} rows and columns" in PAGE
     assert f"at most {pages.MOST_REPORTS} pages, and {pages.MOST_ROWS:,} rows" in PAGE
+    # Beside 8 eps for one row and one column, it is twice that precision.
     in_double, in_single = (
-        round(spectrum._qr_precision(eps) / eps) for eps in (2.0**-52, 2.0**-23)
+        round((spectrum.default_rtol((1, 1), dtype, singular=True) / eps - 8) / 2)
+        for dtype, eps in (("float64", 2.0**-52), ("float32", 2.0**-23))
     )
     assert f"{matrices.MAX_ENTRIES:,} numbers" in PAGE
     assert f"{32 * matrices.MAX_ENTRIES // 2**20} MiB" in PAGE

@@ -30,7 +30,6 @@ eigenvectors; Giles (2008), "An extended collection of matrix derivative results
 mode; Daleckii and Krein (1965), Higham (2008), "Functions of Matrices", Theorem 3.11, for those.
 """
 
-import operator
 import reprlib
 from collections.abc import Callable, Sequence
 
@@ -77,17 +76,14 @@ def _hermitian_product(left: Array, right: Array) -> Array:
 
 def select(index: int, n: int) -> Array:
     """Weights, (n,), that pick out one of n eigenvalues."""
-    try:
-        place = range(n)[operator.index(index)]
-    except (TypeError, IndexError):
-        place = None
-    if place is None or isinstance(index, bool | np.bool_):
+    is_integer = isinstance(index, int | np.integer) and not isinstance(index, bool)
+    if not is_integer or not -n <= index < n:
         raise ValueError(
             f"eigenvalue: there is no number {reprlib.repr(index)} among {n}; "
             f"choose from {-n} to {n - 1}"
         )
     weights = np.zeros(n)
-    weights[place] = 1.0
+    weights[index] = 1.0
     return weights
 
 

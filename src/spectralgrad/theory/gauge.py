@@ -39,19 +39,13 @@ Rotation = tuple[Array, Array]
 class GaugeError(ValueError):
     """A cotangent asks for something that the choice of a sign, phase or basis decides.
 
-    Attributes
-    ----------
-    pair : tuple of int
-        The two vectors between which it does, from 0; one twice where its phase does.
-    excess, allowed : float
-        By how much, and how much would pass for rounding.
+    The pair are the two vectors between which it does, from 0; one twice where its phase does. The
+    excess is by how much, and what is allowed would pass for rounding.
     """
 
     def __init__(self, message: str, pair: tuple[int, int], excess: float, allowed: float) -> None:
         super().__init__(message)
-        self.pair = pair
-        self.excess = excess
-        self.allowed = allowed
+        self.pair, self.excess, self.allowed = pair, excess, allowed
 
 
 def default_tol(dtype: DTypeLike) -> float:
@@ -151,16 +145,9 @@ def require_within(
 ) -> None:
     """Raise unless nothing that depends on the choice of basis is above what is allowed.
 
-    The GaugeError is for the worst pair; also where an entry is not a number.
-
-    Parameters
-    ----------
-    excess : (..., k, k) numpy.ndarray
-        Nonnegative; for each pair of vectors, what depends on it.
-    allowed : (...) array_like
-        For each matrix of the stack.
-    pairs : tuple of numpy.ndarray, optional
-        Indices of the pairs in question; then `excess` has one number for each.
+    The GaugeError is for the worst pair; also where an entry is not a number. The excess is
+    nonnegative, ``(..., k, k)``, for each pair of vectors, or one number for each of the ``pairs``
+    of which the indices are given. What is allowed is so for each matrix of the stack.
     """
     allowed = np.asarray(allowed)
     limits = allowed[..., None, None] if pairs is None else allowed[pairs[:-2]]

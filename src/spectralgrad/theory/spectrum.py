@@ -25,15 +25,13 @@ def default_rtol(shape: Sequence[int], dtype: DTypeLike, *, singular: bool = Fal
     because ours and the one under test may both stop there.
     """
     eps = float(np.finfo(dtype).eps)
-    return 8 * max(shape[-2:]) * eps + (2 * _qr_precision(eps) if singular else 0.0)
-
-
-def _qr_precision(eps: float) -> float:
-    """Precision at which LAPACK's iteration (xBDSQR) stops; in double precision 49 eps."""
-    roundoff = eps / 2
-    # xBDSQR has 100 as an upper bound too, which in double precision is just not reached.
-    factor: float = roundoff**-0.125
-    return max(10.0, factor) * roundoff
+    rtol = 8 * max(shape[-2:]) * eps
+    if singular:
+        # xBDSQR stops at max(10, min(100, roundoff^(-1/8))) · roundoff: 49 eps in double precision,
+        # in which the 100 is just not reached.
+        roundoff = eps / 2
+        rtol += 2 * max(10.0, roundoff**-0.125) * roundoff
+    return rtol
 
 
 def labels(values: ArrayLike, rtol: float, *, singular: bool = False) -> Array:

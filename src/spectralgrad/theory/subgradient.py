@@ -34,16 +34,11 @@ from spectralgrad.theory.arrays import Array, Problem, as_finite
 class Membership:
     """Whether a matrix lies in a generalised gradient.
 
-    Attributes
-    ----------
-    inside : bool
-        Whether `excess`, the Frobenius distance to the nearest element, is within `tolerance`.
-    where : str
-        The part of the matrix that contributes most to it.
-    extreme : bool
-        Whether the matrix is, up to the tolerance, an extreme point of the set, one that is not
-        the mean of two others: inside, and of the norm of the weights, which none exceeds. Where f
-        is differentiable, the gradient is the only point, and extreme.
+    Its ``excess``, the Frobenius distance to the nearest element, is within the tolerance if it is
+    ``inside``; ``where`` names the part of the matrix that contributes most to that. It is
+    ``extreme`` if it is, up to the tolerance, not the mean of two other elements: inside, and of
+    the norm of the weights, which none exceeds. Where f is differentiable, the gradient is the only
+    element, and extreme.
     """
 
     inside: bool
@@ -55,30 +50,22 @@ class Membership:
 
 @dataclass(frozen=True, eq=False)
 class GeneralisedGradient:
-    """All valid gradients of a weighted spectral sum at one matrix.
+    """All valid gradients of a weighted spectral sum at one matrix, from `eigvalsh` or `svdvals`.
 
-    Made by `eigvalsh` and `svdvals`.
+    ``values`` are eigenvalues ascending, or singular values descending; they and their ``weights``
+    are ``(k,)``, of float64. The columns of ``left`` and ``right`` are all singular vectors, or
+    both the eigenvectors. Values as close as ``rtol``, relative to the largest, are one of the
+    ``clusters``. Where ``rank`` < k, the last one is the zero cluster; of eigenvalues there is
+    none.
 
-    Attributes
-    ----------
-    values, weights : (k,) numpy.ndarray
-        Eigenvalues ascending, or singular values descending, and their weights; float64.
-    left, right : (m, m), (n, n) numpy.ndarray
-        All singular vectors, as columns; for ``"eigh"`` both are the eigenvectors.
-    clusters : list of slice
-        Of `values`. Where `rank` < k, the last one is the zero cluster.
-    rank : int
-        How many singular values lie outside the zero cluster; k for ``"eigh"``, where zero is a
-        value like any other.
-    rtol : float
-        Values this close, relative to the largest, count as equal, and as zero.
-    rounding : float
-        Frobenius norm of the rounding errors that the dtype of the matrix brings into any answer,
-        however good the condition: ``8 max(m, n) · eps · max|w|``.
-    tolerance : float
-        Frobenius distance up to which rounding errors may take a correct answer: `rounding`, plus
-        `spectralgrad.theory.spectrum.default_rtol` · ‖A‖ times the largest divided difference of
-        the weights; for singular values the largest |wᵢ|/σᵢ counts if that is more.
+    ``rounding``, ``8 max(m, n) · eps · max|w|``, is the Frobenius norm of the rounding errors that
+    the dtype of the matrix brings into any answer, however good the condition. ``tolerance``, the
+    distance to which they may take a correct answer, adds what the condition permits. A backward
+    stable decomposition is exact for a matrix within ``c · ‖A‖`` of A, with c of
+    `spectralgrad.theory.spectrum.default_rtol`. That turns the vectors of two clusters into one
+    another, which moves the gradient by the divided difference (wᵢ − wⱼ)/(λᵢ − λⱼ) per unit of
+    ‖dA‖. Singular vectors bring (wᵢ + wⱼ)/(σᵢ + σⱼ) as well, and wᵢ/σᵢ against null vectors: at
+    most max |wᵢ|/σᵢ.
     """
 
     problem: Problem
@@ -297,13 +284,7 @@ def _weights(weights: ArrayLike, shape: tuple[int, ...]) -> Array:
 def _generalised(
     problem: Problem, matrix: Array, weights: Array, factors: Sequence[Array], rtol: float | None
 ) -> GeneralisedGradient:
-    """The generalised gradient, from a decomposition in double precision.
-
-    A backward stable decomposition is exact for a matrix within ``backward · ‖A‖`` of A. That turns
-    the vectors of two different clusters into one another, which moves the gradient by the
-    divided difference (wᵢ − wⱼ)/(λᵢ − λⱼ) per unit of ‖dA‖. Singular vectors bring
-    (wᵢ + wⱼ)/(σᵢ + σⱼ) as well, and wᵢ/σᵢ against null vectors: at most max |wᵢ|/σᵢ.
-    """
+    """The generalised gradient, from a decomposition in double precision."""
     (left, values, right), singular = factors, problem == "svd"
     unit = spectrum.default_rtol(matrix.shape, matrix.dtype)
     backward = spectrum.default_rtol(matrix.shape, matrix.dtype, singular=singular)

@@ -75,14 +75,10 @@ def recognise(gradient: ArrayLike, *, tolerance: float) -> tuple[Convention, ...
 def require_hermitian(matrix: ArrayLike, label: str = "the matrix") -> Array:
     """Return the Hermitian part of a matrix, (n, n), that is Hermitian up to rounding.
 
-    float64, where the dtype of the matrix is not inexact. Messages call it ``label``.
-
-    Raises
-    ------
-    MatrixError
-        If the matrix is not square, or differs from its conjugate transpose by more than
-        ``n · eps · max|A|``; the message names the entry that differs most, and says how far the
-        whole matrix is from its conjugate transpose.
+    float64, where the dtype of the matrix is not inexact. A MatrixError, which calls it ``label``,
+    is raised if it is not square, or differs from its conjugate transpose by more than
+    ``n · eps · max|A|``; the message names the entry that differs most, and says how far the whole
+    matrix is from its conjugate transpose.
     """
     matrix = as_inexact(matrix)
     rows, columns = matrix.shape
