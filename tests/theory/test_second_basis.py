@@ -9,8 +9,9 @@ from spectralgrad.theory import second_basis
 def compare(block, apart, turned, *, allowed=0.0, labels=(0, 0), gauge_tol=1e-8):
     """At 1 and 1.5, of which the vectors are the unit vectors."""
     eye, values, block = np.eye(2), np.array([1.0, 1.5]), np.array(block)
-    view = second_basis._View([eye], np.array(apart), [np.array(turned)], np.array(allowed))
-    second_basis._compare_unmerged(view, block, [eye], values, np.array(labels), gauge_tol, "λ")
+    bars = np.array(apart), [np.array(turned)]
+    view = second_basis._View([eye], values, *bars, np.array(allowed), gauge_tol, "λ")
+    second_basis._compare_unmerged(view, block, [eye], np.array(labels))
 
 
 def test_values_that_are_nearly_equal_are_compared_in_diagonals_and_what_the_gap_divides():

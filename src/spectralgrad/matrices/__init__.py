@@ -47,6 +47,10 @@ DTYPES = ("auto", "float32", "float64", "complex64", "complex128")
 def load(source: Source, *, dtype: str = "auto", stack: bool = False) -> Array:
     """Read a matrix and check it.
 
+    A MatrixError is raised if it is none, does not fit in `dtype`, has more entries than
+    `spectralgrad.matrices.checks.MAX_ENTRIES`, or has its largest one (if not zero) outside
+    `spectralgrad.matrices.checks.RANGE`.
+
     Parameters
     ----------
     source : str, os.PathLike, list, tuple or array_like
@@ -75,13 +79,6 @@ def load(source: Source, *, dtype: str = "auto", stack: bool = False) -> Array:
         memory with `source`. With ``"auto"``, float32, float64, complex64 and complex128 are
         kept, float16 becomes float32, longer types are shortened to float64 or complex128, and
         booleans, integers, text and nested lists give float64 (complex128 where complex).
-
-    Raises
-    ------
-    MatrixError
-        If `source` is no such matrix, does not fit in `dtype`, has more entries than
-        `spectralgrad.matrices.checks.MAX_ENTRIES`, or has its largest one (if not zero) outside
-        `spectralgrad.matrices.checks.RANGE`.
     """
     with _naming("the matrix given inline" if _is_inline(source) else describe(source)):
         dtype = str(dtype)

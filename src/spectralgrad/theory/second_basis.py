@@ -40,12 +40,15 @@ from spectralgrad.theory.symmetric import adjoint
 
 
 class _View(NamedTuple):
-    """What the pullback says in the bases B Q, and how much of it may be rounding."""
+    """What the pullback says at values and in bases B Q, and how much of it may be rounding."""
 
     Q: list[Array]
+    values: Array
     values_bar: Array
     bars: list[Array]
     allowed: Array
+    gauge_tol: float
+    symbol: str
 
     def rotations(self, bases: Sequence[Array]) -> list[gauge.Rotation]:
         """How the loss turns the bases B: dL = Re⟨C, dB Q⟩ = Re⟨C Qᴴ, dB⟩."""
@@ -93,7 +96,7 @@ def invariant_vjp(
     def look(bases: Sequence[Array], Q: list[Array], at: Array = merged) -> _View:
         values_bar, bars = pull(at.copy(), *(B @ q for B, q in zip(bases, Q, strict=True)))
         allowed = gauge.allowance(at, values_bar, bars, rtol=finest, gauge_tol=gauge_tol)
-        return _View(Q, values_bar, bars, allowed)
+        return _View(Q, at, values_bar, bars, allowed, gauge_tol, symbol)
 
     # The bases that are given.
     first = look(bases, [np.eye(k, dtype=dtype) for _ in bases])
@@ -112,9 +115,9 @@ def invariant_vjp(
     for Q, determines in _rotations(labels, [B.shape[-1] for B in full], dtype):
         view = look(full, Q)
         M = M + _news(view.blocks) if determines else M
-        _compare(view, M, view.rotations(full), turned, merged, gauge_tol, symbol)
+        _compare(view, M, full, turned)
     if as_they_are:
-        _compare_unmerged(as_they_are, M, bases, values, labels, gauge_tol, symbol)
+        _compare_unmerged(as_they_are, M, bases, labels)
     gradient = full[0] @ M @ adjoint(full[-1]) + off_the_blocks(merged, *first.bars)
     return gradient.astype(dtype, copy=False)
 
@@ -183,23 +186,15 @@ def _news(blocks: Array) -> Array:
     return blocks
 
 
-def _compare(
-    view: _View,
-    M: Array,
-    rotations: list[gauge.Rotation],
-    expected: list[gauge.Rotation],
-    values: Array,
-    gauge_tol: float,
-    symbol: str,
-) -> None:
+def _compare(view: _View, M: Array, bases: Sequence[Array], expected: list[gauge.Rotation]) -> None:
     """Raise unless other bases say the same as blocks, and turn as expected."""
-    k = values.shape[-1]
+    k = view.values.shape[-1]
     found = np.sum(view.Q[0].conj() * (M @ view.Q[-1]), axis=-2).real
     sizes = np.maximum(gauge.largest(M, 2)[..., None], np.abs(view.values_bar))
-    allowed = gauge.allowance_of_values(view.allowed, values, sizes, gauge_tol)
+    allowed = gauge.allowance_of_values(view.allowed, view.values, sizes, view.gauge_tol)
     missed = diagonal(np.abs(found - view.values_bar))
-    gauge.require_within(missed, allowed, symbol, gauge.VARIES)
-    for (turn, out), (first, first_out) in zip(rotations, expected, strict=True):
+    gauge.require_within(missed, allowed, view.symbol, gauge.VARIES)
+    for (turn, out), (first, first_out) in zip(view.rotations(bases), expected, strict=True):
         missed = np.abs(turn - first)
         if out.size:
             missed += diagonal(np.abs(out - first_out).max(axis=-2) / 2)
@@ -207,22 +202,15 @@ def _compare(
             # Null vectors that the thin decomposition leaves out have no number of their own.
             for axis in (-2, -1):
                 missed = np.maximum.reduceat(missed, np.arange(k), axis=axis)
-        gauge.require_within(missed, view.allowed, symbol, gauge.VARIES)
+        gauge.require_within(missed, view.allowed, view.symbol, gauge.VARIES)
 
 
-def _compare_unmerged(
-    view: _View,
-    M: Array,
-    bases: Sequence[Array],
-    values: Array,
-    labels: Array,
-    gauge_tol: float,
-    symbol: str,
-) -> None:
+def _compare_unmerged(view: _View, M: Array, bases: Sequence[Array], labels: Array) -> None:
     """Raise if the gradient is seen to change when nearly equal values are taken as equal.
 
     To the square root of gauge_tol, and to the rounding errors of a turn over the gap.
     """
+    values, gauge_tol = view.values, view.gauge_tol
     allowed = gauge.allowance_of_values(view.allowed, values, view.values_bar, gauge_tol)
     turned = np.sum([turn for turn, _ in view.rotations(bases)], axis=0)
     block = M[..., : values.shape[-1], : values.shape[-1]]
@@ -240,7 +228,7 @@ def _compare_unmerged(
         place = tuple(np.argwhere(bad)[0])
         first, last = sorted(int(x) for x in place[-2:])
         raise ValueError(
-            f"{gauge.names(symbol, first, last)}: the gradient changes by "
+            f"{gauge.names(view.symbol, first, last)}: the gradient changes by "
             f"{float(change[place]):.1e} if nearly equal values are taken as equal; the loss "
             "varies too fast for that: give a smaller rtol"
         )
