@@ -1,17 +1,333 @@
-"""Which gradient is right, and what each framework returns.
+"""Ask every framework for a gradient, and judge what it returns: right, wrong, or one of several.
 
-A `question` says what is asked of a matrix, `checking` has every framework answer it, and holds
-each gradient against theory, and `reasons` says why the matrix is difficult, or is not.
+A `question` says what is asked of a matrix, and `reasons` why the matrix is difficult, or is not.
 """
 
-from spectralgrad.verdict.checking import FLAGGED as FLAGGED
-from spectralgrad.verdict.checking import VERDICTS as VERDICTS
-from spectralgrad.verdict.checking import Answer as Answer
-from spectralgrad.verdict.checking import Judgement as Judgement
-from spectralgrad.verdict.checking import Verdict as Verdict
-from spectralgrad.verdict.checking import answer as answer
-from spectralgrad.verdict.checking import check as check
-from spectralgrad.verdict.checking import check_stack as check_stack
-from spectralgrad.verdict.checking import digits as digits
-from spectralgrad.verdict.checking import judge as judge
+import math
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from spectralgrad import frameworks as libraries
+from spectralgrad import matrices
+from spectralgrad.matrices import Source
+from spectralgrad.system.errors import said
+from spectralgrad.theory import gauge, spectrum, symmetric
+from spectralgrad.theory.arrays import Array
+from spectralgrad.theory.subgradient import GeneralisedGradient
+from spectralgrad.verdict import reasons
 from spectralgrad.verdict.question import Question as Question
+
+#: Every verdict with what it means; the last three are about the framework, not about a gradient.
+VERDICTS = {
+    "agrees": "equals the gradient, in the convention stated, up to rounding errors",
+    "subgradient": "the function is not differentiable here, and this is one of the valid answers",
+    "wrong": "finite, and neither",
+    "undecided": "rounding errors alone may change the answer by a tenth of its norm or more, so "
+    "that no digit can be trusted",
+    "not finite": "holds NaN or infinity",
+    "unsupported": "the framework refuses to compute it",
+    "failed": "the framework raised another exception",
+    "not installed": "there is no such framework in this environment",
+}
+
+#: Those that ask for a closer look: neither right nor absent.
+FLAGGED = ("wrong", "undecided", "not finite", "unsupported", "failed")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a gradient is, measured against theory.
+
+    It is ``"subgradient"`` if the function is not differentiable, and this one of the valid ones.
+    The convention is ``"general"`` for singular values, and for eigenvalues the first of
+    `spectralgrad.theory.symmetric.CONVENTIONS` that fits, ``""`` where none does; ``also`` are
+    further ones that do. ``conjugated``, it is the complex conjugate that was judged. Errors are
+    Frobenius distances, from the gradient or the nearest of the valid ones, relative to the norm of
+    the smallest one (absolute where that is 0); up to the one ``allowed``, it counts as right.
+    """
+
+    verdict: Literal["agrees", "subgradient", "wrong", "not finite"]
+    convention: str
+    conjugated: bool
+    relative_error: float
+    allowed: float
+    also: tuple[str, ...] = ()
+
+    @property
+    def decided(self) -> bool:
+        """Whether the verdict means anything.
+
+        Where they leave no digit to be trusted, being within rounding errors does not.
+        """
+        return self.verdict in ("wrong", "not finite") or digits(self.allowed, float) > 0
+
+
+def judge(
+    gradient: ArrayLike, valid: GeneralisedGradient, *, tolerance: float | None = None
+) -> Judgement:
+    """Judge a gradient of a weighted spectral sum, as a framework returned it.
+
+    A ValueError is raised if it has not the shape of the matrix. The tolerance is the absolute
+    error, in Frobenius norm, up to which it is right; by default the rounding error that the
+    condition of the problem permits.
+    """
+    gradient = np.asarray(gradient)
+    shape = len(valid.left), len(valid.right)
+    if gradient.shape != shape:
+        raise ValueError(f"a gradient of shape {gradient.shape} for a matrix of shape {shape}")
+    gradient = gradient.astype(np.result_type(gradient, float))
+    # JAX and autograd return the conjugate, so that both readings are tried, the plain one first.
+    plain = _judge(gradient, valid, tolerance)
+    if np.isrealobj(gradient):
+        return plain
+    conjugate = _judge(gradient.conj(), valid, tolerance)
+    # At a tie both readings may be valid: then their errors are rounding alone.
+    noise = valid.rounding / scale(valid)
+    if conjugate.relative_error < plain.relative_error / 2 and plain.relative_error > noise:
+        return replace(conjugate, conjugated=True)
+    return plain
+
+
+def _judge(gradient: Array, valid: GeneralisedGradient, tolerance: float | None) -> Judgement:
+    size = scale(valid)
+    allowed = valid.tolerance if tolerance is None else tolerance
+    if not np.all(np.isfinite(gradient)):
+        return Judgement("not finite", "", False, np.inf, allowed / size)
+    conventions: tuple[str, ...] = ("general",)
+    written = gradient
+    if valid.problem == "eigh":
+        # A form shows in zeros and in mirrored entries, which no condition disturbs.
+        form = valid.rounding if tolerance is None else tolerance
+        conventions = symmetric.recognise(gradient, tolerance=form)
+        written = symmetric.hermitian_part(gradient) if conventions else gradient
+    if valid.differentiable:
+        excess = float(np.linalg.norm(written - valid.minimum_norm))
+    else:
+        excess = valid.contains(written).excess
+    convention, *also = conventions or ("",)
+    right = conventions and excess <= allowed
+    return Judgement(
+        "wrong" if not right else "agrees" if valid.differentiable else "subgradient",
+        convention,
+        False,
+        excess / size,
+        allowed / size,
+        tuple(also),
+    )
+
+
+def scale(valid: GeneralisedGradient) -> float:
+    """What errors are relative to: the norm of the valid answer of smallest norm, or 1."""
+    return float(np.linalg.norm(valid.minimum_norm)) or 1.0
+
+
+def digits(error: float, dtype: DTypeLike) -> int:
+    """How many decimal digits a relative error leaves of an answer, of the digits of its dtype."""
+    most = int(np.finfo(dtype).precision)
+    if error == 0:
+        return most
+    return int(np.clip(-math.log10(error), 0, most)) if error < math.inf else 0
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What one framework returned, and what it is worth.
+
+    Where there is no gradient, it is not judged: ``outcome`` says why there is none, and
+    ``message`` what the framework said, in one line. Of one that is not installed, the version is
+    empty.
+    """
+
+    version: str
+    gradient: Array | None = None
+    judgement: Judgement | None = None
+    outcome: Literal["unsupported", "failed", "not installed", ""] = ""
+    message: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """One of `VERDICTS`."""
+        if self.judgement is None:
+            return self.outcome
+        return self.judgement.verdict if self.judgement.decided else "undecided"
+
+    @property
+    def finite(self) -> bool:
+        """Whether there is a gradient, and all of it finite."""
+        return self.judgement is not None and self.judgement.verdict != "not finite"
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What theory and each framework say of a weighted spectral sum at one matrix.
+
+    The matrix is as it was given to the frameworks: of one dtype and, for ``"eigh"``, Hermitian.
+    Where it comes from is said for a person; its place in a stack is as ``"matrix 3"``, else empty.
+    ``valid`` are all valid answers, with problem, weights, spectrum and clusters.
+    """
+
+    source: str
+    place: str
+    matrix: Array
+    valid: GeneralisedGradient
+    answers: dict[str, Answer]
+
+    @property
+    def gradient(self) -> Array:
+        """The gradient from theory or, where there is none, the valid answer of smallest norm."""
+        return self.valid.minimum_norm
+
+    @property
+    def allowed(self) -> float:
+        """The relative error up to which an answer counts as right."""
+        return self.valid.tolerance / scale(self.valid)
+
+    @property
+    def reason(self) -> str:
+        """Why f is, or is not, differentiable at the matrix, in one sentence."""
+        return reasons.reason(self.valid)
+
+    @property
+    def digits(self) -> int:
+        """How many decimal digits of an answer can be trusted, whoever computes it."""
+        return digits(self.allowed, self.matrix.dtype)
+
+    @property
+    def regimes(self) -> tuple[str, ...]:
+        """What makes the matrix difficult; see `spectralgrad.verdict.reasons.regimes`."""
+        return reasons.regimes(self.valid, near=gauge.default_tol(self.matrix.dtype))
+
+    @property
+    def near(self) -> reasons.Near | None:
+        """The closest two values that f treats differently, if that costs half of the digits."""
+        shape, dtype, singular = self.matrix.shape, self.matrix.dtype, self.valid.problem == "svd"
+        # At 16 backward errors, no digit is left.
+        none = 16 * spectrum.default_rtol(shape, dtype, singular=singular)
+        return reasons.nearest(self.valid, max(gauge.default_tol(dtype), none))
+
+    def digits_of(self, answer: Answer) -> int | None:
+        """How many of the digits that can be trusted an answer has; None if there is none."""
+        if answer.judgement is None:
+            return None
+        error = max(answer.judgement.relative_error, self.allowed)
+        return digits(error, self.matrix.dtype)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as objects that JSON has: complex numbers ``[re, im]``, None for no number."""
+        valid, near = self.valid, self.near
+        names = ("indices", "distance", "relative", "rtol")
+        return {
+            "source": self.source,
+            "place": self.place,
+            "shape": list(self.matrix.shape),
+            "dtype": str(self.matrix.dtype),
+            "problem": valid.problem,
+            "weights": _plain(valid.weights),
+            "spectrum": _plain(valid.values),
+            "rtol": valid.rtol,
+            "clusters": [
+                {"value": float(np.mean(valid.values[c])), "indices": [*range(c.start, c.stop)]}
+                for c in valid.clusters
+            ],
+            "rank": valid.rank,
+            "regimes": list(self.regimes),
+            "differentiable": valid.differentiable,
+            "reason": self.reason,
+            "near": near and {name: _plain(getattr(near, name)) for name in names},
+            "allowed": _plain(self.allowed),
+            "digits": self.digits,
+            "gradient": _plain(self.gradient),
+            "frameworks": {name: self._answer(a) for name, a in self.answers.items()},
+        }
+
+    def _answer(self, answer: Answer) -> dict[str, Any]:
+        judged, gradient = answer.judgement, answer.gradient
+        return {
+            "version": answer.version,
+            "gradient": None if gradient is None else _plain(gradient),
+            "verdict": answer.verdict,
+            "convention": judged.convention if judged else "",
+            "also": list(judged.also) if judged else [],
+            "conjugated": bool(judged and judged.conjugated),
+            "relative_error": _plain(judged.relative_error) if judged else None,
+            "digits": self.digits_of(answer),
+            "message": answer.message,
+        }
+
+
+def _plain(values: ArrayLike) -> Any:
+    values = np.asarray(values)
+    if np.iscomplexobj(values):
+        values = np.stack([values.real, values.imag], axis=-1)
+    plain = values.astype(object)
+    plain[~np.isfinite(values)] = None
+    return plain.tolist()
+
+
+def check(matrix: Source, **options: Any) -> Verdict:
+    """Ask every framework for a gradient at one matrix, and judge what it returns.
+
+    The function is a weighted spectral sum, Σ wᵢ λᵢ(A) or Σ wᵢ σᵢ(A).
+
+    **What counts as right.** A backward stable decomposition is exact for a matrix within ``c ·
+    ‖A‖`` of A, with c of `spectralgrad.theory.spectrum.default_rtol`: values that are no farther
+    apart may be one value. Such a change of A moves the gradient by at most ``c · ‖A‖`` times the
+    largest divided difference ``|wᵢ − wⱼ| / |λᵢ − λⱼ|`` between clusters (for singular values,
+    ``|wᵢ|/σᵢ`` too). So an answer within that distance of the gradient (of the set of valid
+    answers, where there is no gradient), plus ``8 max(m, n) · eps · max|w|`` for writing it down,
+    is right, and any other is wrong. Where the sum is more than a tenth of the norm of the
+    gradient, no digit can be trusted, and the verdict is ``"undecided"``. The precision, eps, is
+    that of the dtype in which the framework computes.
+
+    It is a verdict on a sum of values. A loss on vectors needs another one: it may lose
+    digits at every near-tie, whatever the weights.
+
+    The matrix is read by `spectralgrad.matrices.load`. The options are the fields of
+    `spectralgrad.verdict.question.Question`, which raises ValueError where they cannot be meant,
+    and MatrixError where they cannot be asked of the matrix. Whatever a framework raises is in its
+    answer, and the others go on.
+    """
+    return answer(matrix, Question(**options))
+
+
+def check_stack(stack: Source, **options: Any) -> list[Verdict]:
+    """Check every matrix of a stack, of shape (..., m, n), in its order; else as `check`."""
+    question, label = Question(**options), matrices.describe(stack)
+    array = matrices.load(stack, dtype=question.dtype, stack=True)
+    return [answer(a, question, label, place) for place, a in matrices.members(array)]
+
+
+def answer(
+    matrix: Source, question: Question, label: str | None = None, place: str = ""
+) -> Verdict:
+    """Answer a question about one matrix, as `check` does; for a person it has a name and place."""
+    label = label or matrices.describe(matrix)
+    matrix, valid = question.pose(matrix, f"{label}: {place}" if place else label)
+    answers = {name: _ask(name, matrix, valid) for name in question.frameworks}
+    return Verdict(label, place, matrix, valid, answers)
+
+
+def _ask(name: str, matrix: Array, valid: GeneralisedGradient) -> Answer:
+    """Have one framework differentiate, and judge the answer."""
+    version = ""
+    try:
+        library = libraries.get(name)
+        version = library.VERSION
+        differentiate = library.eigvalsh if valid.problem == "eigh" else library.svdvals
+        # At ties some divide by zero, and NumPy would warn of it.
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            _, gradient = differentiate(matrix, valid.weights)
+        return Answer(version, gradient, judge(gradient, valid))
+    except ModuleNotFoundError as error:
+        return Answer(version, outcome="not installed", message=said(error))
+    # Anything at all may come out of a framework. TensorFlow looks for a missing gradient in a
+    # dictionary, and has an error class of its own.
+    except Exception as error:
+        refused = isinstance(error, NotImplementedError | LookupError)
+        refused = refused or "Unimplemented" in type(error).__name__
+        return Answer(version, outcome="unsupported" if refused else "failed", message=said(error))
