@@ -18,12 +18,8 @@ Convention = Literal["symmetric", "lower", "upper"]
 class MatrixError(ValueError):
     """Something that is no usable matrix. The message is one line, made of the attributes.
 
-    Attributes
-    ----------
-    source, place : str
-        Where the fault is: a name or a path, and a row, column or line. May be empty.
-    what, mend : str
-        What is wrong, and what to do.
+    They say where the fault is, in a source (a name or a path) and a place in it (a row, column or
+    line), which may be empty, what is wrong, and how to mend it.
     """
 
     def __init__(self, what: str, mend: str = "", *, source: str = "", place: str = "") -> None:

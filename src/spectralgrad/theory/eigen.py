@@ -260,12 +260,7 @@ def eigenvalue_gradient(
     rtol : float, optional
         A neighbour this close, relative to the Frobenius norm of the matrix, makes it a tie. The
         norm stands for the largest modulus, which would take all eigenvalues; it is at most √n
-        times as large.
-
-    Raises
-    ------
-    GaugeError
-        If the eigenvalue is tied with a neighbour; see `spectralgrad.theory.subgradient.eigvalsh`.
+        times as large. A tie is a GaugeError; see `spectralgrad.theory.subgradient.eigvalsh`.
     """
     matrix = as_finite(matrix)
     n = matrix.shape[-1]

@@ -150,12 +150,9 @@ class GeneralisedGradient:
         """Return the valid gradient nearest to a finite matrix, in the Frobenius norm.
 
         The nearest block has the same eigenvectors (singular vectors), and the eigenvalues
-        (singular values) that the projection on the set of majorised vectors gives.
-
-        References
-        ----------
-        Blondel, Teboul, Berthet and Djolonga (2020), "Fast differentiable sorting and ranking", for
-        the projection by isotonic regression.
+        (singular values) that the projection on the set of majorised vectors gives: by isotonic
+        regression, as of Blondel, Teboul, Berthet and Djolonga (2020), "Fast differentiable sorting
+        and ranking".
         """
         gradient = np.asarray(gradient)
         # All elements of the set of a real matrix are real.
