@@ -6,11 +6,10 @@ Each is the macro of its name in ``sentences.jinja``, which says what it is give
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
 from jinja2 import StrictUndefined, Template
 
+from spectralgrad.book import prose
 from spectralgrad.book.conclusions import convention
-from spectralgrad.book.prose import clause, count, listing, numbers
 
 
 def changing(changes: Mapping[str, Mapping[str, float]], *kinds: str) -> set[str]:
@@ -23,10 +22,9 @@ def quoted(names: Iterable[str]) -> list[str]:
     return [f"“{name}”" for name in names]
 
 
-_TOLD = (changing, clause, convention, count, listing, numbers, quoted)
 _MACROS = Template(
     Path(__file__).with_suffix(".jinja").read_text(encoding="utf-8"), undefined=StrictUndefined
-).make_module({"np": np, **{function.__name__: function for function in _TOLD}})
+).make_module({**vars(prose), "changing": changing, "convention": convention, "quoted": quoted})
 
 
 def __getattr__(name: str) -> Callable[..., str]:
