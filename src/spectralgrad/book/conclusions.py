@@ -1,12 +1,22 @@
-"""What a verdict comes to, in sentences: who is right, how far that can be told, what to do."""
+"""What was asked, and what the verdict comes to: who is right, how sure that is, what to do."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from spectralgrad.book.prose import agree, clause, count, listing, paragraph, shortened
+from spectralgrad.book.prose import (
+    agree,
+    clause,
+    count,
+    kind_of_values,
+    listing,
+    numbers,
+    paragraph,
+    shortened,
+)
 from spectralgrad.frameworks import TITLES
 from spectralgrad.theory import gauge
+from spectralgrad.theory.subgradient import GeneralisedGradient
 from spectralgrad.verdict import Judgement, Verdict
 
 RIGHT = ("agrees", "subgradient")
@@ -30,6 +40,24 @@ _OF_OUTCOMES = {
     "failed": "{} [fails|fail].",
     "not installed": "{} [is|are] not installed.",
 }
+
+
+def function(valid: GeneralisedGradient) -> str:
+    """Say which function of the matrix is under study."""
+    k, w, kind = len(valid.values), valid.weights, kind_of_values(valid)
+    first, last = ("smallest", "largest") if kind == "eigenvalue" else ("largest", "smallest")
+    chosen = np.flatnonzero(w)
+    weights = agree(k, f"with the weight[|s] {numbers(w)}")
+    if k == 1:
+        return f"f is the {kind} of the matrix{'' if w[0] == 1 else f', {weights}'}."
+    if len(chosen) == 1 and w[chosen[0]] == 1:
+        place = {0: f"the {first}", k - 1: f"the {last}"}.get(int(chosen[0]))
+        if place:
+            return f"f is {place} of {k} {kind}s."
+        return f"f is {kind} {chosen[0] + 1} of {k}, counted from the {first}."
+    if np.all(w == 1):
+        return f"f is the sum of the {k} {kind}s."
+    return f"f is the sum of the {k} {kind}s, from the {first} on, {weights}."
 
 
 def verdict_of(judgement: Judgement) -> str:
