@@ -16,7 +16,7 @@ from judging import (
     verdict_at,
 )
 
-from spectralgrad.book import answer_tables, conclusions
+from spectralgrad.book import conclusions
 from spectralgrad.theory import subgradient
 
 
@@ -140,7 +140,7 @@ def test_where_nothing_can_be_told_the_headline_says_so():
     assert summary.count("trusted") == 2
     assert "λ₁ and λ₂, which f treats differently, are only 4.4e-16 apart" in summary
     assert "Count λ₁ and λ₂ as equal, with `-p rtol 4e-16`, or change the function: in " in summary
-    assert "| 0 |" in answer_tables.worth(verdict)
+    assert "| 0 |" in conclusions.worth(verdict)
 
 
 @pytest.mark.parametrize(
