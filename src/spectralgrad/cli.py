@@ -154,11 +154,11 @@ def _as_text(verdict: Verdict) -> str:
     import numpy as np
 
     from spectralgrad import frameworks
-    from spectralgrad.book import conclusions, valid_set
+    from spectralgrad.book import conclusions
 
     m, n = verdict.matrix.shape
     where = f"{verdict.source}: {verdict.place}" if verdict.place else verdict.source
-    head = f"{where}: {m} × {n}, {verdict.matrix.dtype}. {valid_set.function(verdict.valid)}"
+    head = f"{where}: {m} × {n}, {verdict.matrix.dtype}. {conclusions.function(verdict.valid)}"
     about = [head, verdict.reason, conclusions.trust(verdict), conclusions.near(verdict)]
     lines = [*filter(None, about), "", *_table(verdict)]
     lines += [

@@ -16,7 +16,34 @@ from judging import (
     verdict_at,
 )
 
-from spectralgrad.book import answer_tables, conclusions
+from spectralgrad.book import conclusions
+from spectralgrad.theory import subgradient
+
+
+@pytest.mark.parametrize(
+    ("problem", "weights", "text"),
+    [
+        ("eigh", [1], "f is the eigenvalue of the matrix."),
+        ("eigh", [2], "f is the eigenvalue of the matrix, with the weight 2."),
+        ("eigh", [1, 0, 0], "f is the smallest of 3 eigenvalues."),
+        ("svd", [1, 0, 0], "f is the largest of 3 singular values."),
+        ("svd", [0, 0, 1], "f is the smallest of 3 singular values."),
+        ("eigh", [0, 1, 0], "f is eigenvalue 2 of 3, counted from the smallest."),
+        ("svd", [1, 1], "f is the sum of the 2 singular values."),
+        (
+            *("eigh", [0.5, -1]),
+            "f is the sum of the 2 eigenvalues, from the smallest on, with the weights 0.5 and -1.",
+        ),
+        (
+            *("svd", np.arange(8)),
+            "f is the sum of the 8 singular values, from the largest on, with the weights "
+            "0, 1, 2, 3, 4, 5 and so on.",
+        ),
+    ],
+)
+def test_function(problem, weights, text):
+    find = subgradient.eigvalsh if problem == "eigh" else subgradient.svdvals
+    assert conclusions.function(find(np.diag(np.arange(1.0, len(weights) + 1)), weights)) == text
 
 
 @pytest.mark.parametrize(
@@ -113,7 +140,7 @@ def test_where_nothing_can_be_told_the_headline_says_so():
     assert summary.count("trusted") == 2
     assert "λ₁ and λ₂, which f treats differently, are only 4.4e-16 apart" in summary
     assert "Count λ₁ and λ₂ as equal, with `-p rtol 4e-16`, or change the function: in " in summary
-    assert "| 0 |" in answer_tables.worth(verdict)
+    assert "| 0 |" in conclusions.worth(verdict)
 
 
 @pytest.mark.parametrize(

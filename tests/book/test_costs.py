@@ -91,14 +91,7 @@ def test_the_exponent_of_a_power_law(power):
     # What small sizes cost in addition does not count.
     times[1] += 1
     assert costs.exponent(sizes, times) == pytest.approx(power)
-    assert costs.exponent(sizes, times, least=5) != pytest.approx(power)
     assert costs.exponent(sizes[:2], times[:2]) is None
-
-
-def test_quartiles():
-    assert costs.quartiles([5.0, 1.0, 2.0, 4.0, 3.0]) == (2, 3, 4)
-    assert costs.quartiles([1.0, 2.0]) == (1.25, 1.5, 1.75)
-    assert costs.quartiles([7.0]) == (7, 7, 7)
 
 
 def test_calls_take_turns(monkeypatch):
@@ -216,7 +209,7 @@ def test_memory_where_it_cannot_be_had(monkeypatch):
 
 
 def test_libraries_say_what_they_call(libraries):
-    said = costs.routines(*map(of_chapter, ("jax_loss", "tensorflow_loss")))
+    said = of_chapter("routines")()
     assert set(said) == set(WAYS)
     assert all(said.values())
 

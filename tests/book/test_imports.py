@@ -37,6 +37,12 @@ def test_statements_are_followed_wherever_they_stand(source, files):
     assert found(source) == files
 
 
+def test_data_beside_a_module_belong_to_it():
+    assert {"book/sentences.py", "book/sentences.jinja"} <= found(
+        "from spectralgrad.book import sentences"
+    )
+
+
 @pytest.mark.slow
 def test_what_is_loaded_was_found():
     """Frameworks are imported by name, when a check asks for them."""

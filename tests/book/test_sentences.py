@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from jinja2 import UndefinedError
 from judging import judged
 
 from spectralgrad.book import sentences
@@ -36,22 +37,22 @@ def test_printed_digits():
 
 
 @pytest.mark.parametrize(
-    ("deviations", "size", "words"),
+    ("orthonormal", "size", "words"),
     [
-        ({"a": (0, 1)}, (0, 2), "full rank"),
-        ({"a": (1e-9, 1e-8), "b": (0, 1)}, (3, 3), "all of its singular values are 1, to the acc"),
-        ({"a": (1e-7, 1e-8), "b": (0, 1)}, (3, 3), "are 1 for b, but not for a"),
-        (dict.fromkeys("abc", (0, 1)), (3, 3), "rounding leaves, for every gradient in the table."),
+        ({"a": True}, (0, 2), "full rank"),
+        ({"a": True, "b": True}, (3, 3), "all of its singular values are 1, to the accuracy"),
+        ({"a": np.False_, "b": np.True_}, (3, 3), "are 1 for b, but not for a"),
+        (dict.fromkeys("abc", True), (3, 3), "rounding leaves, for every gradient in the table."),
         (
-            dict.fromkeys("abc", (1, 0)),
+            dict.fromkeys("abc", False),
             (3, 3),
             "not all of its singular values are 1 for any gradient in the table.",
         ),
-        ({"a": (1e-7, 1e-8)}, (3, 3), "W is 3 × 3; not all of its singular values are 1 for a"),
+        ({"a": False}, (3, 3), "W is 3 × 3; not all of its singular values are 1 for a."),
     ],
 )
-def test_null_part(deviations, size, words):
-    assert words in sentences.null_part(deviations, size)
+def test_null_part(orthonormal, size, words):
+    assert words in sentences.null_part(orthonormal, size)
 
 
 @pytest.mark.parametrize(
@@ -167,3 +168,37 @@ def test_slopes_may_be_opposite_without_a_gradient():
     text = sentences.one_sided(0.5, -0.5, None, 1e-8, 1e-7, False)
     assert "They are opposite, and still there is no gradient" in text
     assert "add up" not in text
+
+
+@pytest.mark.parametrize(
+    ("difference", "gap", "sentence"),
+    [
+        (0.0, 1e-3, "They are equal."),
+        (1e-9, 1e-3, "They differ by 1e-09."),
+        (1e-3, None, "They need not agree: there is no gradient here."),
+    ],
+)
+def test_derivative(difference, gap, sentence):
+    assert sentences.derivative(difference, gap) == sentence
+
+
+def test_a_derivative_that_is_off_says_why():
+    sentence = sentences.derivative(1e-3, 1e-7)
+    assert sentence.startswith("They differ by 1e-03: the nearest other eigenvalue is only 1e-07 ")
+    assert sentence.endswith("rounding errors grow as that gap shrinks.")
+
+
+def test_slopes_of_the_nuclear_norm():
+    assert sentences.slopes(None, 0.0) == "The two slopes are opposite, as a gradient requires."
+    kink = sentences.slopes(1.25, 0.0)
+    assert kink.startswith("The two slopes add up to 1.2, not to 0: with what counts as zero")
+    assert kink.endswith("and no gradient.")
+    assert "follow the formula only roughly here" in sentences.slopes(None, 1e-2)
+
+
+def test_a_sentence_is_one_line_and_what_it_lacks_is_an_error():
+    assert "\n" not in sentences.rounded()
+    with pytest.raises(UndefinedError):
+        sentences.will_do()
+    with pytest.raises(AttributeError):
+        sentences.will_not_do()

@@ -9,7 +9,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -46,12 +45,6 @@ class Cost:
     def median(self) -> float:
         """Median of the times."""
         return statistics.median(self.seconds)
-
-
-def quartiles(numbers: Sequence[float]) -> tuple[float, float, float]:
-    """Lower quartile, median and upper quartile, by linear interpolation."""
-    lower, median, upper = np.quantile(numbers, (0.25, 0.5, 0.75)).tolist()
-    return lower, median, upper
 
 
 def ratio(cost: Cost, other: Cost) -> tuple[float, float, float] | None:
@@ -165,44 +158,10 @@ def peak_memory(call: Call) -> tuple[Any, int | None]:
     return result, 1024 * max(0, kilobytes("VmHWM") - before)
 
 
-def routines(jax_loss: Callable[..., Any], tensorflow_loss: Callable[..., Any]) -> dict[str, str]:
-    """What each library says of the routines that it calls, by way, found by asking it."""
-    import jax
-    import tensorflow as tf
-    import torch
-
-    built = cast(Any, np.show_config(mode="dicts"))["Build Dependencies"]["lapack"]
-    numpy = f"{built['name']} {built['version']}"
-    said = re.search(r"LAPACK_INFO=(\w+)", torch.__config__.show())
-    a = np.eye(2)
-    lowered = "".join(
-        jax.jit(partial(jax_loss, problem)).lower(a, a).as_text()
-        for problem in ("values", "nuclear")
-    )
-    calls = re.findall(r"custom_call @(\w+)", lowered)
-    spec = tf.TensorSpec(a.shape, a.dtype)
-    types: set[str] = set()
-    for problem in ("values", "nuclear"):
-        loss = tf.function(partial(tensorflow_loss, problem, c=a), autograph=False)
-        graph = loss.get_concrete_function(spec).graph
-        types |= {operation.type for operation in graph.get_operations()}
-    return {
-        "floor": numpy,
-        "package": f"{numpy}, and for one eigenvalue the LAPACK of SciPy",
-        "autograd": numpy,
-        "torch": said[1] if said else "",
-        "tensorflow": ", ".join(sorted(types & {"SelfAdjointEigV2", "Svd"})),
-        "jax": ", ".join(dict.fromkeys(calls)),
-    }
-
-
-def exponent(sizes: Sequence[float], seconds: Sequence[float], *, least: int = 3) -> float | None:
-    """Exponent of the power law that fits the times at the largest sizes; None if they are few."""
-    points = sorted(zip(sizes, seconds, strict=True))[-least:]
-    if len(points) < least:
-        return None
-    x, y = np.log(np.array(points, dtype=float)).T
-    return float(np.polyfit(x, y, 1)[0])
+def exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float | None:
+    """Exponent of the power law that fits the times at the three largest sizes, if there are."""
+    points = sorted(zip(sizes, seconds, strict=True))[-3:]
+    return float(stats.linregress(*np.log(points).T).slope) if len(points) == 3 else None
 
 
 class Standing(NamedTuple):

@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from spectralgrad.book import sentences
 from spectralgrad.book.prose import kind_of_values, shortened, tied
 from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.subgradient import GeneralisedGradient
@@ -157,17 +158,16 @@ def curves(
     logarithmic: bool = True,
 ) -> Figure:
     """Show how at most six quantities change along one; what is not finite is left out."""
-    places = np.asarray(places, dtype=float)
+    places, scale = np.asarray(places, dtype=float), "log" if logarithmic else "linear"
+    known = {title: np.asarray(values, dtype=float) for title, values in series.items()}
     canvas = Canvas(figsize=(8, 4.2))
     axis = canvas.subplots()
-    for (title, values), stroke in zip(series.items(), itertools.cycle(STROKES)):
-        values = np.asarray(values, dtype=float)
+    for (title, values), stroke in zip(known.items(), itertools.cycle(STROKES)):
         shown = np.maximum(values, SMALLEST) if logarithmic else values
         axis.plot(places, shown, label=title, **stroke)
-    scale = "log" if logarithmic else "linear"
     axis.set(xscale=scale, yscale=scale, xlabel=across, ylabel=up)
     canvas.legend(loc="outside upper center", ncols=3)
-    parts = [f"{title} {_course(places, values)}" for title, values in series.items()]
+    parts = [f"{title} {_course(places, values)}" for title, values in known.items()]
     alt = (
         f"Curves over {across} from {places.min():.3g} to {places.max():.3g}, "
         f"{'logarithmic' if logarithmic else 'linear'} axes; {up}: {'; '.join(parts)}."
@@ -175,9 +175,8 @@ def curves(
     return _finish(canvas, alt)
 
 
-def _course(places: Array, values: ArrayLike) -> str:
+def _course(places: Array, values: Array) -> str:
     """Say where a curve begins and ends, and its extremes between."""
-    values = np.asarray(values, dtype=float)
     finite = np.isfinite(values)
     if not finite.any():
         return "is nowhere finite"
@@ -252,7 +251,7 @@ def values_and_gaps(valid: GeneralisedGradient, *, near: float) -> Figure:
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes[-1].set_xlim(0.5 - 0.02 * len(values), len(values) + 0.8 + 0.02 * len(values))
     axes[-1].set_xlabel(f"number, counted from the {'largest' if singular else 'smallest'}")
-    return _finish(canvas, _values_in_words(valid, size, near))
+    return _finish(canvas, _in_words(valid, size, near))
 
 
 def _scatter(axis: Axes, places: Array, heights: Array, kinds: Array, hollow: Array) -> None:
@@ -305,7 +304,7 @@ def _draw_gaps(
     kinds = np.where(gaps < near * size, "small", "wide").astype(object)
     # The zero that the singular values are held against belongs to their zero cluster.
     for c in valid.clusters:
-        last = len(gaps) if c.start >= valid.rank else c.stop - 1
+        last = len(gaps) if valid.is_zero(c) else c.stop - 1
         kinds[c.start : last] = "none: the two count as equal"
     everywhere = np.arange(len(gaps)) + 1.5
     _scatter(axis, everywhere, np.maximum(gaps, floor), kinds, np.zeros(len(gaps), dtype=bool))
@@ -316,22 +315,11 @@ def _draw_gaps(
     axis.set_ylabel(f"distance to the next{' or to 0' if valid.problem == 'svd' else ''}")
 
 
-def _values_in_words(valid: GeneralisedGradient, size: float, near: float) -> str:
-    singular, k, kind = valid.problem == "svd", len(valid.values), kind_of_values(valid)
-    groups = [c for c in valid.clusters if c.stop - c.start > 1 or c.start >= valid.rank]
+def _in_words(valid: GeneralisedGradient, size: float, near: float) -> str:
+    groups = [c for c in valid.clusters if c.stop - c.start > 1 or valid.is_zero(c)]
     found = [tied(valid, c) for c in groups]
     found = shortened(found, MOST_LABELS, "{} more groups are equal or zero")
-    alike = "; ".join(found) or "no two are equal" + (", and none is zero" if singular else "")
-    low, high = np.min(valid.values), np.max(valid.values)
-    many = f"{k} {kind}s from {low:.3g} to {high:.3g}" if k > 1 else f"one {kind}, {low:.3g}"
-    text = f"Spectrum of {many}: {alike if k > 1 or singular else 'nothing to compare it with'}."
     means = [float(np.mean(valid.values[c])) for c in valid.clusters]
-    if singular and valid.rank == k:
+    if valid.problem == "svd" and valid.rank == len(valid.values):
         means.append(0.0)
-    if len(means) == 1:
-        return text
-    return text + (
-        f" The smallest distance between different ones{' or to zero' if singular else ''} is "
-        f"{np.abs(np.diff(means)).min():.2g}; what is closer than {valid.rtol * size:.1e} counts "
-        f"as equal, and what is closer than {near * size:.1e} as near."
-    )
+    return sentences.spectrum(valid, found, np.abs(np.diff(means)), size, near)

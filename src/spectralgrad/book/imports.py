@@ -14,7 +14,10 @@ _STATEMENT = re.compile(r"\b(?:from|import) spectralgrad\b(?:.*\([^)]*\)|.*)")
 
 
 def files(sources: Iterable[str]) -> list[Path]:
-    """Modules that are imported wherever in the sources, and what these can import in turn."""
+    """Modules that are imported wherever in the sources, and what these can import in turn.
+
+    Data that stands beside a module, with its name, belongs to it.
+    """
     # Most cells import nothing of it, and are passed over quickly.
     ours = (source for source in sources if _PACKAGE.name in source)
     waiting = [name for source in ours for name in _named(source)]
@@ -25,8 +28,7 @@ def files(sources: Iterable[str]) -> list[Path]:
             waiting += imported
     modules = {*filter(None, found.values()), _PACKAGE / "__init__.py"}
     # What a module reads stands beside it, under its name.
-    read = (module.with_suffix(".toml") for module in modules)
-    return sorted({*modules, *filter(Path.is_file, read)})
+    return sorted(file for path in modules for file in path.parent.glob(f"{path.stem}.*"))
 
 
 @functools.cache
