@@ -5,11 +5,11 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from string import Template
 from typing import NamedTuple
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from bs4 import BeautifulSoup, Tag
+from jinja2 import Template
 
 from spectralgrad import __version__
 
@@ -23,7 +23,9 @@ _REFERENCES = ("for", "aria-labelledby", "aria-describedby")
 # Half of all elements, each of which would have a place in the structure of the PDF.
 _UNCOLOURED = "pre :is(.n, .p, .w)"
 
-_PAGE = Template(Path(__file__).with_name("print.html").read_text(encoding="utf-8"))
+_PAGE: Template = Template(
+    Path(__file__).with_name("print.html").read_text("utf-8"), trim_blocks=True, lstrip_blocks=True
+)
 
 
 class _Chapter(NamedTuple):
@@ -41,8 +43,21 @@ class _Chapter(NamedTuple):
     part: str
 
     @property
-    def title(self) -> str:
-        return _one(self.article, "h1").decode_contents()
+    def heading(self) -> Tag:
+        return _one(self.article, "h1")
+
+    @property
+    def running(self) -> str:
+        """Title at the head of each page: a string is written in CSS as in JSON."""
+        return json.dumps(self.heading.text, ensure_ascii=False)
+
+    def lowered(self) -> Tag:
+        """The article; in a part, its headings are a level further down."""
+        if self.home == self.anchor:
+            self.heading["class"] = "sg-chapter-title"
+        for e in self.article.select("h1, h2, h3, h4, h5, h6"):
+            e.name = f"h{min(int(e.name[1]) + self.depth, 6)}"
+        return self.article
 
 
 def join(folder: Path) -> str:
@@ -60,16 +75,13 @@ def join(folder: Path) -> str:
         _rename(chapter, anchors)
     scripts = soup.select("head script")
     mathjax = [s for s in scripts if "MathJax" in s.text or "/tex-" in str(s.get("src"))]
-    return _PAGE.substitute(
+    return _PAGE.render(
         title=_one(soup, ".logo__title").decode_contents(),
         author=_one(soup, ".component-author").text.strip(),
         version=__version__,
         today=datetime.date.today().isoformat(),
-        head="\n".join(map(str, [*soup.select("link[rel=stylesheet]"), *mathjax])),
-        running="\n".join(_running(c) for c in chapters if c.home == c.anchor),
-        contents="\n".join(line for c in chapters for line in _contents(c)),
-        # Last, for it moves the headings.
-        chapters="\n".join(map(_lay_out, chapters)),
+        head=[*soup.select("link[rel=stylesheet]"), *mathjax],
+        chapters=chapters,
     )
 
 
@@ -133,45 +145,3 @@ def _rename(chapter: _Chapter, anchors: Mapping[str, str]) -> None:
             e["href"] = f"#{anchors[target]}-{place}" if place else f"#{anchors[target]}"
         elif not urlsplit(target).scheme:
             e.unwrap()
-
-
-def _contents(chapter: _Chapter) -> Iterator[str]:
-    """Lines of the table of contents: the part that a chapter begins, the chapter, its sections."""
-    if chapter.part:
-        yield _line(0, chapter.part, f"part-{chapter.anchor}")
-    if chapter.home != chapter.anchor:
-        yield _line(2, chapter.title, chapter.anchor)
-        return
-    yield _line(1, chapter.title, chapter.anchor)
-    for section in chapter.article.select("section:has(> h2)"):
-        yield _line(2, _one(section, ":scope > h2").decode_contents(), str(section["id"]))
-
-
-def _line(level: int, title: str, anchor: str) -> str:
-    """On which page its place is, is known once it is printed."""
-    return (
-        f'<p class="sg-level-{level}"><a href="#{anchor}"><span>{title}</span>'
-        '<span class="sg-dots"></span><span class="sg-number"></span></a></p>'
-    )
-
-
-def _running(chapter: _Chapter) -> str:
-    """Title at the head of each page of a chapter."""
-    text = BeautifulSoup(chapter.title, "html.parser").text
-    # A string is written in CSS as in JSON.
-    quoted = json.dumps(text, ensure_ascii=False)
-    return f"@page {chapter.anchor} {{ @top-right {{ content: {quoted} }} }}"
-
-
-def _lay_out(chapter: _Chapter) -> str:
-    """A chapter in its section; in a part, its headings are a level further down."""
-    article, kind = chapter.article, "sg-chapter sg-below"
-    if chapter.home == chapter.anchor:
-        _one(article, "h1")["class"], kind = "sg-chapter-title", "sg-chapter"
-    for e in article.select("h1, h2, h3, h4, h5, h6"):
-        e.name = f"h{min(int(e.name[1]) + chapter.depth, 6)}"
-    part = f'<h1 class="sg-part" id="part-{chapter.anchor}">{chapter.part}</h1>'
-    return (
-        f'<section class="{kind}" id="{chapter.anchor}" style="page: {chapter.home}">\n'
-        f"{part if chapter.part else ''}\n{article}\n</section>"
-    )
