@@ -106,7 +106,7 @@ def sentence(facts: Mapping[str, Any], verb: str) -> str:
 
 
 def direct(folder: Path) -> list[tuple[str, str, str]]:
-    """Each direct dependency, its version ("" if not installed) and the groups that need it."""
+    """Each direct dependency, its version and the groups that need it."""
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = {"package": project["dependencies"], **project["optional-dependencies"]}
     needed: dict[str, list[str]] = {}
@@ -114,7 +114,9 @@ def direct(folder: Path) -> list[tuple[str, str, str]]:
         for requirement in requirements:
             name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
             needed.setdefault(name, []).append(group)
-    return [(name, version(name), ", ".join(needed[name])) for name in sorted(needed)]
+    return [
+        (name, version(name) or "not installed", ", ".join(needed[name])) for name in sorted(needed)
+    ]
 
 
 def libraries() -> dict[str, str]:
