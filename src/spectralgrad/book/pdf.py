@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from spectralgrad.book import building, onepage
 from spectralgrad.system import storage
-from spectralgrad.system.errors import CommandError, InputError
+from spectralgrad.system.errors import CommandError, InputError, one_line
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -52,16 +52,11 @@ def chromium() -> str:
 def _require_ours(output: Path) -> None:
     """Refuse a file that cannot be written, or that is no PDF."""
     mend = "name another output file"
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
+    with storage.writable(output, mend):
         if output.exists():
             with output.open("rb") as file:
                 if file.read(5) != b"%PDF-":
-                    raise InputError(f"{output}: is not a PDF; {mend}")
-        with tempfile.TemporaryFile(dir=output.parent):
-            pass
-    except OSError as error:
-        raise InputError(f"{output}: cannot be written ({error.strerror}); {mend}") from error
+                    raise InputError(f"{one_line(str(output))}: is not a PDF; {mend}")
 
 
 def print_pages(pages: Path, folder: Path, browser: str) -> bytes:
