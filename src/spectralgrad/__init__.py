@@ -29,20 +29,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # As `pkgutil.resolve_name` has it: a module, and after the colon what is in it.
-_OFFERED = {
-    "check": "spectralgrad.verdict:check",
-    "subgradient": "spectralgrad.theory.subgradient:",
-    "eigen": "spectralgrad.theory.eigen:",
-    "singular": "spectralgrad.theory.singular:",
-    "recipes": "spectralgrad.recipes:",
-}
+_OFFERED = {"check": "verdict:check", "recipes": "recipes:"}
+_OFFERED |= {name: f"theory.{name}:" for name in ("eigen", "singular", "subgradient")}
 
 
 def __getattr__(name: str) -> object:
     import pkgutil
 
     if name in _OFFERED:
-        return pkgutil.resolve_name(_OFFERED[name])
+        return pkgutil.resolve_name(f"{__name__}.{_OFFERED[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

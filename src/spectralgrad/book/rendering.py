@@ -4,8 +4,8 @@ import importlib
 import re
 import sys
 from pathlib import Path
+from string import Template
 
-from spectralgrad.book import theme
 from spectralgrad.system import processes, storage
 from spectralgrad.system.errors import CommandError
 
@@ -14,6 +14,36 @@ _NEEDED = (
     *("jupyter_book.sphinx", "myst_nb.sphinx_ext", "pydata_sphinx_theme", "sphinx_book_theme"),
     *("sphinxcontrib.bibtex", "sphinx_external_toc", "sphinx.builders.html"),
 )
+
+# What the theme and the extensions leave wrong: pattern and replacement, for each page. The tests
+# audit all pages with axe-core: a new version which needs another, or none, is noticed.
+_MENDS = [
+    # What is read aloud must hold the words that are seen; "Show code cell source", for one.
+    (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+    (r'(<button class="btn search-button-field [^>]*) aria-label="Search"', r"\1"),
+    (r'<summary>(<span class="toctree-toggle")', r'<summary aria-label="The pages below">\1'),
+    (
+        r'aria-label="Color mode" data-bs-title',
+        'aria-label="Color mode: Light, Dark or System Settings" data-bs-title',
+    ),
+    # Whoever jumps from landmark to landmark would pass over the title of the book, which belongs
+    # in the banner; the theme's is empty.
+    (r'<header (id="pst-header".*?)</header>', r"<div \1</div>"),
+    (
+        r'<div (class="sidebar-primary-item">\s*<a class="navbar-brand logo".*?</a>\s*)</div>',
+        r"<header \1</header>",
+    ),
+    # The items of a list have this role; theirs is withdrawn from the standard.
+    (r'role="doc-biblioentry"', 'role="listitem"'),
+    # Above the names of rows, a table has no heading.
+    (r"<th( class=\"[^\"]*\")?>(\s*|<p></p>)</th>", r"<td\1></td>"),
+    # sphinx-proof gives each proof one name, and each statement another.
+    (r'(class="(?:proof [^"]*|[^"]*-content)") id="proof(?:-content)?"', r"\1"),
+]
+_REDIRECT = re.compile(r'\s*<meta http-equiv="Refresh" content="0; url=([^"]+)" />\s*')
+# Source maps, for debuggers of the theme's scripts, are a fifth of the book; fonts in a format for
+# browsers that know no other, and the theme in other languages, a twentieth.
+_UNUSED = ("*.map", "*.ttf", "_static/locales/**/*.*")
 
 
 class Renderer(processes.Process):
@@ -39,7 +69,7 @@ class Renderer(processes.Process):
                 f"Jupyter Book refused the pages: {_problem(output)} (all of it: {keep})"
             )
         pages = self._scratch / "_build" / "html"
-        theme.mend(pages)
+        mend(pages)
         return pages
 
 
@@ -48,6 +78,34 @@ def _problem(output: str) -> str:
     full = [line for line in lines if "[Errno 28]" in line]
     problems = full or [line for line in lines if "WARNING" in line or "ERROR" in line]
     return problems[0] if problems else "no message"
+
+
+def mend(folder: Path) -> None:
+    """Mend rendered pages in their folder, and leave out files that no browser asks for."""
+    for pattern in _UNUSED:
+        for path in folder.rglob(pattern):
+            path.unlink()
+    for path in pages(folder):
+        text = path.read_text(encoding="utf-8")
+        if redirect := _REDIRECT.fullmatch(text):
+            text = _lead(path.parent, redirect[1])
+        for pattern, replacement in _MENDS:
+            text = re.sub(pattern, replacement, text, flags=re.DOTALL)
+        path.write_text(text, encoding="utf-8")
+
+
+def pages(folder: Path) -> list[Path]:
+    """List the pages in a folder."""
+    # The folders that start with an underscore hold the theme's own files.
+    return sorted(p for p in folder.rglob("*.html") if p.relative_to(folder).parts[0][0] != "_")
+
+
+def _lead(folder: Path, target: str) -> str:
+    """What leads to a page, with a language, a title and a link."""
+    page = (folder / target).read_text(encoding="utf-8")
+    title = re.findall(r"<title>(.*?)</title>", page, re.DOTALL)[0].strip()
+    template = Path(__file__).with_name("redirect.html").read_text(encoding="utf-8")
+    return Template(template).substitute(title=title, target=target)
 
 
 def _main() -> None:
