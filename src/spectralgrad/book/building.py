@@ -124,7 +124,8 @@ def build(
 
 def _mark(executed: Path) -> str:
     """Hash of everything that the rendered book depends on."""
-    package = sorted(Path(__file__).parents[1].rglob("*.py"))
+    beside = Path(__file__).parents[1].rglob("*.*")
+    package = sorted(path for path in beside if path.suffix in (".py", ".html", ".toml"))
     notebooks = [executed / f"{name}.ipynb" for name in chapters()]
     sources = [*_sources(*_EVERY, *_BOOK, *_LOOKED_UP), *notebooks, *package]
     contents = (path.name.encode() + path.read_bytes() for path in sources)

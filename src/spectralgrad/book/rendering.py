@@ -3,6 +3,7 @@
 import importlib
 import re
 import sys
+import tomllib
 from pathlib import Path
 from string import Template
 
@@ -15,31 +16,6 @@ _NEEDED = (
     *("sphinxcontrib.bibtex", "sphinx_external_toc", "sphinx.builders.html"),
 )
 
-# What the theme and the extensions leave wrong: pattern and replacement, for each page. The tests
-# audit all pages with axe-core: a new version which needs another, or none, is noticed.
-_MENDS = [
-    # What is read aloud must hold the words that are seen; "Show code cell source", for one.
-    (r'<summary aria-label="Toggle hidden content">', "<summary>"),
-    (r'(<button class="btn search-button-field [^>]*) aria-label="Search"', r"\1"),
-    (r'<summary>(<span class="toctree-toggle")', r'<summary aria-label="The pages below">\1'),
-    (
-        r'aria-label="Color mode" data-bs-title',
-        'aria-label="Color mode: Light, Dark or System Settings" data-bs-title',
-    ),
-    # Whoever jumps from landmark to landmark would pass over the title of the book, which belongs
-    # in the banner; the theme's is empty.
-    (r'<header (id="pst-header".*?)</header>', r"<div \1</div>"),
-    (
-        r'<div (class="sidebar-primary-item">\s*<a class="navbar-brand logo".*?</a>\s*)</div>',
-        r"<header \1</header>",
-    ),
-    # The items of a list have this role; theirs is withdrawn from the standard.
-    (r'role="doc-biblioentry"', 'role="listitem"'),
-    # Above the names of rows, a table has no heading.
-    (r"<th( class=\"[^\"]*\")?>(\s*|<p></p>)</th>", r"<td\1></td>"),
-    # sphinx-proof gives each proof one name, and each statement another.
-    (r'(class="(?:proof [^"]*|[^"]*-content)") id="proof(?:-content)?"', r"\1"),
-]
 _REDIRECT = re.compile(r'\s*<meta http-equiv="Refresh" content="0; url=([^"]+)" />\s*')
 # Source maps, for debuggers of the theme's scripts, are a fifth of the book; fonts in a format for
 # browsers that know no other, and the theme in other languages, a twentieth.
@@ -85,12 +61,13 @@ def mend(folder: Path) -> None:
     for pattern in _UNUSED:
         for path in folder.rglob(pattern):
             path.unlink()
+    faults = tomllib.loads(_beside("mends.toml"))["mend"]
     for path in pages(folder):
         text = path.read_text(encoding="utf-8")
         if redirect := _REDIRECT.fullmatch(text):
             text = _lead(path.parent, redirect[1])
-        for pattern, replacement in _MENDS:
-            text = re.sub(pattern, replacement, text, flags=re.DOTALL)
+        for fault in faults:
+            text = re.sub(fault["pattern"], fault["replacement"], text, flags=re.DOTALL)
         path.write_text(text, encoding="utf-8")
 
 
@@ -104,8 +81,11 @@ def _lead(folder: Path, target: str) -> str:
     """What leads to a page, with a language, a title and a link."""
     page = (folder / target).read_text(encoding="utf-8")
     title = re.findall(r"<title>(.*?)</title>", page, re.DOTALL)[0].strip()
-    template = Path(__file__).with_name("redirect.html").read_text(encoding="utf-8")
-    return Template(template).substitute(title=title, target=target)
+    return Template(_beside("redirect.html")).substitute(title=title, target=target)
+
+
+def _beside(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _main() -> None:
