@@ -98,10 +98,9 @@ def build(
     executed.mkdir(parents=True, exist_ok=True)
     busy = f"spectralgrad: another build is at work in {made}; this one waits for its end"
     with storage.locked(made / "lock", busy), scratch(made) as here:
-        for old in made.glob(f"{_SCRATCH}*"):
-            if old != here:
-                # Of a build that was killed.
-                shutil.rmtree(old, ignore_errors=True)
+        for old in {*made.glob(f"{_SCRATCH}*")} - {here}:
+            # Of a build that was killed.
+            shutil.rmtree(old, ignore_errors=True)
         failures = execution.execute_all(
             [Page(path, name) for name, path in chapters().items()],
             executed,

@@ -5,7 +5,6 @@ out of what is made, so that the same sources give the same notebook, byte for b
 """
 
 import contextlib
-import dataclasses
 import errno
 import hashlib
 import itertools
@@ -17,7 +16,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent import futures
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -60,7 +59,7 @@ class Page:
 
     chapter: Path
     name: str
-    values: dict[str, Any] = dataclasses.field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
     head: str = ""
 
 

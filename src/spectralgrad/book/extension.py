@@ -23,8 +23,7 @@ _built_with = functools.cache(lambda: environment.describe_build(building.root()
 
 def _executed(app: Sphinx, page: str) -> dict[str, Any]:
     """What execution left in the metadata of the notebook that a page shows, if it shows one."""
-    found: dict[str, Any] = json.loads(app.env.metadata[page].get("spectralgrad", "{}"))
-    return found
+    return dict(json.loads(app.env.metadata[page].get("spectralgrad", "{}")))
 
 
 def _notebooks(app: Sphinx, page: str) -> tuple[Path, str] | None:

@@ -95,16 +95,13 @@ def print_pages(pages: Path, folder: Path, browser: str) -> bytes:
                 executable_path=browser, env={**os.environ, "TMPDIR": place}, timeout=0
             )
             page = open_to_print(started, source)
+            made = functools.partial(page.pdf, outline=True, tagged=True, prefer_css_page_size=True)
             # Once to learn on which page each chapter begins, and once to say so.
-            page.evaluate("numberContents", page_numbers(_printed(page)))
-            return _printed(page)
+            page.evaluate("numberContents", page_numbers(made()))
+            return made()
     except Error as error:
         reason = error.message.splitlines()[0]
         raise CommandError(f"{browser} did not print the book: {reason}") from error
-
-
-def _printed(page: "Page") -> bytes:
-    return page.pdf(outline=True, tagged=True, prefer_css_page_size=True)
 
 
 def join(pages: Path, folder: Path) -> Path:

@@ -29,8 +29,7 @@ class Renderer(processes.Process):
         self._scratch = scratch
         # In the order of hashes stand the words in the index of the search.
         fixed = {"PYTHONHASHSEED": "0"}
-        log = scratch / "render.log"
-        super().__init__(__name__, source, scratch, log=log, environment=fixed)
+        super().__init__(__name__, source, scratch, log=scratch / "render.log", environment=fixed)
 
     def finish(self, keep: Path) -> Path:
         """Return the folder of the pages, or keep the messages: every warning is an error."""

@@ -102,7 +102,16 @@ def _page(matrix: str, chapter: str, given: Sequence[tuple[str, str]]) -> Page:
         raise InputError(f"unknown chapter {chapter!r}; choose from {', '.join(chapters)}")
     notebook = json.loads(chapters[chapter].read_text(encoding="utf-8"))
     values = _values(parameters(notebook), [("matrix", matrix), *given], chapter)
-    _check_size(matrix)
+    try:
+        rows, columns = matrices.load(matrix).shape
+    except matrices.MatrixError as error:
+        raise InputError(str(error)) from error
+    # Before it is decomposed: the page would be too large.
+    if max(rows, columns) > LARGEST:
+        raise InputError(
+            f"{matrices.describe(matrix)}: is {rows} × {columns}, too large for a report, whose "
+            f"limit is {LARGEST} rows or columns; use spectralgrad check"
+        )
     check_input(notebook, values)
     return Page(chapters[chapter], chapter, values)
 
@@ -120,19 +129,6 @@ def _values(
             raise InputError(f"parameter {name}: given twice; give it once")
         values[name] = parse(name, text, known[name])
     return values
-
-
-def _check_size(matrix: str) -> None:
-    """Refuse a matrix that would make a page too large; before it is decomposed."""
-    try:
-        rows, columns = matrices.load(matrix).shape
-    except matrices.MatrixError as error:
-        raise InputError(str(error)) from error
-    if max(rows, columns) > LARGEST:
-        raise InputError(
-            f"{matrices.describe(matrix)}: is {rows} × {columns}, too large for a report, whose "
-            f"limit is {LARGEST} rows or columns; use spectralgrad check"
-        )
 
 
 def _stem(matrix: str) -> str:
