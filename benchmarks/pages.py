@@ -12,7 +12,7 @@ import sys
 
 from playwright.sync_api import sync_playwright
 
-from spectralgrad.book import building, pdf, theme
+from spectralgrad.book import building, pdf, rendering
 
 _TIMES = """async () => {
   await window.MathJax?.startup?.promise;
@@ -39,7 +39,7 @@ def main(repetitions=5):
     print(f"{'page':<32}{'kB':>6}{'paint':>8}{'parsed':>8}{'formulas':>10}")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=pdf.chromium())
-        for path in theme.pages(html):
+        for path in rendering.pages(html):
             # It leads to another page at once.
             if path.name == "index.html":
                 continue

@@ -26,10 +26,10 @@ def execute(chapter, folder, **parameters):
     if parameters:
         return _read(KERNEL.execute(path, folder, parameters))
     built = building.root() / "_build" / "executed" / path.name
-    record = execution.Record.read(built)
+    key = execution.record(built).get("key")
     facts = environment.describe(building.root())
     # What `make book` executed from the same sources need not be executed again.
-    if record and record.key == execution.key(execution.Page(path, chapter), facts):
+    if key == execution.key(execution.Page(path, chapter), facts):
         return _read(json.loads(built.read_text(encoding="utf-8"))["cells"])
     return execute_afresh(chapter, folder)
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from spectralgrad import cli
+from spectralgrad import book, cli
 
 pytestmark = pytest.mark.slow
 
@@ -78,6 +78,11 @@ def test_help(arguments):
     done = run(*arguments)
     assert done.returncode == 0
     assert "spectralgrad" in done.stdout
+
+
+def test_the_help_says_how_long_a_cell_may_take(capsys):
+    assert cli.main(["build", "--help"]) == 0
+    assert f"(default: {book.TIMEOUT})" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

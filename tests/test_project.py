@@ -165,7 +165,7 @@ def test_every_chapter_says_how_to_execute_it_again(path):
         assert (program, options.command) == ("spectralgrad", "report")
         assert (options.matrix, getattr(options, "chapter", "your_matrix")) == ("my.csv", path.stem)
         # Raises for a parameter that the chapter does not have, or a value that is none of its.
-        reporting._values(reporting.parameters(notebook), options.parameters, path.stem)
+        reporting._values(reporting.parameters(notebook), getattr(options, "given", ()), path.stem)
 
 
 def test_the_hooks_of_pre_commit_are_valid_and_can_be_run():

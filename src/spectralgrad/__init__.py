@@ -28,20 +28,18 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_ROOMS = {"eigen": "theory", "singular": "theory", "subgradient": "theory", "check": "verdict"}
+# As `pkgutil.resolve_name` has it: a module, and after the colon what is in it.
+_OFFERED = {"check": "verdict:check", "recipes": "recipes:"}
+_OFFERED |= {name: f"theory.{name}:" for name in ("eigen", "singular", "subgradient")}
 
 
 def __getattr__(name: str) -> object:
-    import importlib
+    import pkgutil
 
-    if name == "recipes":
-        return importlib.import_module("spectralgrad.recipes")
-    if name in _ROOMS:
-        room = importlib.import_module(f"spectralgrad.{_ROOMS[name]}")
-        inner = getattr(room, name, None)
-        return inner or importlib.import_module(f"{room.__name__}.{name}")
+    if name in _OFFERED:
+        return pkgutil.resolve_name(f"{__name__}.{_OFFERED[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return [*_ROOMS, "recipes", "__version__"]
+    return [*_OFFERED, "__version__"]

@@ -15,7 +15,7 @@ from writing import write_chapter
 
 import spectralgrad
 from spectralgrad.book import building, execution
-from spectralgrad.book.execution import Page, Record, Run
+from spectralgrad.book.execution import Page, Run
 from spectralgrad.system.errors import ChapterError, CommandError
 
 pytestmark = pytest.mark.slow
@@ -207,7 +207,8 @@ def test_the_slowest_begins(folder, monkeypatch):
     notebook["metadata"]["spectralgrad"] = {"seconds": 60}
     slow.write_text(json.dumps(notebook), encoding="utf-8")
     (folder / "made").touch()
-    Record("of something else", 30.0).keep(folder / "made", folder / "executed" / "known.ipynb")
+    known = folder / "executed" / "known.ipynb"
+    execution.keep(folder / "made", known, key="of something else", seconds=30.0)
     begun = []
 
     def begin(page, *_):
@@ -232,10 +233,10 @@ def test_a_chapter_whose_execution_was_not_recorded_is_executed_again(folder, mo
     write_chapter(folder, "one", "print(2)")
     with monkeypatch.context() as stopped:
 
-        def stop(*_):
+        def stop(*_, **__):
             raise KeyboardInterrupt
 
-        stopped.setattr(execution.dataclasses, "asdict", stop)
+        stopped.setattr(Path, "write_text", stop)
         with pytest.raises(KeyboardInterrupt):
             execute(folder, "one")
     chapter.write_bytes(first)

@@ -15,7 +15,7 @@ import pytest
 from watching import Watched
 
 from spectralgrad import matrices
-from spectralgrad.book import building, pdf, reporting, theme
+from spectralgrad.book import building, pdf, rendering, reporting
 from spectralgrad.theory import subgradient
 
 
@@ -92,7 +92,7 @@ def check(watched):
 )
 def test_pages(browser, html, served, where, scheme, widths):
     """Every other page from disk, in one mode and narrow first; the rest from a server."""
-    pages = theme.pages(html)
+    pages = rendering.pages(html)
     assert len(pages) > len(building.chapters())
     base, pages = (html.as_uri(), pages[::2]) if where == "disk" else (served, pages[1::2])
     # As a reader who goes on from page to page; a new window for each would take twice as long.
@@ -159,7 +159,7 @@ def test_on_paper_nothing_is_cut_off_and_every_link_leads_to_its_page(browser, h
     page = pdf.open_to_print(browser, pdf.join(html, tmp_path))
     assert page.evaluate(CUT_OFF) == []
     # All pages but the index, the search, and the one that leads to the first.
-    assert page.locator(".sg-chapter").count() == len(theme.pages(html)) - 3
+    assert page.locator(".sg-chapter").count() == len(rendering.pages(html)) - 3
     assert page.locator("main mjx-container").count() >= page.locator("main .math").count() > 0
     assert page.locator("main details, main .above-input").count() == 0
     # Formulas have names of their own for their parts.
@@ -295,7 +295,7 @@ class Links(HTMLParser):
 def test_every_link_and_anchor_resolves(kind, request):
     made = request.getfixturevalue(kind)
     folder = made if kind == "html" else made.parent
-    pages = {path: Links(path.read_text(encoding="utf-8")) for path in theme.pages(folder)}
+    pages = {path: Links(path.read_text(encoding="utf-8")) for path in rendering.pages(folder)}
     for path, links in pages.items():
         assert len(links.ids) == len(set(links.ids)), path.name
         assert not [place for place in links.loaded if re.match(r"(https?:)?//", place)]

@@ -377,7 +377,7 @@ def test_links_to_other_chapters_become_text_and_links_within_the_page_stay(tmp_
     path = tmp_path / "page.ipynb"
     cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": [text]}
     path.write_text(json.dumps({"cells": [cell]}), encoding="utf-8")
-    reporting._adapt(path)
+    reporting._adapt(path, path)
     (cell,) = json.loads(path.read_text(encoding="utf-8"))["cells"]
     assert cell["source"].startswith("(sec-here)=\na, {ref}`b <sec-here>`, c d, e\n")
 

@@ -98,10 +98,9 @@ def build(
     executed.mkdir(parents=True, exist_ok=True)
     busy = f"spectralgrad: another build is at work in {made}; this one waits for its end"
     with storage.locked(made / "lock", busy), scratch(made) as here:
-        for old in made.glob(f"{_SCRATCH}*"):
-            if old != here:
-                # Of a build that was killed.
-                shutil.rmtree(old, ignore_errors=True)
+        for old in {*made.glob(f"{_SCRATCH}*")} - {here}:
+            # Of a build that was killed.
+            shutil.rmtree(old, ignore_errors=True)
         failures = execution.execute_all(
             [Page(path, name) for name, path in chapters().items()],
             executed,
@@ -124,7 +123,8 @@ def build(
 
 def _mark(executed: Path) -> str:
     """Hash of everything that the rendered book depends on."""
-    package = sorted(Path(__file__).parents[1].rglob("*.py"))
+    beside = Path(__file__).parents[1].rglob("*.*")
+    package = sorted(path for path in beside if path.suffix in (".py", ".html", ".toml"))
     notebooks = [executed / f"{name}.ipynb" for name in chapters()]
     sources = [*_sources(*_EVERY, *_BOOK, *_LOOKED_UP), *notebooks, *package]
     contents = (path.name.encode() + path.read_bytes() for path in sources)

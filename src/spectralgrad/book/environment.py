@@ -1,7 +1,6 @@
 """What a page was made with: the versions, the platform, and the lock that fixes them."""
 
 import contextlib
-import functools
 import hashlib
 import importlib.metadata
 import os
@@ -26,7 +25,6 @@ NAMED = {
 }
 
 
-@functools.cache
 def version(*distributions: str) -> str:
     """Version of the first of these distributions that is installed, or an empty string."""
     for distribution in distributions:
@@ -106,7 +104,7 @@ def sentence(facts: Mapping[str, Any], verb: str) -> str:
 
 
 def direct(folder: Path) -> list[tuple[str, str, str]]:
-    """Each direct dependency, its version ("" if not installed) and the groups that need it."""
+    """Each direct dependency, its version and the groups that need it."""
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = {"package": project["dependencies"], **project["optional-dependencies"]}
     needed: dict[str, list[str]] = {}
@@ -114,7 +112,7 @@ def direct(folder: Path) -> list[tuple[str, str, str]]:
         for requirement in requirements:
             name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
             needed.setdefault(name, []).append(group)
-    return [(name, version(name), ", ".join(needed[name])) for name in sorted(needed)]
+    return [(n, version(n) or "not installed", ", ".join(g)) for n, g in sorted(needed.items())]
 
 
 def libraries() -> dict[str, str]:
@@ -134,11 +132,10 @@ def libraries() -> dict[str, str]:
 
 def processor() -> str:
     """Name of the processor: with it the code that LAPACK runs changes, and its null vectors."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, IndexError):
         # On Linux `platform` knows the architecture only.
-        names = re.findall(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text("utf-8"))
-        if names:
-            return str(names[0])
+        known = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        return str(re.findall(r"model name\s*:\s*(.*)", known)[0])
     return platform.processor() or platform.machine()
 
 

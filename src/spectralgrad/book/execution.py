@@ -5,9 +5,9 @@ out of what is made, so that the same sources give the same notebook, byte for b
 """
 
 import contextlib
-import dataclasses
 import errno
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -16,9 +16,9 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent import futures
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from spectralgrad.book import TIMEOUT, environment, imports
 from spectralgrad.frameworks import ONE_THREAD
@@ -59,7 +59,7 @@ class Page:
 
     chapter: Path
     name: str
-    values: dict[str, Any] = dataclasses.field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
     head: str = ""
 
 
@@ -84,29 +84,22 @@ def _code(chapter: bytes) -> list[str]:
     return []
 
 
-@dataclass(frozen=True)
-class Record:
-    """What is kept of an execution beside the notebook: a build starts with the slowest."""
+def record(notebook: Path) -> dict[str, Any]:
+    """Key and seconds of an execution; empty if there is none, or no such notebook."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        if notebook.is_file():
+            return dict(json.loads(notebook.with_suffix(".key").read_text(encoding="utf-8")))
+    return {}
 
-    key: str
-    seconds: float
 
-    @classmethod
-    def read(cls, notebook: Path) -> Self | None:
-        """Record of an executed notebook; None if there is none, or no such notebook."""
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            if notebook.is_file():
-                return cls(**json.loads(notebook.with_suffix(".key").read_text(encoding="utf-8")))
-        return None
-
-    def keep(self, made: Path, notebook: Path) -> None:
-        """Move a notebook into place; at no time is there another beside its record."""
-        record = notebook.with_suffix(".key")
-        record.unlink(missing_ok=True)
-        with storage.written(notebook) as fresh:
-            shutil.move(made, fresh)
-        with storage.written(record) as fresh:
-            fresh.write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
+def keep(made: Path, notebook: Path, **done: object) -> None:
+    """Move a notebook into place; at no time is there another beside its record."""
+    beside = notebook.with_suffix(".key")
+    beside.unlink(missing_ok=True)
+    with storage.written(notebook) as fresh:
+        shutil.move(made, fresh)
+    with storage.written(beside) as fresh:
+        fresh.write_text(json.dumps(done), encoding="utf-8")
 
 
 class Run(processes.Process):
@@ -179,9 +172,9 @@ def execute_all(
     Returns the messages of those that failed, by name.
     """
     keys = {page.name: key(page, facts) for page in pages}
-    last = {page.name: Record.read(executed / f"{page.name}.ipynb") for page in pages}
-    waiting = [p for p in pages if (old := last[p.name]) is None or old.key != keys[p.name]]
-    waiting.sort(key=lambda page: _expected(page, last[page.name]))
+    last = {page.name: record(executed / f"{page.name}.ipynb") for page in pages}
+    waiting = [page for page in pages if last[page.name].get("key") != keys[page.name]]
+    waiting.sort(key=lambda page: last[page.name].get("seconds") or _expected(page))
     if not waiting:
         return {}
     failures: dict[str, str] = {}
@@ -213,7 +206,7 @@ def _finish(run: Run, executed: Path, key: str) -> float:
     failed = executed / f"{run.page.name}.failed.ipynb"
     with run:
         seconds = run.finish(failed)
-    Record(key, round(seconds, 1)).keep(run.notebook, executed / run.notebook.name)
+    keep(run.notebook, executed / run.notebook.name, key=key, seconds=round(seconds, 1))
     failed.unlink(missing_ok=True)
     return seconds
 
@@ -226,10 +219,8 @@ def _bar(total: int, done: int, unit: str) -> "tqdm[NoReturn]":
     return tqdm(total=total, initial=done, unit=unit, disable=None)
 
 
-def _expected(page: Page, last: Record | None) -> float:
-    """Seconds that a chapter will take, about."""
-    if last:
-        return last.seconds
+def _expected(page: Page) -> float:
+    """Seconds that a chapter which was never executed will take, about."""
     text = page.chapter.read_bytes()
     # As in `_code`.
     with contextlib.suppress(ValueError, LookupError, TypeError):
@@ -275,14 +266,13 @@ def _execute(source: str, target: Path, request: dict[str, Any]) -> None:
 
 def _join(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Make one of what a cell printed in one go; in how many pieces it arrives is chance."""
-    joined: list[dict[str, Any]] = []
-    for output in outputs:
-        stream = output.get("name")
-        if stream and joined and joined[-1].get("name") == stream:
-            text = "".join([*joined[-1]["text"], *output["text"]])
-            joined[-1]["text"] = text.splitlines(keepends=True)
-        else:
-            joined.append(output)
+    joined = []
+    for stream, pieces in itertools.groupby(outputs, lambda output: output.get("name")):
+        first, *others = pieces
+        if stream:
+            text = "".join(line for output in (first, *others) for line in output["text"])
+            first["text"], others = text.splitlines(keepends=True), []
+        joined += [first, *others]
     return joined
 
 

@@ -1,18 +1,16 @@
-"""Extension of Sphinx: what every page has besides its text, and the tables that are computed."""
+"""Extension of Sphinx: what every page has besides its text, and two that are computed."""
 
 import functools
 import html
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
-from docutils import nodes
+from jinja2 import Template
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
 
 from spectralgrad.book import building, environment
 from spectralgrad.book.prose import table
@@ -25,8 +23,7 @@ _built_with = functools.cache(lambda: environment.describe_build(building.root()
 
 def _executed(app: Sphinx, page: str) -> dict[str, Any]:
     """What execution left in the metadata of the notebook that a page shows, if it shows one."""
-    found: dict[str, Any] = json.loads(app.env.metadata[page].get("spectralgrad", "{}"))
-    return found
+    return dict(json.loads(app.env.metadata[page].get("spectralgrad", "{}")))
 
 
 def _notebooks(app: Sphinx, page: str) -> tuple[Path, str] | None:
@@ -35,34 +32,29 @@ def _notebooks(app: Sphinx, page: str) -> tuple[Path, str] | None:
     return (chapter, f"{page.rpartition('/')[2]}.executed.ipynb") if chapter else None
 
 
-def add_stamp(
+def add_to_page(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
 ) -> None:
-    """Put a stamp into the foot; in the text, a search for a framework would find every page."""
-    executed = _executed(app, pagename)
+    """Stamp a page, and offer the notebook as it is committed beside the executed one."""
+    executed, path = _executed(app, pagename), context["pathto"]
     verb = "Executed" if executed else "Built"
     stamp = html.escape(environment.sentence(_built_with() | executed, verb))
     if "environment" in app.env.all_docs:
-        stamp += f' <a href="{context["pathto"]("environment")}">Environment</a>'
+        stamp += f' <a href="{path("environment")}">Environment</a>'
+    # In the foot: in the text, a search for a framework would find every page.
     context["theme_extra_footer"] = f'<p class="sg-stamp">{stamp}</p>'
-
-
-def add_downloads(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
-) -> None:
-    """Offer the notebook as it is committed beside the executed one."""
     if not (notebooks := _notebooks(app, pagename)):
         return
     committed, name = notebooks
     (menu,) = (b["buttons"] for b in context["header_buttons"] if b["label"] == "download-buttons")
     (button,) = (button for button in menu if button["label"] == "download-source-button")
     button |= {
-        "url": context["pathto"](f"{NOTEBOOKS}/{name}", 1),
+        "url": path(f"{NOTEBOOKS}/{name}", 1),
         "text": "Executed notebook",
         "tooltip": "With the results that this page shows",
     }
     other = button | {
-        "url": context["pathto"](f"{NOTEBOOKS}/{committed.name}", 1),
+        "url": path(f"{NOTEBOOKS}/{committed.name}", 1),
         "text": "Source notebook",
         "tooltip": "Without results, to be executed",
         "label": "download-committed-button",
@@ -71,7 +63,7 @@ def add_downloads(
 
 
 def place_notebooks(app: Sphinx, exception: Exception | None) -> None:
-    """Put what `add_downloads` offers into one folder."""
+    """Put what `add_to_page` offers into one folder."""
     folder = Path(app.outdir, NOTEBOOKS)
     for page in () if exception else app.env.all_docs:
         if notebooks := _notebooks(app, page):
@@ -93,49 +85,27 @@ def read_docstring(
         lines[:0] = ["..", ""]
 
 
-def environment_lines() -> Iterator[str]:
-    """What the book was built on and with: two tables, and the lock."""
+def fill_in(app: Sphinx, page: str, source: list[str]) -> None:
+    """Have a page that is a template say what the book was built on and with, and is cited as."""
+    if page not in ("environment", "bibliography"):
+        return
     root = building.root()
-    yield table(["", "this build"], environment.machine(root).items(), align="---")
-    yield from ("", "The packages that the project asks for by name:", "")
-    versions = ((n, v or "not installed", g) for n, v, g in environment.direct(root))
-    yield table(["name", "version", "needed by"], versions, align="---")
-    yield from ("", ":::{dropdown} Every package, as `requirements.lock` fixes it", "```text")
-    yield (root / "requirements.lock").read_text(encoding="utf-8").rstrip()
-    yield from ("```", ":::")
-
-
-def citation_lines() -> Iterator[str]:
-    """How to cite the book, from ``CITATION.cff``: a sentence, and an entry for BibTeX."""
-    cff = yaml.safe_load((building.root() / "CITATION.cff").read_text(encoding="utf-8"))
-    (author,) = (entity["name"] for entity in cff["authors"])
-    year = environment.date(building.root())[:4]
-    title, version = cff["title"], cff["version"]
-    yield f"> {author}. *{title}* Version {version}, {year}."
-    yield from ("", "```bibtex", "@software{spectralgrad,")
-    fields = {"author": f"{{{author}}}", "title": title, "version": version, "year": year}
-    yield from (f"  {name:<7} = {{{value}}}," for name, value in fields.items())
-    yield from ("}", "```")
-
-
-def _directive(lines: Callable[[], Iterator[str]]) -> type[SphinxDirective]:
-    """A directive that takes nothing, and stands for text in MyST."""
-
-    class Computed(SphinxDirective):
-        def run(self) -> list[nodes.Node]:
-            return self.parse_text_to_nodes("\n".join(lines()))
-
-    return Computed
+    source[0] = Template(source[0]).render(
+        table=functools.partial(table, align="---"),
+        machine=environment.machine(root),
+        packages=environment.direct(root),
+        lock=(root / "requirements.lock").read_text(encoding="utf-8").rstrip(),
+        cff=yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8")),
+        year=environment.date(root)[:4],
+    )
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register everything; called by Sphinx, as the functions above are."""
-    app.add_directive("environment", _directive(environment_lines))
-    app.add_directive("citation", _directive(citation_lines))
+    app.connect("source-read", fill_in)
     # Napoleon reads them at 500.
     app.connect("autodoc-process-docstring", read_docstring, priority=400)
-    app.connect("html-page-context", add_stamp)
     # The theme adds its buttons at 501.
-    app.connect("html-page-context", add_downloads, priority=600)
+    app.connect("html-page-context", add_to_page, priority=600)
     app.connect("build-finished", place_notebooks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -14,13 +14,8 @@ _STATEMENT = re.compile(r"\b(?:from|import) spectralgrad\b(?:.*\([^)]*\)|.*)")
 
 
 def files(sources: Iterable[str]) -> list[Path]:
-    """Modules that are imported wherever in the sources, and what these can import in turn.
-
-    Data that stands beside a module, with its name, belongs to it.
-    """
-    # Most cells import nothing of it, and are passed over quickly.
-    ours = (source for source in sources if _PACKAGE.name in source)
-    waiting = [name for source in ours for name in _named(source)]
+    """Modules that are imported wherever in the sources, and what these can import in turn."""
+    waiting = [name for source in sources for name in _named(source)]
     found: dict[str, Path | None] = {}
     while waiting:
         if (name := waiting.pop()) not in found:

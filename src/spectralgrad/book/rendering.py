@@ -3,9 +3,10 @@
 import importlib
 import re
 import sys
+import tomllib
 from pathlib import Path
+from string import Template
 
-from spectralgrad.book import theme
 from spectralgrad.system import processes, storage
 from spectralgrad.system.errors import CommandError
 
@@ -15,6 +16,11 @@ _NEEDED = (
     *("sphinxcontrib.bibtex", "sphinx_external_toc", "sphinx.builders.html"),
 )
 
+_REDIRECT = re.compile(r'\s*<meta http-equiv="Refresh" content="0; url=([^"]+)" />\s*')
+# Source maps, for debuggers of the theme's scripts, are a fifth of the book; fonts in a format for
+# browsers that know no other, and the theme in other languages, a twentieth.
+_UNUSED = ("*.map", "*.ttf", "_static/locales/**/*.*")
+
 
 class Renderer(processes.Process):
     """A process that imports what rendering needs, and waits until the sources are there."""
@@ -23,8 +29,7 @@ class Renderer(processes.Process):
         self._scratch = scratch
         # In the order of hashes stand the words in the index of the search.
         fixed = {"PYTHONHASHSEED": "0"}
-        log = scratch / "render.log"
-        super().__init__(__name__, source, scratch, log=log, environment=fixed)
+        super().__init__(__name__, source, scratch, log=scratch / "render.log", environment=fixed)
 
     def finish(self, keep: Path) -> Path:
         """Return the folder of the pages, or keep the messages: every warning is an error."""
@@ -39,7 +44,7 @@ class Renderer(processes.Process):
                 f"Jupyter Book refused the pages: {_problem(output)} (all of it: {keep})"
             )
         pages = self._scratch / "_build" / "html"
-        theme.mend(pages)
+        mend(pages)
         return pages
 
 
@@ -48,6 +53,38 @@ def _problem(output: str) -> str:
     full = [line for line in lines if "[Errno 28]" in line]
     problems = full or [line for line in lines if "WARNING" in line or "ERROR" in line]
     return problems[0] if problems else "no message"
+
+
+def mend(folder: Path) -> None:
+    """Mend rendered pages in their folder, and leave out files that no browser asks for."""
+    for pattern in _UNUSED:
+        for path in folder.rglob(pattern):
+            path.unlink()
+    faults = tomllib.loads(_beside("mends.toml"))["mend"]
+    for path in pages(folder):
+        text = path.read_text(encoding="utf-8")
+        if redirect := _REDIRECT.fullmatch(text):
+            text = _lead(path.parent, redirect[1])
+        for fault in faults:
+            text = re.sub(fault["pattern"], fault["replacement"], text, flags=re.DOTALL)
+        path.write_text(text, encoding="utf-8")
+
+
+def pages(folder: Path) -> list[Path]:
+    """List the pages in a folder."""
+    # The folders that start with an underscore hold the theme's own files.
+    return sorted(p for p in folder.rglob("*.html") if p.relative_to(folder).parts[0][0] != "_")
+
+
+def _lead(folder: Path, target: str) -> str:
+    """What leads to a page, with a language, a title and a link."""
+    page = (folder / target).read_text(encoding="utf-8")
+    title = re.findall(r"<title>(.*?)</title>", page, re.DOTALL)[0].strip()
+    return Template(_beside("redirect.html")).substitute(title=title, target=target)
+
+
+def _beside(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _main() -> None:

@@ -73,10 +73,7 @@ def report(
     given: Sequence[tuple[str, str]] = (),
     output: str | os.PathLike[str] | None = None,
 ) -> Path:
-    """Make a page of a chapter with another matrix, and parameters as typed; return it.
-
-    It is in a folder named after the matrix, if no other is named.
-    """
+    """Make a page of a chapter with another matrix, and parameters as typed; return it."""
     page = _page(matrix, chapter, given)
     output = storage.absolute(output or f"{_stem(matrix)}-report")
     storage.require_ours(output)
@@ -87,8 +84,8 @@ def report(
         with Renderer(source, scratch) as renderer, Run(page, scratch, _dated()) as run:
             _lay_out(source, f"root: {chapter}")
             run.finish(output.with_name(f"{output.name}.failed.ipynb"))
-            notebook = Path(shutil.move(run.notebook, source))
-            _adapt(notebook)
+            notebook = source / run.notebook.name
+            _adapt(run.notebook, notebook)
             pages = renderer.finish(output.with_name(f"{output.name}.log"))
         storage.publish(pages, output, execution.digest(notebook.read_bytes()))
     return output / f"{chapter}.html"
@@ -105,7 +102,16 @@ def _page(matrix: str, chapter: str, given: Sequence[tuple[str, str]]) -> Page:
         raise InputError(f"unknown chapter {chapter!r}; choose from {', '.join(chapters)}")
     notebook = json.loads(chapters[chapter].read_text(encoding="utf-8"))
     values = _values(parameters(notebook), [("matrix", matrix), *given], chapter)
-    _check_size(matrix)
+    try:
+        rows, columns = matrices.load(matrix).shape
+    except matrices.MatrixError as error:
+        raise InputError(str(error)) from error
+    # Before it is decomposed: the page would be too large.
+    if max(rows, columns) > LARGEST:
+        raise InputError(
+            f"{matrices.describe(matrix)}: is {rows} × {columns}, too large for a report, whose "
+            f"limit is {LARGEST} rows or columns; use spectralgrad check"
+        )
     check_input(notebook, values)
     return Page(chapters[chapter], chapter, values)
 
@@ -123,19 +129,6 @@ def _values(
             raise InputError(f"parameter {name}: given twice; give it once")
         values[name] = parse(name, text, known[name])
     return values
-
-
-def _check_size(matrix: str) -> None:
-    """Refuse a matrix that would make a page too large; before it is decomposed."""
-    try:
-        rows, columns = matrices.load(matrix).shape
-    except matrices.MatrixError as error:
-        raise InputError(str(error)) from error
-    if max(rows, columns) > LARGEST:
-        raise InputError(
-            f"{matrices.describe(matrix)}: is {rows} × {columns}, too large for a report, whose "
-            f"limit is {LARGEST} rows or columns; use spectralgrad check"
-        )
 
 
 def _stem(matrix: str) -> str:
@@ -173,8 +166,8 @@ def reports(
         (source / "reports").mkdir(parents=True)
         made = [page for page in pages if page.name not in failures]
         for page in made:
-            shutil.copy(executed / f"{page.name}.ipynb", source / "reports")
-            _adapt(source / "reports" / f"{page.name}.ipynb", page)
+            name = f"{page.name}.ipynb"
+            _adapt(executed / name, source / "reports" / name, page)
         listed = ["chapters:", *(f"- file: reports/{page.name}" for page in made)]
         _lay_out(source, "root: index", *(listed if made else ()))
         front(source, failures)
@@ -199,9 +192,9 @@ def _lay_out(source: Path, *toc: str) -> None:
     (source / "_toc.yml").write_text("\n".join(["format: jb-book", *toc]), encoding="utf-8")
 
 
-def _adapt(path: Path, page: Page | None = None) -> None:
+def _adapt(executed: Path, adapted: Path, page: Page | None = None) -> None:
     """Leave of what leads to other pages its words; and make it one page of several."""
-    notebook = json.loads(path.read_text(encoding="utf-8"))
+    notebook = json.loads(executed.read_text(encoding="utf-8"))
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
     texts = ["".join(cell["source"]) for cell in cells]
     here = set(re.findall(r"^\(([\w-]+)\)=$", "\n".join(texts), re.MULTILINE))
@@ -221,4 +214,4 @@ def _adapt(path: Path, page: Page | None = None) -> None:
         # In one book, a label stands once. Where there is none, the last pattern fits nothing.
         label = rf"(?<![\w-])({'|'.join(map(re.escape, labels)) or '(?!)'})(?![\w-])"
         notebook = json.loads(re.sub(label, rf"\1-{page.name}", json.dumps(notebook)))
-    path.write_text(json.dumps(notebook), encoding="utf-8")
+    adapted.write_text(json.dumps(notebook), encoding="utf-8")

@@ -23,31 +23,37 @@ MARK = ".spectralgrad"
 interruption.whole(tempfile.TemporaryDirectory.__init__)
 interruption.whole(tempfile.TemporaryDirectory.cleanup)
 
-_MEND = "name another output folder"
-
 
 def absolute(path: str | os.PathLike[str]) -> Path:
     """Path without "..", which would lead elsewhere once a folder on the way is made."""
     return Path(os.path.abspath(path))
 
 
-def require_ours(output: Path) -> None:
-    """Refuse an `absolute` folder that cannot be written, or that this program did not make."""
-    shown = one_line(str(output))
-    if Path.cwd().is_relative_to(output):
-        raise InputError(f"{shown}: is the folder in which this runs, or holds it; {_MEND}")
+@contextlib.contextmanager
+def writable(output: Path, mend: str) -> Iterator[None]:
+    """Refuse a place that cannot be written, after a look in this context at what is there."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        if output.is_symlink() or (output.exists() and not output.is_dir()):
-            raise InputError(f"{shown}: is not a folder; {_MEND}")
-        mark = output / MARK
-        is_ours = mark.is_file() and not mark.is_symlink()
-        if output.is_dir() and any(output.iterdir()) and not is_ours:
-            raise InputError(f"{shown}: holds files that are not a rendered book; {_MEND}")
+        yield
         with tempfile.TemporaryFile(dir=output.parent):
             pass
     except OSError as error:
-        raise InputError(f"{shown}: cannot be written ({error.strerror}); {_MEND}") from error
+        shown = one_line(str(output))
+        raise InputError(f"{shown}: cannot be written ({error.strerror}); {mend}") from error
+
+
+def require_ours(output: Path) -> None:
+    """Refuse an `absolute` folder that cannot be written, or that this program did not make."""
+    shown, mend = one_line(str(output)), "name another output folder"
+    if Path.cwd().is_relative_to(output):
+        raise InputError(f"{shown}: is the folder in which this runs, or holds it; {mend}")
+    with writable(output, mend):
+        if output.is_symlink() or (output.exists() and not output.is_dir()):
+            raise InputError(f"{shown}: is not a folder; {mend}")
+        mark = output / MARK
+        is_ours = mark.is_file() and not mark.is_symlink()
+        if output.is_dir() and any(output.iterdir()) and not is_ours:
+            raise InputError(f"{shown}: holds files that are not a rendered book; {mend}")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 import pytest
 
-from spectralgrad.book import theme
+from spectralgrad.book import rendering
 
 MENDED = {
     '<summary aria-label="Toggle hidden content">\n<p>Show</p>': "<summary>\n<p>Show</p>",
@@ -30,7 +30,7 @@ def test_pages_are_mended(text, tmp_path):
     page = tmp_path / "chapters" / "page.html"
     page.parent.mkdir()
     page.write_text(text, encoding="utf-8")
-    theme.mend(tmp_path)
+    rendering.mend(tmp_path)
     assert page.read_text(encoding="utf-8") == MENDED[text]
 
 
@@ -39,7 +39,7 @@ def test_other_buttons_and_sections_stay_as_they_are(tmp_path):
         '<button aria-label="Search"></button><div class="sidebar-primary-item"><nav></nav></div>'
     )
     (tmp_path / "page.html").write_text(text, encoding="utf-8")
-    theme.mend(tmp_path)
+    rendering.mend(tmp_path)
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == text
 
 
@@ -47,7 +47,7 @@ def test_a_page_that_leads_to_another_has_a_language_a_title_and_a_link(tmp_path
     (tmp_path / "intro.html").write_text("<title>\nA &amp; B</title>", encoding="utf-8")
     index = tmp_path / "index.html"
     index.write_text('<meta http-equiv="Refresh" content="0; url=intro.html" />\n', "utf-8")
-    theme.mend(tmp_path)
+    rendering.mend(tmp_path)
     text = index.read_text(encoding="utf-8")
     assert '<html lang="en">' in text
     assert "<title>A &amp; B</title>" in text
@@ -58,7 +58,7 @@ def test_a_page_that_leads_to_another_has_a_language_a_title_and_a_link(tmp_path
 def test_files_that_no_browser_asks_for_are_left_out(tmp_path):
     for name in ("a.js", "a.js.map", "a.woff2", "a.ttf"):
         (tmp_path / name).touch()
-    theme.mend(tmp_path)
+    rendering.mend(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.js", "a.woff2"]
 
 
@@ -67,4 +67,4 @@ def test_pages_are_not_the_themes_own_files(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
-    assert theme.pages(tmp_path) == [tmp_path / "b.html", tmp_path / "chapters" / "a.html"]
+    assert rendering.pages(tmp_path) == [tmp_path / "b.html", tmp_path / "chapters" / "a.html"]

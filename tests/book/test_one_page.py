@@ -4,7 +4,7 @@ import pytest
 from bs4 import BeautifulSoup
 from writing import write_pages
 
-from spectralgrad.book import onepage
+from spectralgrad.book import pdf
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def joined(tmp_path):
 
     def join(**articles):
         write_pages(tmp_path / "html", **articles)
-        return BeautifulSoup(onepage.join(tmp_path / "html"), "html.parser")
+        return BeautifulSoup(pdf.one_page(tmp_path / "html"), "html.parser")
 
     return join
 
@@ -96,7 +96,7 @@ def test_the_head_of_a_page_is_the_title_of_its_chapter(joined, tmp_path):
     joined(one="")
     path = tmp_path / "html" / "chapters" / "one.html"
     path.write_text(path.read_text("utf-8").replace("Title of one", '"1" \\ <em>2</em>'), "utf-8")
-    page = onepage.join(tmp_path / "html")
+    page = pdf.one_page(tmp_path / "html")
     # The page below the last chapter has that chapter's head.
     assert 'id="c3" style="page: c2"' in page
     rules = re.findall(r"@page (c\d) { @top-right { content: (.*) } }", page)
