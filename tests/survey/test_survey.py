@@ -209,8 +209,11 @@ def test_what_is_given_twice_counts_once():
         Path(name).touch()
     Path("link").symlink_to("data")
     given = ["data/b", "./data/", "data/b/c.csv", "link/b/c.csv", "data/.d/e.csv", "data/f.xyz"]
-    assert files.roots(given) == ["data", "data/.d/e.csv", "data/f.xyz"]
+    assert list(files.paths(files.roots(given))) == [
+        *("data/b", "data", "data/b/c.csv", "data/.d/e.csv", "data/f.xyz"),
+    ]
     assert files.roots(["link", "data"]) == ["link"]
+    assert list(files.paths(files.roots(["link/b", "data"]))) == ["link/b", "link/b/c.csv", "data"]
 
 
 def test_odd_names_are_one_line_and_come_back():
