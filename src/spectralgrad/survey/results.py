@@ -10,13 +10,13 @@ import contextlib
 import itertools
 import json
 import operator
-import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
+import filelock
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -57,6 +57,8 @@ SCHEMA = pa.schema(
 
 # Source, place and digest of a matrix.
 Key = tuple[str, str, str | None]
+# Its part and digest, and whether it was flagged.
+_Earlier = tuple[Path, str | None, bool | None]
 _KEY = ["source", "place", "digest"]
 _key = operator.itemgetter(*_KEY)
 
@@ -81,7 +83,7 @@ def locked(folder: Path) -> Iterator[None]:
                 pass
             lock = folder.with_name(f".{folder.name}.lock")
             stack.enter_context(storage.locked(lock, wait=False))
-        except TimeoutError:
+        except filelock.Timeout:
             raise InputError(f"{shown}: another survey writes to it; {_MEND}") from None
         except OSError as error:
             raise InputError(f"{shown}: cannot be written ({error.strerror}); {_MEND}") from error
@@ -102,62 +104,21 @@ def by_matrix(*paths: Path) -> Iterator[tuple[Key, list[Row]]]:
             yield matrix, list(group)
 
 
-class Earlier:
-    """What the parts of earlier runs hold, but for what has been met since."""
-
-    def __init__(self) -> None:
-        #: By part, what has to be taken out of it.
-        self.outdated: dict[Path, set[Key]] = collections.defaultdict(set)
-        self._parts: list[Path] = []
-        self._unmet = sqlite3.connect(":memory:", isolation_level=None)
-        self._unmet.execute("CREATE TABLE unmet (part, source, place, digest, flagged)")
-        self._unmet.execute("CREATE INDEX place ON unmet (source, place)")
-
-    def add(self, part: Path) -> None:
-        """Note what a part holds; what could not be checked is neither flagged nor not."""
-        number = len(self._parts)
-        found = (
-            (number, *matrix, flagged(rows) if rows[0]["framework"] else None)
-            for matrix, rows in by_matrix(part)
-        )
-        self._unmet.executemany("INSERT INTO unmet VALUES (?, ?, ?, ?, ?)", found)
-        self._parts.append(part)
-
-    def visit(self, task: Task) -> bool | None:
-        """Whether a matrix was flagged; None if it is new, has changed or could not be checked."""
-        kept = None
-        for number, *matrix, judged in self._take(_HERE, task.source, task.place):
-            if kept is None and matrix[2] == task.digest and judged is not None:
-                kept = bool(judged)
-            else:
-                self.outdated[self._parts[number]].add(tuple(matrix))
-        return kept
-
-    def leave(self, source: str) -> None:
-        """Note that a file has been read to its end: what was not met is not in it any more."""
-        for number, *matrix, _ in self._take(_ALL, source):
-            self.outdated[self._parts[number]].add(tuple(matrix))
-
-    def _take(self, command: str, *values: str) -> list[Any]:
-        return self._unmet.execute(command, values).fetchall()
-
-
-_ALL = "DELETE FROM unmet WHERE source = ? RETURNING *"
-_HERE = "DELETE FROM unmet WHERE source = ? AND place = ? RETURNING *"
-
-
 class Results:
     """Rows on their way into a folder; saved now and then, and at the end, whatever ends it."""
 
     def __init__(self, folder: Path, question: Question) -> None:
         self._folder = folder
         self._schema = SCHEMA.with_metadata({OPTIONS: json.dumps(question.to_dict())})
-        self.earlier = Earlier()
+        # By source and place, what the parts of earlier runs hold, but for what has been met since.
+        self._earlier: dict[str, dict[str, _Earlier]] = collections.defaultdict(dict)
+        # By part, what has to be taken out of it.
+        self._outdated: dict[Path, set[Key]] = collections.defaultdict(set)
         found = parts(folder) if _is_ours(folder) else []
         for part in found:
             _require_equal(part, question)
             try:
-                self.earlier.add(part)
+                self._learn(part)
             except (pa.ArrowException, OSError) as error:
                 raise _refused(part, f"is damaged ({error})") from error
         # Of one that was killed.
@@ -180,6 +141,33 @@ class Results:
         # At the end an empty part says that there is nothing; before, it would say too much.
         self._write(even_nothing=kind is None)
 
+    def _learn(self, part: Path) -> None:
+        for (source, place, digest), rows in by_matrix(part):
+            # What could not be checked is neither flagged nor not.
+            judged = flagged(rows) if rows[0]["framework"] else None
+            self._drop(source, place)
+            self._earlier[source][place] = part, digest, judged
+
+    def visit(self, task: Task) -> bool | None:
+        """Whether a matrix was flagged; None if it is new, has changed or could not be checked."""
+        _, digest, judged = self._earlier[task.source].get(task.place, (None, None, None))
+        if digest != task.digest or judged is None:
+            self._drop(task.source, task.place)
+            return None
+        del self._earlier[task.source][task.place]
+        return judged
+
+    def leave(self, source: str) -> None:
+        """Note that a file has been read to its end: what was not met is not in it any more."""
+        for place in [*self._earlier[source]]:
+            self._drop(source, place)
+        del self._earlier[source]
+
+    def _drop(self, source: str, place: str) -> None:
+        if place in self._earlier[source]:
+            part, digest, _ = self._earlier[source].pop(place)
+            self._outdated[part].add((source, place, digest))
+
     def add(self, rows: list[Row]) -> None:
         """Add all rows of one matrix."""
         self._part[1].extend(rows)
@@ -193,9 +181,9 @@ class Results:
             self._due = end + max(SAVE_AFTER, 20 * (end - start))
 
     def _write(self, even_nothing: bool = False) -> None:
-        for part, gone in list(self.earlier.outdated.items()):
+        for part, gone in list(self._outdated.items()):
             self._take_out(part, gone)
-            del self.earlier.outdated[part]
+            del self._outdated[part]
         path, rows = self._part
         if len(rows) > self._saved or (even_nothing and not parts(self._folder)):
             self._replace(path, pa.Table.from_pylist(rows, schema=self._schema))

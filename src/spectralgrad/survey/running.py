@@ -5,25 +5,24 @@ goes on from there. The verdicts are those of `spectralgrad.verdict.check`, abou
 matrix that need not be looked at for them may still be a bad place for a loss on vectors.
 """
 
-from __future__ import annotations
-
+import contextlib
 import dataclasses
-import importlib
 import os
+import sys
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
+from tqdm import tqdm
 
 from spectralgrad import matrices, verdict
 from spectralgrad.matrices import MatrixError
-from spectralgrad.survey import checking, files, workers
+from spectralgrad.survey import checking, files, pages, results, workers
 from spectralgrad.survey.checking import Row
+from spectralgrad.system import interruption
 from spectralgrad.system.errors import CommandError, InputError, one_line, said
-
-if TYPE_CHECKING:
-    from spectralgrad.survey import pages, progress, results
 
 # How many of the bad ones a summary names.
 _NAMED = 10
@@ -64,6 +63,7 @@ class Survey:
 
     def note_bad(self, source: str, place: str, message: str) -> None:
         """Count what could not be checked, and keep the first messages."""
+        self.matrices += 1
         self.bad += 1
         if len(self.messages) < _NAMED:
             self.messages.append(": ".join(filter(None, (source, place, message))))
@@ -101,18 +101,17 @@ def survey(
         raise InputError(f"reports: unknown {reports!r}; choose from flagged, all, none")
     roots = files.roots(paths)
     folder = _folder(output)
-    _require_extra()
-    # Imported here: workers do without, and without pyarrow there has been one clear line.
-    from spectralgrad.survey import pages, progress, results
-
     done = Survey(folder)
     jobs = jobs or len(os.sched_getaffinity(0))
-    cluster = workers.Cluster(scheduler) if scheduler else None
-    crew = cluster or workers.Processes(jobs, tuple(question.frameworks))
+    opened: contextlib.AbstractContextManager[workers.Processes | workers.Cluster] = (
+        workers.cluster(scheduler)
+        if scheduler
+        else workers.processes(jobs, tuple(question.frameworks))
+    )
     with results.locked(folder):
-        with results.Results(folder, question) as store, crew:
+        with results.Results(folder, question) as store, opened as crew:
             kept = None if reports == "none" else pages.Reports(folder, reports, question)
-            with progress.Progress(roots) as bar:
+            with Progress(roots) as bar:
                 run = Run(done, store, kept, bar)
 
                 def idle() -> None:
@@ -142,27 +141,55 @@ def _folder(output: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _require_extra() -> None:
-    try:
-        for module in ("pyarrow.parquet", "tqdm", "filelock"):
-            importlib.import_module(module)
-    except ImportError as error:
-        raise InputError(
-            f"a survey needs more ({error}); pip install 'spectralgrad[survey]'"
-        ) from error
+class Progress:
+    """A bar of what is left to be done, which is counted while it is done."""
+
+    @interruption.whole
+    def __init__(self, roots: list[str]) -> None:
+        # Into a file it writes now and then, on a terminal ten times a second.
+        interval = 0.1 if sys.stderr.isatty() else 60
+        self._bar = tqdm(unit=" matrices", mininterval=interval, maxinterval=interval)
+        self._roots = roots
+        self._counted: int | None = None
+        #: How many more there are than are counted.
+        self.correction = 0
+
+    @interruption.whole
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._count, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def _count(self) -> None:
+        number = 0
+        for path in files.paths(self._roots):
+            if self._bar.disable:
+                return
+            number += files.count(path)
+        self._counted = number
+
+    def say(self, text: str) -> None:
+        """Show a few words beside the bar."""
+        if text != (self._bar.postfix or ""):
+            self._bar.set_postfix_str(text)
+
+    def advance(self) -> None:
+        """Note that one is done."""
+        if self._counted is not None:
+            self._bar.total = self._counted + self.correction
+        self._bar.update()
 
 
+@dataclasses.dataclass
 class Run:
     """What is met, and what comes back."""
 
-    def __init__(
-        self,
-        done: Survey,
-        store: results.Results,
-        kept: pages.Reports | None,
-        bar: progress.Progress,
-    ) -> None:
-        self._done, self._store, self._kept, self._bar = done, store, kept, bar
+    done: Survey
+    store: results.Results
+    kept: pages.Reports | None
+    bar: Progress
 
     def tasks(self, roots: list[str]) -> Iterator[files.Task]:
         """Read the files, and yield what has to be checked."""
@@ -171,36 +198,31 @@ class Run:
             try:
                 for task in files.read(path):
                     met += 1
-                    if self._is_new(task):
+                    flagged = self.store.visit(task)
+                    if flagged is None:
                         yield task
+                    else:
+                        self.done.before += 1
+                        self.bar.correction -= 1
+                        self._judge(task, flagged)
             except MatrixError as error:
                 met += 1
                 self.note(files.Task(source, "", None, _NONE), [checking.unreadable(error)])
-            self._store.earlier.leave(source)
-            self._bar.correct(met - files.count(path))
-
-    def _is_new(self, task: files.Task) -> bool:
-        flagged = self._store.earlier.visit(task)
-        if flagged is None:
-            return True
-        self._done.matrices += 1
-        self._done.before += 1
-        self._bar.correct(-1)
-        self._judge(task, flagged)
-        return False
+            self.store.leave(source)
+            self.bar.correction += met - files.count(path)
 
     def note(self, task: files.Task, rows: list[Row]) -> None:
         """Keep what came back for a matrix, or is wrong with a file."""
         names = {"source": task.source, "place": task.place, "digest": task.digest}
-        self._store.add([names | row for row in rows])
-        self._done.matrices += 1
+        self.store.add([names | row for row in rows])
         if "framework" in rows[0]:
             self._judge(task, checking.flagged(rows))
         else:
-            self._done.note_bad(task.source, task.place, rows[0]["message"])
-        self._bar.advance()
+            self.done.note_bad(task.source, task.place, rows[0]["message"])
+        self.bar.advance()
 
     def _judge(self, task: files.Task, flagged: bool) -> None:
-        self._done.flagged += flagged
-        if self._kept:
-            self._kept.keep(task, flagged)
+        self.done.matrices += 1
+        self.done.flagged += flagged
+        if self.kept:
+            self.kept.keep(task, flagged)
