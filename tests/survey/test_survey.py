@@ -568,7 +568,7 @@ def tasks(number):
 def test_no_more_is_read_than_is_soon_checked(monkeypatch):
     monkeypatch.setattr(checking, "check_all", lambda stack, _: [[{}] for _ in stack])
     taken = []
-    run = workers.run((taken.append(t) or t for t in tasks(2_000)), Fake(), {}, lambda: None)
+    run = workers.run((taken.append(t) or t for t in tasks(2_000)), Fake(), {}, lambda _: None)
     for number, _ in enumerate(run):
         assert len(taken) <= number + 7 * workers.CHUNK
     assert number == 1_999
@@ -586,7 +586,7 @@ def test_only_what_kills_when_it_is_alone_is_blamed(monkeypatch):
 
     monkeypatch.setattr(checking, "check_all", check_all)
     crew = Fake()
-    run = list(workers.run(tasks(100), crew, {}, lambda: None))
+    run = list(workers.run(tasks(100), crew, {}, lambda _: None))
     assert sorted(int(task.place) for task, _ in run) == list(range(100))
     assert {task.place: row["verdict"] for task, (row,) in run if row["verdict"] != "agrees"} == {
         "20": "failed"

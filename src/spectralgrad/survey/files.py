@@ -1,5 +1,6 @@
 """Find the matrices in files and folders, one after another."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -66,7 +67,10 @@ def paths(roots: list[str]) -> Iterator[str]:
                 continue
             yield path
             if os.path.isdir(path):
-                waiting += [os.path.join(path, name) for name in _names(path)]
+                # One that cannot be listed is for `read` to say.
+                with contextlib.suppress(OSError):
+                    names = sorted(os.listdir(path), reverse=True)
+                    waiting += [os.path.join(path, name) for name in names if name[0] != "."]
 
 
 def _is_left_out(path: str) -> bool:
@@ -74,15 +78,6 @@ def _is_left_out(path: str) -> bool:
         # The files of rendered pages are no matrices.
         return os.path.islink(path) or os.path.isfile(os.path.join(path, storage.MARK))
     return os.path.splitext(path)[1].lower() not in matrices.SUFFIXES
-
-
-def _names(folder: str) -> list[str]:
-    """What is in a folder, the last name first; nothing if it cannot be listed."""
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return []
-    return sorted((name for name in names if not name.startswith(".")), reverse=True)
 
 
 def count(path: str) -> int:

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from spectralgrad.survey.checking import Row, flagged
 from spectralgrad.survey.files import Task
 from spectralgrad.system import storage
-from spectralgrad.system.errors import InputError, one_line
+from spectralgrad.system.errors import InputError, one_line, said
 from spectralgrad.verdict import Question
 
 #: One row for each matrix and framework; for what cannot be checked, one without a framework.
@@ -57,10 +57,9 @@ SCHEMA = pa.schema(
 
 # Source, place and digest of a matrix.
 Key = tuple[str, str, str | None]
+_key = operator.itemgetter("source", "place", "digest")
 # Its part and digest, and whether it was flagged.
 _Earlier = tuple[Path, str | None, bool | None]
-_KEY = ["source", "place", "digest"]
-_key = operator.itemgetter(*_KEY)
 
 #: Key of the options, as JSON, in the metadata of each part.
 OPTIONS = b"spectralgrad.survey"
@@ -113,25 +112,24 @@ class Results:
         # By source and place, what the parts of earlier runs hold, but for what has been met since.
         self._earlier: dict[str, dict[str, _Earlier]] = collections.defaultdict(dict)
         # By part, what has to be taken out of it.
-        self._outdated: dict[Path, set[Key]] = collections.defaultdict(set)
-        found = parts(folder) if _is_ours(folder) else []
-        for part in found:
-            _require_equal(part, question)
+        self._outdated: dict[Path, set[tuple[str, str]]] = collections.defaultdict(set)
+        for part in parts(folder) if _is_ours(folder) else []:
             try:
+                _require_equal(part, question)
                 self._learn(part)
             except (pa.ArrowException, OSError) as error:
-                raise _refused(part, f"is damaged ({error})") from error
+                what = f"is not a Parquet file, or damaged ({said(error, 200)})"
+                raise _refused(part, what) from error
         # Of one that was killed.
         for path in folder.glob(".part-*"):
             storage.remove(path)
-        first = 1 + int(found[-1].stem.removeprefix("part-")) if found else 1
-        self._paths = (folder / f"part-{number:06}.parquet" for number in itertools.count(first))
         self._begin()
         self._due = time.monotonic() + SAVE_AFTER
 
     def _begin(self) -> None:
+        number = 1 + max((int(path.stem[5:]) for path in parts(self._folder)), default=0)
         # In one step: rows that have been written must not get into the next part, too.
-        self._part: tuple[Path, list[Row]] = next(self._paths), []
+        self._part: tuple[Path, list[Row]] = self._folder / f"part-{number:06}.parquet", []
         self._saved = 0
 
     def __enter__(self) -> Self:
@@ -145,28 +143,21 @@ class Results:
         for (source, place, digest), rows in by_matrix(part):
             # What could not be checked is neither flagged nor not.
             judged = flagged(rows) if rows[0]["framework"] else None
-            self._drop(source, place)
             self._earlier[source][place] = part, digest, judged
 
     def visit(self, task: Task) -> bool | None:
         """Whether a matrix was flagged; None if it is new, has changed or could not be checked."""
-        _, digest, judged = self._earlier[task.source].get(task.place, (None, None, None))
-        if digest != task.digest or judged is None:
-            self._drop(task.source, task.place)
-            return None
-        del self._earlier[task.source][task.place]
-        return judged
+        part, digest, judged = self._earlier[task.source].pop(task.place, (None, None, None))
+        if digest == task.digest and judged is not None:
+            return judged
+        if part:
+            self._outdated[part].add((task.source, task.place))
+        return None
 
     def leave(self, source: str) -> None:
         """Note that a file has been read to its end: what was not met is not in it any more."""
-        for place in [*self._earlier[source]]:
-            self._drop(source, place)
-        del self._earlier[source]
-
-    def _drop(self, source: str, place: str) -> None:
-        if place in self._earlier[source]:
-            part, digest, _ = self._earlier[source].pop(place)
-            self._outdated[part].add((source, place, digest))
+        for place, (part, _, _) in self._earlier.pop(source, {}).items():
+            self._outdated[part].add((source, place))
 
     def add(self, rows: list[Row]) -> None:
         """Add all rows of one matrix."""
@@ -191,10 +182,11 @@ class Results:
         if len(rows) >= PART:
             self._begin()
 
-    def _take_out(self, part: Path, gone: set[Key]) -> None:
+    def _take_out(self, part: Path, gone: set[tuple[str, str]]) -> None:
         with pq.ParquetFile(part) as file:
             table = file.read(use_threads=False)
-        stay = [_key(row) not in gone for row in table.select(_KEY).to_pylist()]
+        names = zip(table["source"].to_pylist(), table["place"].to_pylist(), strict=True)
+        stay = [name not in gone for name in names]
         if any(stay):
             self._replace(part, table.filter(pa.array(stay)))
         else:
@@ -221,10 +213,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _require_equal(part: Path, question: Question) -> None:
-    try:
-        schema = pq.read_schema(part)
-    except (pa.ArrowException, OSError) as error:
-        raise _refused(part, "is not a Parquet file") from error
+    schema = pq.read_schema(part)
     written = (schema.metadata or {}).get(OPTIONS)
     if written is None or not schema.equals(SCHEMA):
         raise _refused(part, "does not hold the results of a survey by this version")

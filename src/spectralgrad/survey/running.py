@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from tqdm import tqdm
@@ -51,11 +51,16 @@ class Survey:
     @property
     def summary(self) -> str:
         """The same as a text, which ends with the path of what is to be opened."""
-        number = f"{self.matrices} {'matrix' if self.matrices == 1 else 'matrices'}"
+        known = f"{self.matrices} {'matrix' if self.matrices == 1 else 'matrices'}"
         before = f", {self.before} of them checked before" if self.before else ""
-        lines = [f"{number}{before}: {self.flagged} to be looked at, {self.bad} not checked"]
-        lines += _listed("not checked", self.messages, self.bad)
-        lines += _listed("no report", self.failures, len(self.failures))
+        lines = [f"{known}{before}: {self.flagged} to be looked at, {self.bad} not checked"]
+        for what, messages, number in (
+            ("not checked", self.messages, self.bad),
+            ("no report", self.failures, len(self.failures)),
+        ):
+            lines += [f"{what}: {message}" for message in messages[:_NAMED]]
+            if number > _NAMED:
+                lines.append(f"{what}: {number - _NAMED} more")
         lines.append(f"results: {self.output}")
         if self.index:
             lines.append(f"pages: {self.index}")
@@ -67,14 +72,6 @@ class Survey:
         self.bad += 1
         if len(self.messages) < _NAMED:
             self.messages.append(": ".join(filter(None, (source, place, message))))
-
-
-def _listed(what: str, lines: list[str], number: int) -> list[str]:
-    more = number - len(lines[:_NAMED])
-    return [
-        *(f"{what}: {line}" for line in lines[:_NAMED]),
-        *([f"{what}: {more} more"] if more else []),
-    ]
 
 
 def survey(
@@ -103,22 +100,18 @@ def survey(
     folder = _folder(output)
     done = Survey(folder)
     jobs = jobs or len(os.sched_getaffinity(0))
-    opened: contextlib.AbstractContextManager[workers.Processes | workers.Cluster] = (
-        workers.cluster(scheduler)
-        if scheduler
-        else workers.processes(jobs, tuple(question.frameworks))
-    )
+    opened: contextlib.AbstractContextManager[workers.Crew]
+    if scheduler:
+        opened = workers.cluster(scheduler)
+    else:
+        opened = workers.processes(jobs, tuple(question.frameworks))
     with results.locked(folder):
         with results.Results(folder, question) as store, opened as crew:
             kept = None if reports == "none" else pages.Reports(folder, reports, question)
-            with Progress(roots) as bar:
+            with _bar() as bar:
                 run = Run(done, store, kept, bar)
-
-                def idle() -> None:
-                    store.save()
-                    bar.say(crew.trouble)
-
-                for task, rows in workers.run(run.tasks(roots), crew, question, idle):
+                threading.Thread(target=run.count, args=[roots], daemon=True).start()
+                for task, rows in workers.run(run.tasks(roots), crew, question, run.idle):
                     run.note(task, rows)
         if kept:
             try:
@@ -141,55 +134,39 @@ def _folder(output: str | os.PathLike[str]) -> Path:
     return path
 
 
-class Progress:
-    """A bar of what is left to be done, which is counted while it is done."""
-
-    @interruption.whole
-    def __init__(self, roots: list[str]) -> None:
-        # Into a file it writes now and then, on a terminal ten times a second.
-        interval = 0.1 if sys.stderr.isatty() else 60
-        self._bar = tqdm(unit=" matrices", mininterval=interval, maxinterval=interval)
-        self._roots = roots
-        self._counted: int | None = None
-        #: How many more there are than are counted.
-        self.correction = 0
-
-    @interruption.whole
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._count, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def _count(self) -> None:
-        number = 0
-        for path in files.paths(self._roots):
-            if self._bar.disable:
-                return
-            number += files.count(path)
-        self._counted = number
-
-    def say(self, text: str) -> None:
-        """Show a few words beside the bar."""
-        if text != (self._bar.postfix or ""):
-            self._bar.set_postfix_str(text)
-
-    def advance(self) -> None:
-        """Note that one is done."""
-        if self._counted is not None:
-            self._bar.total = self._counted + self.correction
-        self._bar.update()
+@interruption.whole
+def _bar() -> "tqdm[NoReturn]":
+    # Into a file it writes now and then, on a terminal ten times a second.
+    interval = 0.1 if sys.stderr.isatty() else 60
+    return tqdm(unit=" matrices", mininterval=interval, maxinterval=interval)
 
 
 @dataclasses.dataclass
 class Run:
-    """What is met, and what comes back."""
+    """What is met, and what comes back; the bar has what is left to be done."""
 
     done: Survey
     store: results.Results
     kept: pages.Reports | None
-    bar: Progress
+    bar: "tqdm[NoReturn]"
+    counted: int | None = None
+    #: How many more there are to be done than are counted.
+    correction: int = 0
+
+    def count(self, roots: list[str]) -> None:
+        """Count what there is, while it is being done."""
+        number = 0
+        for path in files.paths(roots):
+            if self.bar.disable:
+                return
+            number += files.count(path)
+        self.counted = number
+
+    def idle(self, trouble: str) -> None:
+        """Save, if it is time to, and say what keeps the workers from going on."""
+        self.store.save()
+        if trouble != (self.bar.postfix or ""):
+            self.bar.set_postfix_str(trouble)
 
     def tasks(self, roots: list[str]) -> Iterator[files.Task]:
         """Read the files, and yield what has to be checked."""
@@ -203,13 +180,13 @@ class Run:
                         yield task
                     else:
                         self.done.before += 1
-                        self.bar.correction -= 1
+                        self.correction -= 1
                         self._judge(task, flagged)
             except MatrixError as error:
                 met += 1
                 self.note(files.Task(source, "", None, _NONE), [checking.unreadable(error)])
             self.store.leave(source)
-            self.bar.correction += met - files.count(path)
+            self.correction += met - files.count(path)
 
     def note(self, task: files.Task, rows: list[Row]) -> None:
         """Keep what came back for a matrix, or is wrong with a file."""
@@ -219,7 +196,9 @@ class Run:
             self._judge(task, checking.flagged(rows))
         else:
             self.done.note_bad(task.source, task.place, rows[0]["message"])
-        self.bar.advance()
+        if self.counted is not None:
+            self.bar.total = self.counted + self.correction
+        self.bar.update()
 
     def _judge(self, task: files.Task, flagged: bool) -> None:
         self.done.matrices += 1

@@ -52,13 +52,14 @@ def chunks(tasks: Iterable[Task]) -> Iterator[list[Task]]:
 
 def run(
     tasks: Iterable[Task],
-    crew: Processes | Cluster,
+    crew: Crew,
     question: Question,
-    idle: Callable[[], None],
+    idle: Callable[[str], None],
 ) -> Iterator[tuple[Task, list[Row]]]:
     """Have matrices checked, and yield each once, with its rows, in the order in which it is done.
 
-    As many are under way as keep the workers busy, and no more; `idle` is called once a second.
+    As many are under way as keep the workers busy, and no more. Once a second, `idle` is called
+    with what keeps them from going on.
     """
     waiting, flying = chunks(tasks), {}
     suspects: collections.deque[Task] = collections.deque()
@@ -78,7 +79,7 @@ def run(
         if not flying:
             return
         done, _ = concurrent.futures.wait(flying, 1, concurrent.futures.FIRST_COMPLETED)
-        idle()
+        idle(crew.trouble)
         for future in done:
             chunk, alone = flying.pop(future)
             rows = _result(future, crew)
@@ -94,7 +95,7 @@ _LOST = "the connection to the scheduler is lost; the same command goes on from 
 _DEADLY = "the process that checked this matrix died, and so did the next one, with it alone"
 
 
-def _result(future: Future[list[list[Row]]], crew: Processes | Cluster) -> list[list[Row]] | None:
+def _result(future: Future[list[list[Row]]], crew: Crew) -> list[list[Row]] | None:
     """What a worker returned; None if it died."""
     try:
         return future.result()
@@ -110,15 +111,12 @@ def _result(future: Future[list[list[Row]]], crew: Processes | Cluster) -> list[
 @contextlib.contextmanager
 def processes(jobs: int, names: tuple[str, ...]) -> Iterator[Processes]:
     """Processes on this machine, of one thread each: so they do not fight for the processors."""
-    before = dict(os.environ)
-    os.environ.update(frameworks.ONE_THREAD)
-    try:
-        with contextlib.closing(Processes(jobs, names)) as crew:
-            yield crew
-    finally:
-        for name in frameworks.ONE_THREAD:
-            del os.environ[name]
-        os.environ.update(before)
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.environ.update, dict(os.environ))
+        for name, one in frameworks.ONE_THREAD.items():
+            stack.callback(os.environ.pop, name)
+            os.environ[name] = one
+        yield stack.enter_context(contextlib.closing(Processes(jobs, names)))
 
 
 class Processes:
@@ -199,34 +197,25 @@ def cluster(address: str) -> Iterator[Cluster]:
             f"--scheduler needs Dask ({error}); pip install 'spectralgrad[cluster]'"
         ) from error
     shown = one_line(address, 100)
-    with _silence():
+    with warnings.catch_warnings(), contextlib.ExitStack() as stack:
+        # What Dask tells its operators is not for those who read the results.
+        warnings.simplefilter("ignore")
+        stack.callback(logging.disable, logging.root.manager.disable)
+        logging.disable()
         try:
             client = Client(address, timeout=ANSWERS_WITHIN, set_as_default=False)
         # Whatever is wrong with an address: it differs with the protocol.
         except Exception as error:
             text = said(error, 200)
             raise InputError(f"{shown}: no Dask scheduler answers ({text})") from error
-        with client:
-            try:
-                client.wait_for_workers(1, timeout=WORKS_WITHIN)
-            except TimeoutError:
-                raise InputError(
-                    f"{shown}: has no workers; start one with `dask worker {shown}`"
-                ) from None
-            yield Cluster(client, (KilledWorker,))
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Keep what Dask tells its operators from those who read the results."""
-    before = logging.root.manager.disable
-    logging.disable()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+        stack.enter_context(client)
+        try:
+            client.wait_for_workers(1, timeout=WORKS_WITHIN)
+        except TimeoutError:
+            raise InputError(
+                f"{shown}: has no workers; start one with `dask worker {shown}`"
+            ) from None
+        yield Cluster(client, (KilledWorker,))
 
 
 class Cluster:
@@ -252,3 +241,6 @@ class Cluster:
     def trouble(self) -> str:
         """What keeps them from going on."""
         return "" if self._width else "no workers left, waiting for some"
+
+
+Crew = Processes | Cluster
