@@ -27,8 +27,6 @@ from spectralgrad.system.errors import InputError, one_line
 from spectralgrad.theory import symmetric
 from spectralgrad.verdict import VERDICTS, Question
 
-CHAPTER = "your_matrix"
-
 #: Reports in one book at most: to execute one takes seconds, and its name stands on every page.
 MOST_REPORTS = 200
 
@@ -103,7 +101,7 @@ class Reports:
             f"{_heading(_title(row))}\n\nThis page is about {source}{place and ', '}{place}, one "
             "of the matrices of [a survey](../index.md)."
         )
-        return Page(building.chapters()[CHAPTER], name, values, head)
+        return Page(building.chapters()["your_matrix"], name, values, head)
 
 
 def _require_book() -> None:
