@@ -9,6 +9,7 @@ process lasts.
 """
 
 import concurrent.futures
+import contextlib
 import os
 import shutil
 import statistics
@@ -20,7 +21,6 @@ from unittest import mock
 
 import numpy as np
 
-from spectralgrad import frameworks, survey
 from spectralgrad.survey import checking, running, workers
 from spectralgrad.verdict import Question
 
@@ -29,8 +29,8 @@ REPETITIONS = 3
 RATES = {5: 250, 50: 90}
 MEMORY = """
 import resource, sys
-from spectralgrad import survey
-survey.survey(["stack.npy"], frameworks="autograd", reports="none", jobs=2)
+from spectralgrad.survey import running
+running.survey(["stack.npy"], frameworks="autograd", reports="none", jobs=2)
 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
     print(resource.getrusage(who).ru_maxrss)
 """
@@ -43,18 +43,20 @@ def write(path, number, size):
     np.save(path, a)
 
 
-class Warm(workers.Processes):
-    """Processes that have imported all frameworks, and compiled what they need."""
+processes = workers.processes
 
-    def __enter__(self):
-        super().__enter__()
-        sample = list(np.load("stack.npy", mmap_mode="r", allow_pickle=False)[:2])
-        question = Question(frameworks=self._names)
+
+@contextlib.contextmanager
+def warm(jobs, names):
+    """Processes that have imported all frameworks, and compiled what they need."""
+    sample = list(np.load("stack.npy", mmap_mode="r", allow_pickle=False)[:2])
+    with processes(jobs, names) as crew:
         # To import takes so long that each process gets one of these.
-        calls = [self.submit(checking.check_all, sample, question) for _ in range(self.width)]
+        question = Question(frameworks=names)
+        calls = [crew.submit(checking.check_all, sample, question) for _ in range(jobs)]
         concurrent.futures.wait(calls)
-        self.start = time.perf_counter()
-        return self
+        warm.start = time.perf_counter()
+        yield crew
 
 
 def run(number, jobs):
@@ -66,12 +68,11 @@ def run(number, jobs):
         note(self, task, rows)
         times.append(time.perf_counter())
 
-    crew = Warm(jobs, frameworks.NAMES)
     noted = mock.patch.object(running.Run, "note", timed)
-    with noted, mock.patch.object(workers, "Processes", lambda *_: crew):
-        survey.survey(["stack.npy"], output=f"{time.time()}.parquet", reports="none", jobs=jobs)
+    with noted, mock.patch.object(workers, "processes", warm):
+        running.survey(["stack.npy"], output=f"{time.time()}.parquet", reports="none", jobs=jobs)
     assert len(times) == number
-    return number / (times[-1] - crew.start)
+    return number / (times[-1] - warm.start)
 
 
 def memory(number):

@@ -16,8 +16,7 @@ from unittest import mock
 import failing
 import numpy as np
 
-from spectralgrad import survey
-from spectralgrad.survey import results, workers
+from spectralgrad.survey import results, running, workers
 
 OUTPUT = Path("out/results.parquet")
 
@@ -44,7 +43,7 @@ class Here:
 
 def run():
     """Survey the matrices that are there."""
-    return survey.survey(["data"], output=OUTPUT, frameworks="autograd", reports="none")
+    return running.survey(["data"], output=OUTPUT, frameworks="autograd", reports="none")
 
 
 def rows():
@@ -74,7 +73,7 @@ def lay_out(before):
 def main(before):
     """Try it in this folder, and print how often it ended in each way."""
     # Once, and not in every fork; the second is what pyarrow imports where it is.
-    for module in ("autograd.numpy", "pandas", "spectralgrad.survey.pages"):
+    for module in ("autograd.numpy", "pandas", "spectralgrad.survey.running"):
         importlib.import_module(module)
     assert failing.forked(lambda: lay_out(before)) == failing.DONE
     Path("out").mkdir(exist_ok=True)
@@ -107,5 +106,5 @@ def main(before):
 if __name__ == "__main__":
     # Parts and chunks are small, and each is saved at once.
     few = {"PART": 4, "SAVE_AFTER": -1}
-    with mock.patch.multiple(results, **few), mock.patch.multiple(workers, Processes=Here, CHUNK=2):
+    with mock.patch.multiple(results, **few), mock.patch.multiple(workers, processes=Here, CHUNK=2):
         main(sys.argv[1] == "before")

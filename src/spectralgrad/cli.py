@@ -159,10 +159,13 @@ def _table(verdict: Verdict) -> Iterator[str]:
 
 
 def _survey(paths: list[str], **options: Any) -> Said:
-    from spectralgrad import survey
-
+    try:
+        from spectralgrad.survey import running
+    except ImportError as error:
+        mend = "pip install 'spectralgrad[survey]'"
+        raise InputError(f"a survey needs more ({error}); {mend}") from error
     with interruption.work:
-        done = survey.survey(paths, **options)
+        done = running.survey(paths, **options)
     return done.summary, 1 if done.bad or done.failures else 0
 
 

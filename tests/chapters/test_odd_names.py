@@ -10,8 +10,8 @@ import pytest
 from watching import Watched
 from writing import write_chapter
 
-from spectralgrad import survey
 from spectralgrad.book import building
+from spectralgrad.survey import running
 
 # One of its singular values can hardly be told from zero, so that it gets a report.
 FLAGGED = np.diag([1.0, 1e-13, 0.0])
@@ -66,7 +66,7 @@ def surveyed(tmp_path_factory):
         patch.setattr(building, "root", lambda: root)
         patch.chdir(here)
         write("data")
-        done = survey.survey(
+        done = running.survey(
             ["data"], frameworks="autograd", problem="svd", jobs=2, output="a\n<b>.parquet"
         )
         assert not list(here.rglob("pwned"))

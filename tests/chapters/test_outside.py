@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from writing import write_chapter
 
-from spectralgrad import cli, matrices, survey
+from spectralgrad import cli, matrices
 from spectralgrad.book import building, reporting
+from spectralgrad.survey import running
 from spectralgrad.system import storage
 
 # One of its singular values can hardly be told from zero, so that it gets a report.
@@ -121,7 +122,7 @@ def test_members_of_archives_name_no_files(outside):
         with zipfile.ZipFile(f"{number}.npz", "w") as archive:
             archive.writestr(member, content)
         assert np.array_equal(matrices.load(f"{number}.npz"), FLAGGED)
-    survey.survey(["."], **QUICK, reports="none")
+    running.survey(["."], **QUICK, reports="none")
     assert sorted(os.listdir()) == ["0.npz", "1.npz", "2.npz", "results.parquet"]
 
 
@@ -134,10 +135,10 @@ def test_a_survey_writes_through_no_link_beside_its_results(name, outside):
     Path(name).symlink_to(outside / "thesis.tex")
     if name.endswith("lock"):
         with pytest.raises(building.InputError, match="cannot be written"):
-            survey.survey(["a.npy"], **QUICK, reports="none")
+            running.survey(["a.npy"], **QUICK, reports="none")
         assert sorted(os.listdir()) == [name, "a.npy"]
     else:
-        survey.survey(["a.npy"], **QUICK, reports="none")
+        running.survey(["a.npy"], **QUICK, reports="none")
         assert sorted(os.listdir()) == ["a.npy", "results.parquet"]
 
 
@@ -173,7 +174,7 @@ def test_the_pages_of_a_survey_go_through_no_link(prepare, outside):
     with pytest.raises(
         building.InputError, match=r"is a link; remove it|is not a folder; name another"
     ):
-        survey.survey(["a.npy"], **QUICK)
+        running.survey(["a.npy"], **QUICK)
     assert contents(Path.cwd()) == before
 
 
@@ -183,7 +184,7 @@ def test_the_names_of_matrices_and_braces_in_that_of_the_results_lead_nowhere(
     """Papermill fills in the parameters of a notebook where its path has braces."""
     write_chapter(small_book, "your_matrix", "print(A.shape)")
     np.save("a.npy", FLAGGED)
-    done = survey.survey(["../here/a.npy"], **QUICK, output="{matrix}.parquet")
+    done = running.survey(["../here/a.npy"], **QUICK, output="{matrix}.parquet")
     assert done.failures == []
     assert sorted(os.listdir()) == ["a.npy", "{matrix}-reports", "{matrix}.parquet"]
     assert len(list(Path("{matrix}-reports", "reports").glob("*.html"))) == 1

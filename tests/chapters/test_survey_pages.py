@@ -17,9 +17,8 @@ import waiting
 from watching import Watched
 from writing import write_chapter
 
-from spectralgrad import survey
 from spectralgrad.book import building, reporting
-from spectralgrad.survey import pages
+from spectralgrad.survey import pages, running
 
 ODD = "<img src=x onerror=alert(1)> *a* `b` $x$.npy"
 QUICK = {"frameworks": "autograd", "problem": "svd", "jobs": 2}
@@ -57,7 +56,7 @@ def surveyed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(building, "root", lambda: folder / "repository")
         patch.chdir(folder)
-        return survey.survey(["data"], **QUICK)
+        return running.survey(["data"], **QUICK)
 
 
 def opened(browser, done, *arguments, **options):
@@ -197,19 +196,19 @@ def test_reports_are_used_again_and_those_of_old_content_go(tmp_path, monkeypatc
     monkeypatch.setattr(building, "root", lambda: tmp_path / "repository")
     np.save("a.npy", FLAGGED)
     np.save("b.npy", FLAGGED)
-    done = survey.survey(["a.npy", "b.npy"], **QUICK)
+    done = running.survey(["a.npy", "b.npy"], **QUICK)
     executed = done.index.parent / reporting.EXECUTED
     first = {path: path.stat().st_mtime_ns for path in executed.glob("*.ipynb")}
     assert len(first) == len(list((done.index.parent / "reports").glob("*.html"))) == 2
     np.save("b.npy", FLAGGED[:, ::-1])
-    done = survey.survey(["a.npy", "b.npy"], **QUICK)
+    done = running.survey(["a.npy", "b.npy"], **QUICK)
     second = {path: path.stat().st_mtime_ns for path in executed.glob("*.ipynb")}
     assert len(second) == len(list((done.index.parent / "reports").glob("*.html"))) == 2
     assert len(first.items() & second.items()) == 1
     assert len(list(executed.glob("*.npy"))) == 2
     # Without reports, nothing is touched.
     before = os.stat(done.index).st_mtime_ns
-    assert survey.survey(["a.npy", "b.npy"], **QUICK, reports="none").index is None
+    assert running.survey(["a.npy", "b.npy"], **QUICK, reports="none").index is None
     assert os.stat(done.index).st_mtime_ns == before
 
 
@@ -219,7 +218,7 @@ def test_a_folder_that_is_not_ours_is_not_replaced(tmp_path, monkeypatch):
     Path("results-reports").mkdir()
     Path("results-reports/thesis.tex").write_text("years of work", encoding="utf-8")
     with pytest.raises(building.InputError, match="holds files that are not a rendered book"):
-        survey.survey(["a.npy"], **QUICK)
+        running.survey(["a.npy"], **QUICK)
     assert os.listdir("results-reports") == ["thesis.tex"]
     assert sorted(os.listdir()) == ["a.npy", "results-reports"]
 
@@ -238,7 +237,7 @@ def test_an_index_is_bounded_and_says_so(which, tmp_path, monkeypatch):
         front(tmp_path, {})
 
     monkeypatch.setattr(reporting, "reports", render)
-    survey.survey(["a.npy"], **QUICK, reports=which)
+    running.survey(["a.npy"], **QUICK, reports=which)
     text = (tmp_path / "assets" / "survey-data.js").read_text(encoding="utf-8")
     rows = json.loads(text.removeprefix("window.SURVEY = ").removesuffix(";\n"))["rows"]
     assert [row["place"] for row in rows] == [f"matrix {i}" for i in (6, 7, 8, 1)]
@@ -259,7 +258,7 @@ def test_what_the_chapter_is_given(tmp_path, monkeypatch):
     options = {"symmetrize": True, "weights": "[1, 2]", "rtol": 0.1, "frameworks": "autograd"}
     given = []
     monkeypatch.setattr(reporting, "reports", lambda wanted, *_, **__: given.extend(wanted))
-    survey.survey(["a.npy"], **options, jobs=1, reports="all")
+    running.survey(["a.npy"], **options, jobs=1, reports="all")
     (page,) = given
     matrix = page.values.pop("matrix")
     assert np.array_equal(np.load(matrix), [[1, 1], [1, 1]])
@@ -276,7 +275,7 @@ def test_two_reports_of_the_real_chapter_stand_in_one_book(browser, tmp_path, mo
     """Its labels would be there twice, which Jupyter Book refuses."""
     monkeypatch.chdir(tmp_path)
     np.save("a.npy", np.array([FLAGGED, np.eye(3)]))
-    done = survey.survey(["a.npy"], **QUICK, reports="all")
+    done = running.survey(["a.npy"], **QUICK, reports="all")
     assert done.failures == []
     reports = sorted((done.index.parent / "reports").glob("*.html"))
     assert len(reports) == 2

@@ -22,7 +22,7 @@ import pytest
 import waiting
 from pyarrow import dataset
 
-from spectralgrad import cli, frameworks, matrices, survey, verdict
+from spectralgrad import cli, frameworks, matrices, verdict
 from spectralgrad.book import building
 from spectralgrad.survey import checking, files, pages, results, running, workers
 from spectralgrad.system import errors, storage
@@ -70,7 +70,7 @@ def test_a_row_says_what_check_says(rng):
     a = np.diag([1.0, 1.0, 2.0])
     save("data/a.npy", a)
     save("data/b.npy", stack(rng, 2))
-    done = survey.survey(["data"], **QUICK, rtol="1e-12")
+    done = running.survey(["data"], **QUICK, rtol="1e-12")
     assert (done.matrices, done.before, done.flagged, done.bad) == (3, 0, 0, 0)
     (part,) = results.parts(Path("results.parquet"))
     assert pq.read_schema(part).equals(results.SCHEMA)
@@ -166,23 +166,24 @@ def test_a_folder_that_cannot_be_listed_is_a_bad_file(monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "listdir", refuse)
-        assert survey.survey(["data"], **QUICK).bad == 1
+        assert running.survey(["data"], **QUICK).bad == 1
     assert places() == {("data/a.npy", ""): 1, ("data/sub", ""): 1}
     # Once it can be, nothing is left of that.
-    assert survey.survey(["data"], **QUICK).bad == 0
+    assert running.survey(["data"], **QUICK).bad == 0
     assert places() == {("data/a.npy", ""): 1, ("data/sub/b.npy", ""): 1}
 
 
 def test_a_summary_names_a_few():
-    done = survey.Survey(Path("r.parquet"), matrices=1)
+    done = running.Survey(Path("r.parquet"), before=1)
     for i in range(12):
         done.note_bad(f"{i}.csv", "", "empty")
     assert done.summary.splitlines() == [
-        "1 matrix: 0 to be looked at, 12 not checked",
+        "12 matrices, 1 of them checked before: 0 to be looked at, 12 not checked",
         *(f"not checked: {i}.csv: empty" for i in range(10)),
         "not checked: 2 more",
         "results: r.parquet",
     ]
+    assert running.Survey(Path("r"), matrices=1).summary.startswith("1 matrix: 0 to be")
 
 
 # Files and folders
@@ -209,15 +210,18 @@ def test_what_is_given_twice_counts_once():
         Path(name).touch()
     Path("link").symlink_to("data")
     given = ["data/b", "./data/", "data/b/c.csv", "link/b/c.csv", "data/.d/e.csv", "data/f.xyz"]
-    assert files.roots(given) == ["data", "data/.d/e.csv", "data/f.xyz"]
+    assert list(files.paths(files.roots(given))) == [
+        *("data/b", "data", "data/b/c.csv", "data/.d/e.csv", "data/f.xyz"),
+    ]
     assert files.roots(["link", "data"]) == ["link"]
+    assert list(files.paths(files.roots(["link/b", "data"]))) == ["link/b", "link/b/c.csv", "data"]
 
 
 def test_odd_names_are_one_line_and_come_back():
     odd = os.fsdecode(b"data/\xff\n<img src=x onerror=alert(1)>.npy")
     save(odd, np.eye(2))
-    assert survey.survey(["data"], **QUICK).before == 0
-    assert survey.survey(["data"], **QUICK).before == 1
+    assert running.survey(["data"], **QUICK).before == 0
+    assert running.survey(["data"], **QUICK).before == 1
     assert places() == {("data/\\udcff\\n<img src=x onerror=alert(1)>.npy", ""): 1}
 
 
@@ -258,7 +262,7 @@ def test_a_file_that_becomes_shorter_is_recorded_behind_what_was_read(rng):
 
 def test_what_is_done_is_not_done_again(rng, monkeypatch, capfd):
     save("a.npy", stack(rng))
-    survey.survey(["a.npy"], **QUICK)
+    running.survey(["a.npy"], **QUICK)
     before = contents("results.parquet")
 
     def refuse(*_):
@@ -266,12 +270,12 @@ def test_what_is_done_is_not_done_again(rng, monkeypatch, capfd):
 
     with monkeypatch.context() as patch:
         patch.setattr(workers.Processes, "submit", refuse)
-        done = survey.survey(["a.npy"], **QUICK)
+        done = running.survey(["a.npy"], **QUICK)
     assert (done.matrices, done.before) == (40, 40)
     assert contents("results.parquet") == before
     save("b.npy", np.eye(3))
     capfd.readouterr()
-    done = survey.survey(["a.npy", "b.npy"], **QUICK)
+    done = running.survey(["a.npy", "b.npy"], **QUICK)
     assert (done.matrices, done.before) == (41, 40)
     # The bar shows what is left to be done.
     assert "| 1/1 " in capfd.readouterr().err
@@ -283,11 +287,11 @@ def test_what_has_changed_is_done_again(rng):
     save("data/a.npy", a)
     save("data/b.npy", a)
     Path("data/c.json").write_text("[[1, x]]", encoding="utf-8")
-    assert survey.survey(["data"], **QUICK).bad == 1
+    assert running.survey(["data"], **QUICK).bad == 1
     a[7] += 1
     save("data/a.npy", a[:30])
     Path("data/c.json").write_text("[[[1, 2]], [[3, 4]]]", encoding="utf-8")
-    done = survey.survey(["data"], **QUICK)
+    done = running.survey(["data"], **QUICK)
     assert (done.matrices, done.before, done.bad) == (72, 69, 0)
     assert max(places().values()) == 1
     assert {(r["source"], r["place"]): r["digest"] for r in rows()} == {
@@ -301,7 +305,7 @@ def test_what_could_not_be_checked_is_tried_again_and_counted_once():
     Path("bad.csv").write_text("x", encoding="utf-8")
     save("nan.npy", np.array([[np.nan]]))
     for _ in range(3):
-        done = survey.survey(["bad.csv", "nan.npy"], **QUICK)
+        done = running.survey(["bad.csv", "nan.npy"], **QUICK)
         assert (done.matrices, done.before, done.bad) == (2, 0, 2)
     assert places() == {("bad.csv", ""): 1, ("nan.npy", ""): 1}
 
@@ -309,22 +313,22 @@ def test_what_could_not_be_checked_is_tried_again_and_counted_once():
 def test_what_is_not_asked_for_stays():
     for name in ("a.npy", "b.npy"):
         save(name, np.eye(2))
-        survey.survey([name], **QUICK)
+        running.survey([name], **QUICK)
     Path("a.npy").unlink()
-    assert survey.survey(["b.npy"], **QUICK).before == 1
+    assert running.survey(["b.npy"], **QUICK).before == 1
     assert places() == {("a.npy", ""): 1, ("b.npy", ""): 1}
 
 
 def test_what_was_flagged_before_is_counted():
     save("a.npy", np.diag([1.0, 1e-13, 0.0]))
     for before in (0, 1):
-        done = survey.survey(["a.npy"], **QUICK, problem="svd")
+        done = running.survey(["a.npy"], **QUICK, problem="svd")
         assert (done.before, done.flagged) == (before, 1)
 
 
 def test_no_matrix_at_all_is_a_file_without_rows():
     Path("data").mkdir()
-    assert survey.survey(["data"], **QUICK).matrices == 0
+    assert running.survey(["data"], **QUICK).matrices == 0
     assert rows() == []
 
 
@@ -365,10 +369,10 @@ def test_what_has_changed_is_taken_out_once(monkeypatch):
         fill(store, map(str, range(10)))
     with results.Results(path, QUESTION) as store:
         for i in (1, 8, 9):
-            assert store.earlier.visit(files.Task(str(i), "", "1" * 32, None)) is None
-        assert store.earlier.visit(files.Task("0", "", "0" * 32, None)) is False
-        store.earlier.leave("0")
-        store.earlier.leave("2")
+            assert store.visit(files.Task(str(i), "", "1" * 32, None)) is None
+        assert store.visit(files.Task("0", "", "0" * 32, None)) is False
+        store.leave("0")
+        store.leave("2")
         fill(store, ["1", "8"], "1" * 32)
         store._due = 0
         store.save()
@@ -435,8 +439,8 @@ def test_two_surveys_do_not_write_to_one_file():
     save("a.npy", np.eye(2))
     refused = pytest.raises(errors.InputError, match="another survey writes to it; name another")
     with results.locked(Path("results.parquet").absolute()), refused:
-        survey.survey(["a.npy"], **QUICK)
-    survey.survey(["a.npy"], **QUICK)
+        running.survey(["a.npy"], **QUICK)
+    running.survey(["a.npy"], **QUICK)
     assert sorted(os.listdir()) == ["a.npy", "results.parquet"]
 
 
@@ -478,7 +482,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(message, monkeypatch, capsys):
     with results.Results(Path("ours.parquet"), question):
         pass
     before = contents(".")
-    monkeypatch.setattr(workers.Cluster, "answers_within", 1)
+    monkeypatch.setattr(workers, "ANSWERS_WITHIN", 1)
     assert cli.main(["survey", *BAD[message]]) == 2
     error = capsys.readouterr().err
     assert message in error
@@ -510,14 +514,14 @@ def test_what_the_pages_need_is_looked_for_first(path, monkeypatch):
     with pytest.raises(
         errors.CommandError, match=r"is missing .*; run `make book` .*--reports none"
     ):
-        survey.survey(["a.npy"], frameworks="autograd")
+        running.survey(["a.npy"], frameworks="autograd")
     assert os.listdir() == ["a.npy"]
 
 
 def test_options_that_mean_the_same_are_the_same(rng):
     save("a.npy", stack(rng, size=2))
-    survey.survey(["a.npy"], weights="[1,0]", rtol="1e-3", **QUICK)
-    done = survey.survey(["a.npy"], weights=[1, 0.0], rtol=0.001, **QUICK)
+    running.survey(["a.npy"], weights="[1,0]", rtol="1e-3", **QUICK)
+    done = running.survey(["a.npy"], weights=[1, 0.0], rtol=0.001, **QUICK)
     assert done.before == 40
     written = json.loads(dataset.dataset("results.parquet").schema.metadata[results.OPTIONS])
     assert written == {
@@ -564,7 +568,7 @@ def tasks(number):
 def test_no_more_is_read_than_is_soon_checked(monkeypatch):
     monkeypatch.setattr(checking, "check_all", lambda stack, _: [[{}] for _ in stack])
     taken = []
-    run = workers.run((taken.append(t) or t for t in tasks(2_000)), Fake(), {}, lambda: None)
+    run = workers.run((taken.append(t) or t for t in tasks(2_000)), Fake(), {}, lambda _: None)
     for number, _ in enumerate(run):
         assert len(taken) <= number + 7 * workers.CHUNK
     assert number == 1_999
@@ -582,7 +586,7 @@ def test_only_what_kills_when_it_is_alone_is_blamed(monkeypatch):
 
     monkeypatch.setattr(checking, "check_all", check_all)
     crew = Fake()
-    run = list(workers.run(tasks(100), crew, {}, lambda: None))
+    run = list(workers.run(tasks(100), crew, {}, lambda _: None))
     assert sorted(int(task.place) for task, _ in run) == list(range(100))
     assert {task.place: row["verdict"] for task, (row,) in run if row["verdict"] != "agrees"} == {
         "20": "failed"
@@ -598,7 +602,7 @@ def test_a_matrix_that_kills_its_process_is_recorded(rng, monkeypatch):
     a = stack(rng, 60)
     a[33] = killing.DEADLY
     save("a.npy", a)
-    done = survey.survey(["a.npy"], **QUICK)
+    done = running.survey(["a.npy"], **QUICK)
     assert (done.matrices, done.bad) == (60, 1)
     assert places() == {("a.npy", f"matrix {i + 1}"): 1 for i in range(60)}
     (row,) = (row for row in rows() if row["framework"] is None)
@@ -609,7 +613,7 @@ def test_a_matrix_that_kills_its_process_is_recorded(rng, monkeypatch):
 def test_a_process_has_one_thread_and_the_parent_its_own_settings(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    with workers.Processes(1, ()) as crew:
+    with workers.processes(1, ()) as crew:
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         assert [crew.submit(os.getenv, name).result() for name in names] == ["1", "1"]
     assert os.environ["OMP_NUM_THREADS"] == "7"
@@ -645,7 +649,7 @@ def kill_a_worker_at(number, monkeypatch, **options):
 def test_a_worker_that_is_killed_costs_no_matrix(rng, monkeypatch):
     save("a.npy", stack(rng, 1500))
     met = kill_a_worker_at(100, monkeypatch)
-    done = survey.survey(["a.npy"], **QUICK)
+    done = running.survey(["a.npy"], **QUICK)
     assert len(met) == 1500
     assert (done.matrices, done.bad) == (1500, 0)
     assert len(places()) == len(rows()) == 1500
@@ -665,7 +669,7 @@ def test_what_is_no_matrix_at_fault_ends_it(name, by, message, monkeypatch):
     if name:
         monkeypatch.setattr(workers, name, getattr(killing, by))
     with pytest.raises(errors.CommandError, match=message):
-        survey.survey(["a.npy"], **QUICK)
+        running.survey(["a.npy"], **QUICK)
     assert not list(children())
     assert os.listdir() == ["a.npy"]
 
@@ -726,7 +730,7 @@ def test_a_stopped_survey_goes_on(by, rng):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     save("a.npy", stack(rng, 2000))
     with started("a.npy", "--jobs", "2") as process:
-        running = psutil.Process(process.pid).children(recursive=True)
+        others = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(by)
         _, error = process.communicate()
     signal.signal(signal.SIGINT, before)
@@ -737,12 +741,12 @@ def test_a_stopped_survey_goes_on(by, rng):
         assert "/2000" in bar
         assert said == "spectralgrad: stopped; the same command goes on from here"
         assert "Traceback" not in error
-    assert len(running) >= 2
-    assert waiting.ended(running)
+    assert len(others) >= 2
+    assert waiting.ended(others)
     saved = places()
     assert 0 < len(saved) < 2000
     assert max(saved.values()) == 1
-    done = survey.survey(["a.npy"], **QUICK)
+    done = running.survey(["a.npy"], **QUICK)
     assert (done.matrices, done.before) == (2000, len(saved))
     assert len(places()) == len(rows()) == 2000
     assert sorted(os.listdir()) == ["a.npy", "results.parquet"]
@@ -754,8 +758,8 @@ def test_a_stopped_survey_goes_on(by, rng):
 @pytest.fixture
 def patient(monkeypatch):
     """On a slow machine a scheduler and its workers take long to start."""
-    monkeypatch.setattr(workers.Cluster, "answers_within", waiting.PATIENCE)
-    monkeypatch.setattr(workers.Cluster, "works_within", waiting.PATIENCE)
+    monkeypatch.setattr(workers, "ANSWERS_WITHIN", waiting.PATIENCE)
+    monkeypatch.setattr(workers, "WORKS_WITHIN", waiting.PATIENCE)
 
 
 @contextlib.contextmanager
@@ -799,7 +803,7 @@ def test_a_cluster_whose_worker_is_killed_reports_every_matrix_once(rng, monkeyp
     save("a.npy", a)
     with cluster(workers=2) as address:
         met = kill_a_worker_at(200, monkeypatch, recursive=True)
-        done = survey.survey(["a.npy"], scheduler=address, **QUICK)
+        done = running.survey(["a.npy"], scheduler=address, **QUICK)
     assert (done.matrices, done.bad) == (600, 1)
     assert len(met) == 600
     assert len(places()) == len(rows()) == 600
@@ -809,11 +813,11 @@ def test_a_cluster_whose_worker_is_killed_reports_every_matrix_once(rng, monkeyp
 
 @pytest.mark.usefixtures("patient")
 def test_a_cluster_without_workers_says_so(monkeypatch):
-    monkeypatch.setattr(workers.Cluster, "works_within", 1)
+    monkeypatch.setattr(workers, "WORKS_WITHIN", 1)
     save("a.npy", np.eye(2))
     refused = pytest.raises(errors.InputError, match="has no workers; start one with `dask worker")
     with cluster(workers=0) as address, refused:
-        survey.survey(["a.npy"], scheduler=address, **QUICK)
+        running.survey(["a.npy"], scheduler=address, **QUICK)
 
 
 @pytest.mark.usefixtures("patient")

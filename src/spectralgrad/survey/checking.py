@@ -93,7 +93,6 @@ def _rows(result: verdict.Verdict, question: verdict.Question) -> list[Row]:
 
 def _answer(result: verdict.Verdict, name: str) -> Row:
     answer = result.answers[name]
-    judgement = answer.judgement
     row: Row = {
         "framework": name,
         "version": answer.version,
@@ -101,12 +100,13 @@ def _answer(result: verdict.Verdict, name: str) -> Row:
         "framework_digits": result.digits_of(answer),
         "message": answer.message,
     }
-    if judgement:
-        row |= {
-            "convention": judgement.convention,
-            "also": list(judgement.also),
-            "conjugated": bool(judgement.conjugated),
-        }
-        if np.isfinite(judgement.relative_error):
-            row["relative_error"] = float(judgement.relative_error)
-    return row
+    judged = answer.judgement
+    if judged is None:
+        return row
+    error = float(judged.relative_error)
+    return row | {
+        "convention": judged.convention,
+        "also": list(judged.also),
+        "conjugated": bool(judged.conjugated),
+        "relative_error": error if np.isfinite(error) else None,
+    }

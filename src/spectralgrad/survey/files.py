@@ -1,5 +1,6 @@
 """Find the matrices in files and folders, one after another."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -30,7 +31,7 @@ def digest(matrix: Array) -> str:
 
 
 def roots(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """Check that all paths are there, and leave out those that another one leads to."""
+    """Check that all paths are there, and leave out those that lead to the same place."""
     places: dict[str, str] = {}
     for path in (str(Path(os.fsdecode(path))) for path in paths):
         if not os.path.lexists(path):
@@ -39,12 +40,7 @@ def roots(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
                 f"to {one_line(os.getcwd())}"
             )
         places.setdefault(_place(path), path)
-    folders = [place for place in places if os.path.isdir(place)]
-    return [
-        path
-        for place, path in places.items()
-        if not any(_leads_to(folder, place) for folder in folders)
-    ]
+    return list(places.values())
 
 
 def _place(path: str) -> str:
@@ -55,55 +51,33 @@ def _place(path: str) -> str:
     return os.path.join(os.path.realpath(folder), last)
 
 
-def _leads_to(folder: str, place: str) -> bool:
-    """Whether a walk through a folder comes past a place below it."""
-    above, below = Path(folder), Path(place)
-    if above == below or above not in below.parents:
-        return False
-    inner = below.relative_to(above).parts
-    between = [above.joinpath(*inner[:depth]) for depth in range(1, len(inner))]
-    is_folder = below.is_dir()
-    return (
-        not any(part.startswith(".") for part in inner)
-        and not any(map(_is_book, [*between, below] if is_folder else between))
-        and (is_folder or _fits(place))
-    )
-
-
-def _fits(path: str | os.PathLike[str]) -> bool:
-    return os.path.splitext(path)[1].lower() in matrices.SUFFIXES
-
-
-def _is_book(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder holds rendered pages, whose files are no matrices."""
-    return os.path.isfile(os.path.join(folder, storage.MARK))
-
-
 def paths(roots: list[str]) -> Iterator[str]:
     """Walk through folders, in the order of the names; a folder comes before what is in it.
 
     A file that is named counts whatever it is called. In a folder those count that have a suffix
-    of matrices; what is hidden, folders of rendered pages, and links to folders are left out.
+    of matrices; what is hidden, folders of rendered pages, links to folders, and what is a root
+    itself are left out.
     """
+    places = set(map(_place, roots))
     for root in roots:
         waiting = [root]
         while waiting:
             path = waiting.pop()
+            if path != root and (_is_left_out(path) or _place(path) in places):
+                continue
+            yield path
             if os.path.isdir(path):
-                if path == root or not (os.path.islink(path) or _is_book(path)):
-                    yield path
-                    waiting += [os.path.join(path, name) for name in _names(path)]
-            elif path == root or _fits(path):
-                yield path
+                # One that cannot be listed is for `read` to say.
+                with contextlib.suppress(OSError):
+                    names = sorted(os.listdir(path), reverse=True)
+                    waiting += [os.path.join(path, name) for name in names if name[0] != "."]
 
 
-def _names(folder: str) -> list[str]:
-    """What is in a folder, the last name first; nothing if it cannot be listed."""
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return []
-    return sorted((name for name in names if not name.startswith(".")), reverse=True)
+def _is_left_out(path: str) -> bool:
+    if os.path.isdir(path):
+        # The files of rendered pages are no matrices.
+        return os.path.islink(path) or os.path.isfile(os.path.join(path, storage.MARK))
+    return os.path.splitext(path)[1].lower() not in matrices.SUFFIXES
 
 
 def count(path: str) -> int:

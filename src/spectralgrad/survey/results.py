@@ -10,20 +10,20 @@ import contextlib
 import itertools
 import json
 import operator
-import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
+import filelock
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spectralgrad.survey.checking import Row, flagged
 from spectralgrad.survey.files import Task
 from spectralgrad.system import storage
-from spectralgrad.system.errors import InputError, one_line
+from spectralgrad.system.errors import InputError, one_line, said
 from spectralgrad.verdict import Question
 
 #: One row for each matrix and framework; for what cannot be checked, one without a framework.
@@ -57,8 +57,9 @@ SCHEMA = pa.schema(
 
 # Source, place and digest of a matrix.
 Key = tuple[str, str, str | None]
-_KEY = ["source", "place", "digest"]
-_key = operator.itemgetter(*_KEY)
+_key = operator.itemgetter("source", "place", "digest")
+# Its part and digest, and whether it was flagged.
+_Earlier = tuple[Path, str | None, bool | None]
 
 #: Key of the options, as JSON, in the metadata of each part.
 OPTIONS = b"spectralgrad.survey"
@@ -81,7 +82,7 @@ def locked(folder: Path) -> Iterator[None]:
                 pass
             lock = folder.with_name(f".{folder.name}.lock")
             stack.enter_context(storage.locked(lock, wait=False))
-        except TimeoutError:
+        except filelock.Timeout:
             raise InputError(f"{shown}: another survey writes to it; {_MEND}") from None
         except OSError as error:
             raise InputError(f"{shown}: cannot be written ({error.strerror}); {_MEND}") from error
@@ -102,75 +103,33 @@ def by_matrix(*paths: Path) -> Iterator[tuple[Key, list[Row]]]:
             yield matrix, list(group)
 
 
-class Earlier:
-    """What the parts of earlier runs hold, but for what has been met since."""
-
-    def __init__(self) -> None:
-        #: By part, what has to be taken out of it.
-        self.outdated: dict[Path, set[Key]] = collections.defaultdict(set)
-        self._parts: list[Path] = []
-        self._unmet = sqlite3.connect(":memory:", isolation_level=None)
-        self._unmet.execute("CREATE TABLE unmet (part, source, place, digest, flagged)")
-        self._unmet.execute("CREATE INDEX place ON unmet (source, place)")
-
-    def add(self, part: Path) -> None:
-        """Note what a part holds; what could not be checked is neither flagged nor not."""
-        number = len(self._parts)
-        found = (
-            (number, *matrix, flagged(rows) if rows[0]["framework"] else None)
-            for matrix, rows in by_matrix(part)
-        )
-        self._unmet.executemany("INSERT INTO unmet VALUES (?, ?, ?, ?, ?)", found)
-        self._parts.append(part)
-
-    def visit(self, task: Task) -> bool | None:
-        """Whether a matrix was flagged; None if it is new, has changed or could not be checked."""
-        kept = None
-        for number, *matrix, judged in self._take(_HERE, task.source, task.place):
-            if kept is None and matrix[2] == task.digest and judged is not None:
-                kept = bool(judged)
-            else:
-                self.outdated[self._parts[number]].add(tuple(matrix))
-        return kept
-
-    def leave(self, source: str) -> None:
-        """Note that a file has been read to its end: what was not met is not in it any more."""
-        for number, *matrix, _ in self._take(_ALL, source):
-            self.outdated[self._parts[number]].add(tuple(matrix))
-
-    def _take(self, command: str, *values: str) -> list[Any]:
-        return self._unmet.execute(command, values).fetchall()
-
-
-_ALL = "DELETE FROM unmet WHERE source = ? RETURNING *"
-_HERE = "DELETE FROM unmet WHERE source = ? AND place = ? RETURNING *"
-
-
 class Results:
     """Rows on their way into a folder; saved now and then, and at the end, whatever ends it."""
 
     def __init__(self, folder: Path, question: Question) -> None:
         self._folder = folder
         self._schema = SCHEMA.with_metadata({OPTIONS: json.dumps(question.to_dict())})
-        self.earlier = Earlier()
-        found = parts(folder) if _is_ours(folder) else []
-        for part in found:
-            _require_equal(part, question)
+        # By source and place, what the parts of earlier runs hold, but for what has been met since.
+        self._earlier: dict[str, dict[str, _Earlier]] = collections.defaultdict(dict)
+        # By part, what has to be taken out of it.
+        self._outdated: dict[Path, set[tuple[str, str]]] = collections.defaultdict(set)
+        for part in parts(folder) if _is_ours(folder) else []:
             try:
-                self.earlier.add(part)
+                _require_equal(part, question)
+                self._learn(part)
             except (pa.ArrowException, OSError) as error:
-                raise _refused(part, f"is damaged ({error})") from error
+                what = f"is not a Parquet file, or damaged ({said(error, 200)})"
+                raise _refused(part, what) from error
         # Of one that was killed.
         for path in folder.glob(".part-*"):
             storage.remove(path)
-        first = 1 + int(found[-1].stem.removeprefix("part-")) if found else 1
-        self._paths = (folder / f"part-{number:06}.parquet" for number in itertools.count(first))
         self._begin()
         self._due = time.monotonic() + SAVE_AFTER
 
     def _begin(self) -> None:
+        number = 1 + max((int(path.stem[5:]) for path in parts(self._folder)), default=0)
         # In one step: rows that have been written must not get into the next part, too.
-        self._part: tuple[Path, list[Row]] = next(self._paths), []
+        self._part: tuple[Path, list[Row]] = self._folder / f"part-{number:06}.parquet", []
         self._saved = 0
 
     def __enter__(self) -> Self:
@@ -179,6 +138,26 @@ class Results:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # At the end an empty part says that there is nothing; before, it would say too much.
         self._write(even_nothing=kind is None)
+
+    def _learn(self, part: Path) -> None:
+        for (source, place, digest), rows in by_matrix(part):
+            # What could not be checked is neither flagged nor not.
+            judged = flagged(rows) if rows[0]["framework"] else None
+            self._earlier[source][place] = part, digest, judged
+
+    def visit(self, task: Task) -> bool | None:
+        """Whether a matrix was flagged; None if it is new, has changed or could not be checked."""
+        part, digest, judged = self._earlier[task.source].pop(task.place, (None, None, None))
+        if digest == task.digest and judged is not None:
+            return judged
+        if part:
+            self._outdated[part].add((task.source, task.place))
+        return None
+
+    def leave(self, source: str) -> None:
+        """Note that a file has been read to its end: what was not met is not in it any more."""
+        for place, (part, _, _) in self._earlier.pop(source, {}).items():
+            self._outdated[part].add((source, place))
 
     def add(self, rows: list[Row]) -> None:
         """Add all rows of one matrix."""
@@ -193,9 +172,9 @@ class Results:
             self._due = end + max(SAVE_AFTER, 20 * (end - start))
 
     def _write(self, even_nothing: bool = False) -> None:
-        for part, gone in list(self.earlier.outdated.items()):
+        for part, gone in list(self._outdated.items()):
             self._take_out(part, gone)
-            del self.earlier.outdated[part]
+            del self._outdated[part]
         path, rows = self._part
         if len(rows) > self._saved or (even_nothing and not parts(self._folder)):
             self._replace(path, pa.Table.from_pylist(rows, schema=self._schema))
@@ -203,10 +182,11 @@ class Results:
         if len(rows) >= PART:
             self._begin()
 
-    def _take_out(self, part: Path, gone: set[Key]) -> None:
+    def _take_out(self, part: Path, gone: set[tuple[str, str]]) -> None:
         with pq.ParquetFile(part) as file:
             table = file.read(use_threads=False)
-        stay = [_key(row) not in gone for row in table.select(_KEY).to_pylist()]
+        names = zip(table["source"].to_pylist(), table["place"].to_pylist(), strict=True)
+        stay = [name not in gone for name in names]
         if any(stay):
             self._replace(part, table.filter(pa.array(stay)))
         else:
@@ -233,10 +213,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _require_equal(part: Path, question: Question) -> None:
-    try:
-        schema = pq.read_schema(part)
-    except (pa.ArrowException, OSError) as error:
-        raise _refused(part, "is not a Parquet file") from error
+    schema = pq.read_schema(part)
     written = (schema.metadata or {}).get(OPTIONS)
     if written is None or not schema.equals(SCHEMA):
         raise _refused(part, "does not hold the results of a survey by this version")

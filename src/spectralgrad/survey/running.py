@@ -5,25 +5,24 @@ goes on from there. The verdicts are those of `spectralgrad.verdict.check`, abou
 matrix that need not be looked at for them may still be a bad place for a loss on vectors.
 """
 
-from __future__ import annotations
-
+import contextlib
 import dataclasses
-import importlib
 import os
+import sys
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
+from tqdm import tqdm
 
 from spectralgrad import matrices, verdict
 from spectralgrad.matrices import MatrixError
-from spectralgrad.survey import checking, files, workers
+from spectralgrad.survey import checking, files, pages, results, workers
 from spectralgrad.survey.checking import Row
+from spectralgrad.system import interruption
 from spectralgrad.system.errors import CommandError, InputError, one_line, said
-
-if TYPE_CHECKING:
-    from spectralgrad.survey import pages, progress, results
 
 # How many of the bad ones a summary names.
 _NAMED = 10
@@ -52,11 +51,16 @@ class Survey:
     @property
     def summary(self) -> str:
         """The same as a text, which ends with the path of what is to be opened."""
-        number = f"{self.matrices} {'matrix' if self.matrices == 1 else 'matrices'}"
+        known = f"{self.matrices} {'matrix' if self.matrices == 1 else 'matrices'}"
         before = f", {self.before} of them checked before" if self.before else ""
-        lines = [f"{number}{before}: {self.flagged} to be looked at, {self.bad} not checked"]
-        lines += _listed("not checked", self.messages, self.bad)
-        lines += _listed("no report", self.failures, len(self.failures))
+        lines = [f"{known}{before}: {self.flagged} to be looked at, {self.bad} not checked"]
+        for what, messages, number in (
+            ("not checked", self.messages, self.bad),
+            ("no report", self.failures, len(self.failures)),
+        ):
+            lines += [f"{what}: {message}" for message in messages[:_NAMED]]
+            if number > _NAMED:
+                lines.append(f"{what}: {number - _NAMED} more")
         lines.append(f"results: {self.output}")
         if self.index:
             lines.append(f"pages: {self.index}")
@@ -64,17 +68,10 @@ class Survey:
 
     def note_bad(self, source: str, place: str, message: str) -> None:
         """Count what could not be checked, and keep the first messages."""
+        self.matrices += 1
         self.bad += 1
         if len(self.messages) < _NAMED:
             self.messages.append(": ".join(filter(None, (source, place, message))))
-
-
-def _listed(what: str, lines: list[str], number: int) -> list[str]:
-    more = number - len(lines[:_NAMED])
-    return [
-        *(f"{what}: {line}" for line in lines[:_NAMED]),
-        *([f"{what}: {more} more"] if more else []),
-    ]
 
 
 def survey(
@@ -101,25 +98,20 @@ def survey(
         raise InputError(f"reports: unknown {reports!r}; choose from flagged, all, none")
     roots = files.roots(paths)
     folder = _folder(output)
-    _require_extra()
-    # Imported here: workers do without, and without pyarrow there has been one clear line.
-    from spectralgrad.survey import pages, progress, results
-
     done = Survey(folder)
     jobs = jobs or len(os.sched_getaffinity(0))
-    cluster = workers.Cluster(scheduler) if scheduler else None
-    crew = cluster or workers.Processes(jobs, tuple(question.frameworks))
+    opened: contextlib.AbstractContextManager[workers.Crew]
+    if scheduler:
+        opened = workers.cluster(scheduler)
+    else:
+        opened = workers.processes(jobs, tuple(question.frameworks))
     with results.locked(folder):
-        with results.Results(folder, question) as store, crew:
+        with results.Results(folder, question) as store, opened as crew:
             kept = None if reports == "none" else pages.Reports(folder, reports, question)
-            with progress.Progress(roots) as bar:
+            with _bar() as bar:
                 run = Run(done, store, kept, bar)
-
-                def idle() -> None:
-                    store.save()
-                    bar.say(crew.trouble)
-
-                for task, rows in workers.run(run.tasks(roots), crew, question, idle):
+                threading.Thread(target=run.count, args=[roots], daemon=True).start()
+                for task, rows in workers.run(run.tasks(roots), crew, question, run.idle):
                     run.note(task, rows)
         if kept:
             try:
@@ -142,27 +134,39 @@ def _folder(output: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _require_extra() -> None:
-    try:
-        for module in ("pyarrow.parquet", "tqdm", "filelock"):
-            importlib.import_module(module)
-    except ImportError as error:
-        raise InputError(
-            f"a survey needs more ({error}); pip install 'spectralgrad[survey]'"
-        ) from error
+@interruption.whole
+def _bar() -> "tqdm[NoReturn]":
+    # Into a file it writes now and then, on a terminal ten times a second.
+    interval = 0.1 if sys.stderr.isatty() else 60
+    return tqdm(unit=" matrices", mininterval=interval, maxinterval=interval)
 
 
+@dataclasses.dataclass
 class Run:
-    """What is met, and what comes back."""
+    """What is met, and what comes back; the bar has what is left to be done."""
 
-    def __init__(
-        self,
-        done: Survey,
-        store: results.Results,
-        kept: pages.Reports | None,
-        bar: progress.Progress,
-    ) -> None:
-        self._done, self._store, self._kept, self._bar = done, store, kept, bar
+    done: Survey
+    store: results.Results
+    kept: pages.Reports | None
+    bar: "tqdm[NoReturn]"
+    counted: int | None = None
+    #: How many more there are to be done than are counted.
+    correction: int = 0
+
+    def count(self, roots: list[str]) -> None:
+        """Count what there is, while it is being done."""
+        number = 0
+        for path in files.paths(roots):
+            if self.bar.disable:
+                return
+            number += files.count(path)
+        self.counted = number
+
+    def idle(self, trouble: str) -> None:
+        """Save, if it is time to, and say what keeps the workers from going on."""
+        self.store.save()
+        if trouble != (self.bar.postfix or ""):
+            self.bar.set_postfix_str(trouble)
 
     def tasks(self, roots: list[str]) -> Iterator[files.Task]:
         """Read the files, and yield what has to be checked."""
@@ -171,36 +175,33 @@ class Run:
             try:
                 for task in files.read(path):
                     met += 1
-                    if self._is_new(task):
+                    flagged = self.store.visit(task)
+                    if flagged is None:
                         yield task
+                    else:
+                        self.done.before += 1
+                        self.correction -= 1
+                        self._judge(task, flagged)
             except MatrixError as error:
                 met += 1
                 self.note(files.Task(source, "", None, _NONE), [checking.unreadable(error)])
-            self._store.earlier.leave(source)
-            self._bar.correct(met - files.count(path))
-
-    def _is_new(self, task: files.Task) -> bool:
-        flagged = self._store.earlier.visit(task)
-        if flagged is None:
-            return True
-        self._done.matrices += 1
-        self._done.before += 1
-        self._bar.correct(-1)
-        self._judge(task, flagged)
-        return False
+            self.store.leave(source)
+            self.correction += met - files.count(path)
 
     def note(self, task: files.Task, rows: list[Row]) -> None:
         """Keep what came back for a matrix, or is wrong with a file."""
         names = {"source": task.source, "place": task.place, "digest": task.digest}
-        self._store.add([names | row for row in rows])
-        self._done.matrices += 1
+        self.store.add([names | row for row in rows])
         if "framework" in rows[0]:
             self._judge(task, checking.flagged(rows))
         else:
-            self._done.note_bad(task.source, task.place, rows[0]["message"])
-        self._bar.advance()
+            self.done.note_bad(task.source, task.place, rows[0]["message"])
+        if self.counted is not None:
+            self.bar.total = self.counted + self.correction
+        self.bar.update()
 
     def _judge(self, task: files.Task, flagged: bool) -> None:
-        self._done.flagged += flagged
-        if self._kept:
-            self._kept.keep(task, flagged)
+        self.done.matrices += 1
+        self.done.flagged += flagged
+        if self.kept:
+            self.kept.keep(task, flagged)

@@ -16,10 +16,10 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Self
+from typing import Any
 
 from spectralgrad import frameworks
 from spectralgrad.survey import checking
@@ -32,6 +32,9 @@ from spectralgrad.verdict import Question
 # A chunk takes a few tenths of a second: long against the way there, short against a survey.
 CHUNK = 16
 CHUNK_BYTES = 2**20
+
+# Seconds to wait for a scheduler's answer, as long as Dask itself would, and for a first worker.
+ANSWERS_WITHIN = WORKS_WITHIN = 30
 
 
 def chunks(tasks: Iterable[Task]) -> Iterator[list[Task]]:
@@ -49,13 +52,14 @@ def chunks(tasks: Iterable[Task]) -> Iterator[list[Task]]:
 
 def run(
     tasks: Iterable[Task],
-    crew: Processes | Cluster,
+    crew: Crew,
     question: Question,
-    idle: Callable[[], None],
+    idle: Callable[[str], None],
 ) -> Iterator[tuple[Task, list[Row]]]:
     """Have matrices checked, and yield each once, with its rows, in the order in which it is done.
 
-    As many are under way as keep the workers busy, and no more; `idle` is called once a second.
+    As many are under way as keep the workers busy, and no more. Once a second, `idle` is called
+    with what keeps them from going on.
     """
     waiting, flying = chunks(tasks), {}
     suspects: collections.deque[Task] = collections.deque()
@@ -75,7 +79,7 @@ def run(
         if not flying:
             return
         done, _ = concurrent.futures.wait(flying, 1, concurrent.futures.FIRST_COMPLETED)
-        idle()
+        idle(crew.trouble)
         for future in done:
             chunk, alone = flying.pop(future)
             rows = _result(future, crew)
@@ -91,7 +95,7 @@ _LOST = "the connection to the scheduler is lost; the same command goes on from 
 _DEADLY = "the process that checked this matrix died, and so did the next one, with it alone"
 
 
-def _result(future: Future[list[list[Row]]], crew: Processes | Cluster) -> list[list[Row]] | None:
+def _result(future: Future[list[list[Row]]], crew: Crew) -> list[list[Row]] | None:
     """What a worker returned; None if it died."""
     try:
         return future.result()
@@ -104,38 +108,38 @@ def _result(future: Future[list[list[Row]]], crew: Processes | Cluster) -> list[
         raise CommandError(f"the workers cannot do their part ({one_line(text, 300)})") from error
 
 
-class Processes:
+@contextlib.contextmanager
+def processes(jobs: int, names: tuple[str, ...]) -> Iterator[Processes]:
     """Processes on this machine, of one thread each: so they do not fight for the processors."""
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.environ.update, dict(os.environ))
+        for name, one in frameworks.ONE_THREAD.items():
+            stack.callback(os.environ.pop, name)
+            os.environ[name] = one
+        yield stack.enter_context(contextlib.closing(Processes(jobs, names)))
+
+
+class Processes:
+    """Processes that may die: then there are new ones."""
 
     deaths = (BrokenProcessPool,)
     trouble = ""
-    _pool: concurrent.futures.ProcessPoolExecutor
 
     def __init__(self, jobs: int, names: tuple[str, ...]) -> None:
         self.width, self._names = jobs, names
-        self._environment = contextlib.ExitStack()
-
-    def __enter__(self) -> Self:
-        self._environment.enter_context(_environment(frameworks.ONE_THREAD))
-        self._pool = self._start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end()
-        self._environment.close()
+        self._start()
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Send a call to a process; a CommandError if new ones end before they do anything."""
-        try:
+        with contextlib.suppress(BrokenProcessPool):
             return self._submit(function, *arguments)
-        except BrokenProcessPool:
-            self._end()
-            self._pool = self._start()
+        self.close()
+        self._start()
         # It may have been a framework that is to blame.
-        names = ", ".join(self._names)
         try:
             self._submit(_import, self._names).result()
         except BrokenProcessPool:
+            names = ", ".join(self._names)
             raise CommandError(f"a new process dies while it imports {names}") from None
         return self._submit(function, *arguments)
 
@@ -149,32 +153,18 @@ class Processes:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     @interruption.whole
-    def _start(self) -> concurrent.futures.ProcessPoolExecutor:
+    def _start(self) -> None:
         # Not forked: frameworks have threads, and a fork would copy their locks without them.
         spawn = multiprocessing.get_context("spawn")
-        return concurrent.futures.ProcessPoolExecutor(
-            self.width, mp_context=spawn, initializer=_begin
-        )
+        self._pool = ProcessPoolExecutor(self.width, mp_context=spawn, initializer=_begin)
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """End all, whatever they are doing."""
         # To end politely would take as long as the frameworks take to unload. Python 3.14 has
         # kill_workers for this.
         for process in list((self._pool._processes or {}).values()):
             process.kill()
         self._pool.shutdown(cancel_futures=True)
-
-
-@contextlib.contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables, for the processes that are started in the block."""
-    before = dict(os.environ)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name in values:
-            os.environ.pop(name, None)
-        os.environ.update(before)
 
 
 def _begin() -> None:
@@ -197,55 +187,48 @@ def _import(names: tuple[str, ...]) -> None:
             frameworks.get(name)
 
 
-class Cluster:
-    """The workers of a Dask scheduler, at an address as "tcp://127.0.0.1:8786"."""
-
-    # Seconds to wait for an answer, as long as Dask itself would, and for a first worker.
-    answers_within = works_within = 30
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self._width, self._asked = 0, -float("inf")
-        self._stack = contextlib.ExitStack()
-
-    def __enter__(self) -> Self:
-        with contextlib.ExitStack() as stack:
-            self._connect(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    def _connect(self, stack: contextlib.ExitStack) -> None:
+@contextlib.contextmanager
+def cluster(address: str) -> Iterator[Cluster]:
+    """The workers of the Dask scheduler at an address as "tcp://127.0.0.1:8786"."""
+    try:
+        from distributed import Client, KilledWorker
+    except ImportError as error:
+        raise InputError(
+            f"--scheduler needs Dask ({error}); pip install 'spectralgrad[cluster]'"
+        ) from error
+    shown = one_line(address, 100)
+    with warnings.catch_warnings(), contextlib.ExitStack() as stack:
+        # What Dask tells its operators is not for those who read the results.
+        warnings.simplefilter("ignore")
+        stack.callback(logging.disable, logging.root.manager.disable)
+        logging.disable()
         try:
-            from distributed import Client
-            from distributed.scheduler import KilledWorker
-        except ImportError as error:
-            raise InputError(
-                f"--scheduler needs Dask ({error}); pip install 'spectralgrad[cluster]'"
-            ) from error
-        stack.enter_context(_silence())
-        address = one_line(self._address, 100)
-        try:
-            client = Client(self._address, timeout=self.answers_within, set_as_default=False)
+            client = Client(address, timeout=ANSWERS_WITHIN, set_as_default=False)
         # Whatever is wrong with an address: it differs with the protocol.
         except Exception as error:
             text = said(error, 200)
-            raise InputError(f"{address}: no Dask scheduler answers ({text})") from error
-        self._client = stack.enter_context(client)
+            raise InputError(f"{shown}: no Dask scheduler answers ({text})") from error
+        stack.enter_context(client)
         try:
-            client.wait_for_workers(1, timeout=self.works_within)
+            client.wait_for_workers(1, timeout=WORKS_WITHIN)
         except TimeoutError:
             raise InputError(
-                f"{address}: has no workers; start one with `dask worker {address}`"
+                f"{shown}: has no workers; start one with `dask worker {shown}`"
             ) from None
-        self.deaths = (KilledWorker,)
-        self._pool = client.get_executor(pure=False)
+        yield Cluster(client, (KilledWorker,))
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+
+class Cluster:
+    """Workers that come and go."""
+
+    def __init__(self, client: Any, deaths: tuple[type[Exception], ...]) -> None:
+        self._client, self.deaths = client, deaths
+        self.submit: Callable[..., Future[Any]] = client.get_executor(pure=False).submit
+        self._width, self._asked = 0, -float("inf")
 
     @property
     def width(self) -> int:
-        """How many tasks the cluster takes at once; it may grow and shrink."""
+        """How many tasks they take at once."""
         if time.monotonic() > self._asked + 5:
             self._asked = time.monotonic()
             try:
@@ -256,23 +239,8 @@ class Cluster:
 
     @property
     def trouble(self) -> str:
-        """What keeps it from going on."""
+        """What keeps them from going on."""
         return "" if self._width else "no workers left, waiting for some"
 
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Send a call to a worker."""
-        future: Future[Any] = self._pool.submit(function, *arguments)
-        return future
 
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Keep what Dask tells its operators from those who read the results."""
-    before = logging.root.manager.disable
-    logging.disable()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+Crew = Processes | Cluster
