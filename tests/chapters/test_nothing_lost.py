@@ -2,12 +2,17 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import failing
 import pytest
 from writing import write_chapter
 
 from spectralgrad.book import building, execution
+
+# Set in the process in which the trials are made.
+ALONE = "SPECTRALGRAD_ALONE"
 
 
 class Executed(execution.Run):
@@ -74,7 +79,21 @@ def chapters(book):
     return {p.name: p.read_bytes() for p in (book / "chapters").iterdir()}
 
 
-def test_whatever_call_fails_or_is_the_last_one_the_book_is_whole(book):
+def test_whatever_call_fails_or_is_the_last_one_the_book_is_whole(tmp_path):
+    """In a process of its own: those in which other tests have run have threads, and are no good to
+    be forked.
+    """
+    alone = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header"]
+    alone += [f"--basetemp={tmp_path / 'alone'}", "-k", "every_trial", __file__]
+    done = subprocess.run(
+        alone, env=os.environ | {ALONE: "1"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "1 passed" in done.stdout
+
+
+@pytest.mark.skipif(ALONE not in os.environ, reason="the test before starts it")
+def test_every_trial(book):
     renumber(book, 0)
     building.build()
     old = pages(book)
