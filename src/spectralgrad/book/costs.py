@@ -104,13 +104,7 @@ class Comparison:
 
 
 def compare(
-    prepare: Prepare,
-    problem: str,
-    a: Array,
-    *,
-    ways: Iterable[str],
-    rounds: int,
-    settle: float = 0.0,
+    prepare: Prepare, problem: str, a: Array, ways: Iterable[str], *, rounds: int, settle: float = 0
 ) -> Comparison:
     """Time one problem at one matrix."""
     found = Comparison()
@@ -199,10 +193,9 @@ def standings_in_words(found: list[Standing]) -> str:
     }
     parts = []
     for word, text in said.items():
-        there = [s for s in found if s.word == word]
-        if there:
-            factors = sorted(max(s.ratio, 1 / s.ratio) for s in there)
-            span = " to ".join(dict.fromkeys(f"{x:.2g}" for x in (factors[0], factors[-1])))
+        if there := [s for s in found if s.word == word]:
+            factors = [max(s.ratio, 1 / s.ratio) for s in there]
+            span = " to ".join(dict.fromkeys(f"{x:.2g}" for x in (min(factors), max(factors))))
             sizes = listing(str(s.n) for s in there)
             rivals = listing(dict.fromkeys(frameworks.TITLES[s.rival] for s in there))
             parts.append(text.format(sizes=sizes, span=span, rivals=rivals))
@@ -222,7 +215,6 @@ def recorded(path: str | Path = "") -> dict[str, Any] | None:
     path = path or os.environ.get("SPECTRALGRAD_TIMES", "")
     if not path:
         return None
-    problem = "holds no times that this chapter has printed"
     try:
         cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
         (cell,) = (c for c in cells if "facts" in c.get("metadata", {}).get("tags", ()))
@@ -234,6 +226,6 @@ def recorded(path: str | Path = "") -> dict[str, Any] | None:
     except OSError as error:
         problem = str(error.strerror or error)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        pass
+        problem = "holds no times that this chapter has printed"
     mend = "give a copy of chapters/performance.ipynb that was executed, by papermill say"
     raise ValueError(f"times: {path}: {problem}; {mend}")

@@ -109,11 +109,7 @@ def comparisons(rows: Mapping[str, Comparison]) -> str:
 
 
 class Statements(dict[str, bool]):
-    """What a page says about the frameworks: each sentence with whether the page saw it hold.
-
-    So a page that meets a framework which behaves otherwise does not go on saying the sentence, and
-    a test that reads the page's facts can name it.
-    """
+    """What a page says about the frameworks, with whether it saw that hold; its facts keep both."""
 
     def __call__(self, sentence: str, holds: bool) -> str:
         """Record a sentence and whether it holds, and return what the page shows."""
