@@ -999,3 +999,14 @@ def test_a_wide_tolerance_makes_a_small_value_zero(rng):
         of(a, rtol=0.2)
         with pytest.raises(gauge.GaugeError, match=r"^σ₂ = 5\.0e-01 is zero to a tolerance of"):
             of(a, rtol=0.3)
+
+
+def test_what_lapack_may_leave_of_a_zero_is_zero_to_the_polar_factor():
+    """The iteration for singular values stops at 49 eps, which outweighs 8 n eps for small n."""
+    rng = np.random.default_rng(5)
+    smallest = 60 * np.finfo(float).eps
+    matrix = unitary(rng, 2, is_complex=False) * [1, smallest]
+    matrix = matrix @ unitary(rng, 2, is_complex=False)
+    with pytest.raises(gauge.GaugeError, match="is zero to a tolerance"):
+        singular.polar_factor(matrix)
+    assert np.all(np.isfinite(singular.polar_factor(matrix, rtol=1e-15)))

@@ -568,3 +568,19 @@ def test_convex(of, weights, convex, rng):
 
     pairs = [[hermitian(rng, 3, False) for _ in range(2)] for _ in range(200)]
     assert all(2 * f((a + b) / 2) <= f(a) + f(b) + 1e-12 for a, b in pairs) == convex
+
+
+def test_one_weight_on_the_zeros_is_enough_for_a_kink():
+    """The zero cluster is fixed only if none of its values has a weight."""
+    matrix = np.diag([2.0, 0.0, 0.0])
+    assert not subgradient.svdvals(matrix, [1, 1, 0]).differentiable
+    assert subgradient.svdvals(matrix, [1, 0, 0]).differentiable
+
+
+def test_a_cluster_is_named_by_its_first_and_last_value():
+    valid = subgradient.svdvals(np.diag([3.0, 3.0, 1.0, 0.0, 0.0]), np.ones(5))
+    assert [valid.name(slice(*c)) for c in ((3, 4), (3, 5), (2, 5))] == [
+        "σ₄",
+        "σ₄ and σ₅",
+        "σ₃ to σ₅",
+    ]

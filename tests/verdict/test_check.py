@@ -695,3 +695,21 @@ def test_in_single_precision_a_wide_gap_may_leave_no_digit():
     checked = verdict.check(np.diag(values).astype("float32"), frameworks="torch")
     assert (checked.digits, checked.regimes) == (0, ("regular",))
     assert checked.near.indices == (0, 1)
+
+
+def test_the_json_says_how_an_answer_reads():
+    diagonal = verdict.check(np.diag([1.0, 2.0, 4.0]), frameworks="autograd").to_dict()
+    answer = diagonal["frameworks"]["autograd"]
+    # A diagonal gradient reads the same in all three.
+    assert [answer["convention"], *answer["also"]] == ["symmetric", "lower", "upper"]
+    assert answer["conjugated"] is False
+    a = random_matrix(np.random.default_rng(0), 3, 3, is_complex=True)
+    conjugated = verdict.check(a, problem="svd", frameworks="autograd").to_dict()
+    assert conjugated["frameworks"]["autograd"]["conjugated"] is True
+    assert conjugated["frameworks"]["autograd"]["also"] == []
+
+
+def test_what_is_not_finite_is_in_no_convention_and_not_conjugated():
+    _, valid = verdict.Question().pose(np.diag([1.0, 2.0]))
+    judged = verdict.judge(np.full((2, 2), np.nan + 0j), valid)
+    assert (judged.verdict, judged.convention, judged.conjugated) == ("not finite", "", False)
