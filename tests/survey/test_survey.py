@@ -511,9 +511,7 @@ def test_what_the_pages_need_is_looked_for_first(path, monkeypatch):
     save("a.npy", np.eye(2))
     missing, is_file = building.root() / path, Path.is_file
     monkeypatch.setattr(Path, "is_file", lambda self: self != missing and is_file(self))
-    with pytest.raises(
-        errors.CommandError, match=r"is missing .*; run `make book` .*--reports none"
-    ):
+    with pytest.raises(errors.CommandError, match=r"is missing .*; run `make book` .*reports none"):
         running.survey(["a.npy"], frameworks="autograd")
     assert os.listdir() == ["a.npy"]
 

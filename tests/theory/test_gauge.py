@@ -246,3 +246,9 @@ def test_an_infinite_tolerance_lets_everything_pass():
     gauge.require_within(np.array([[0.0, 1e300]] * 2), np.array(np.inf), "λ", "x")
     # Where all cotangents are zero, it is inf · 0.
     gauge.require_within(np.zeros((2, 2)), np.array(np.nan), "λ", "x")
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_the_allowance_for_values_is_that_for_vectors_in_their_unit(scale):
+    allowed = gauge.allowance_of_values(scale, [0.5 * scale, scale], [0.0], 1e-8)
+    assert allowed == pytest.approx(1.0)

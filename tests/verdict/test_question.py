@@ -88,3 +88,8 @@ def test_the_number_of_weights_is_that_of_the_values():
     with pytest.raises(MatrixError, match=r"my matrix: weights: .* for 3 values") as caught:
         Question(weights=range(1, 100)).pose(THREE, "my matrix")
     assert len(str(caught.value)) < 200
+
+
+def test_weights_may_be_small_as_long_as_they_can_be_told_apart():
+    matrix, valid = Question(weights=[1e-20, 2e-20, 0], dtype="float32").pose(THREE)
+    assert (matrix.dtype, valid.weights.tolist()) == (np.float32, [1e-20, 2e-20, 0])

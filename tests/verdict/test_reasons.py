@@ -69,3 +69,10 @@ def test_reason_stays_one_sentence_with_many_ties(ties, named):
         causes.append(f"the same holds for {ties - named} further clusters")
     start = "f is not differentiable at this matrix: to a relative tolerance of 1.0e-09, "
     assert reasons.reason(valid) == f"{start}{'; '.join(causes)}."
+
+
+def test_an_eigenvalue_near_zero_is_nothing_special_and_a_singular_value_is():
+    matrix = np.diag([1e-12, 1.0])
+    eigen, singular = subgradient.eigvalsh(matrix, [1, 0]), subgradient.svdvals(matrix, [1, 0])
+    assert reasons.regimes(eigen, near=1e-8) == ("regular",)
+    assert reasons.regimes(singular, near=1e-8) == ("nearly rank-deficient",)

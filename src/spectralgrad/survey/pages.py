@@ -107,7 +107,7 @@ class Reports:
 def _require_book() -> None:
     """Refuse before hours are spent what would be refused after them."""
     missing = [m for m in ("jupyter_book", "papermill") if not importlib.util.find_spec(m)]
-    mend = "or use --reports none"
+    mend = "or ask for no reports (reports none)"
     if missing:
         raise InputError(f"reports need the book's tools ({missing[0]} is missing), {mend}")
     try:
@@ -124,7 +124,7 @@ def _require_no_links(folder: Path) -> None:
     for path in (folder / storage.MARK, executed, *inner):
         if path.is_symlink():
             raise InputError(
-                f"{one_line(str(path))}: is a link; remove it, or name another folder with --output"
+                f"{one_line(str(path))}: is a link; remove it, or name another output folder"
             )
 
 

@@ -68,7 +68,7 @@ OPTIONS = b"spectralgrad.survey"
 SAVE_AFTER = 5
 # A part of so many rows is full: they are kept in memory until then, and written every time.
 PART = 2**14
-_MEND = "name another folder with --output"
+_MEND = "name another output folder"
 
 
 @contextlib.contextmanager

@@ -194,7 +194,7 @@ def cluster(address: str) -> Iterator[Cluster]:
         from distributed import Client, KilledWorker
     except ImportError as error:
         raise InputError(
-            f"--scheduler needs Dask ({error}); pip install 'spectralgrad[cluster]'"
+            f"a scheduler needs Dask ({error}); pip install 'spectralgrad[cluster]'"
         ) from error
     shown = one_line(address, 100)
     with warnings.catch_warnings(), contextlib.ExitStack() as stack:
