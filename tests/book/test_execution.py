@@ -262,7 +262,11 @@ def test_a_failure_is_named_and_kept(folder, source, message):
     write_chapter(folder, "bad", "x = 1", source, "y = 2")
     kept = folder / "executed" / "bad.failed.ipynb"
     assert execute(folder, "bad") == {"bad": f"chapter bad: {message} (kept: {kept})"}
-    assert source in ["".join(cell["source"]) for cell in read(kept)["cells"]]
+    (cell,) = (c for c in read(kept)["cells"] if "".join(c["source"]) == source)
+    # A process that was killed could not write it.
+    errors = [f"{o['ename']}: {o['evalue']}" for o in cell["outputs"] if "ename" in o]
+    expected = message.removeprefix("cell 5: ")
+    assert "SIGKILL" in message or [" ".join(e.split()) for e in errors] == [expected]
 
 
 def test_a_chapter_fails_and_the_others_go_on(folder):
@@ -285,6 +289,9 @@ def test_a_cell_that_takes_too_long_is_named(folder):
     (message,) = execute(folder, "bad", timeout=2).values()
     named = r"chapter bad: cell [2-4]: CellTimeoutError: took longer than 2 s \(kept: "
     assert re.match(named, message)
+    cells = read(folder / "executed" / "bad.failed.ipynb")["cells"]
+    ends = [o["evalue"] for c in cells for o in c.get("outputs", ()) if "ename" in o]
+    assert ends == ["took longer than 2 s"]
 
 
 def test_memory_that_runs_out_is_named(folder):

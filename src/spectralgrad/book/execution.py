@@ -249,9 +249,9 @@ def _execute(source: str, target: Path, request: dict[str, Any]) -> None:
             iopub_timeout=TIMEOUT,
         )
     except DeadKernelError:
-        sys.exit("DeadKernelError: the kernel died; memory may have run out")
+        _end(target, "DeadKernelError", "the kernel died; memory may have run out")
     except CellTimeoutError:
-        sys.exit(f"CellTimeoutError: took longer than {request['timeout']} s")
+        _end(target, "CellTimeoutError", f"took longer than {request['timeout']} s")
     notebook = json.loads(target.read_text(encoding="utf-8"))
     del notebook["metadata"]["papermill"]
     for cell in notebook["cells"]:
@@ -260,8 +260,22 @@ def _execute(source: str, target: Path, request: dict[str, Any]) -> None:
         if "outputs" in cell:
             cell["outputs"] = _join(cell["outputs"])
     notebook["metadata"]["spectralgrad"] = {"chapter": Path(source).stem, **request["facts"]}
+    _write(target, notebook)
+
+
+def _write(path: Path, notebook: dict[str, Any]) -> None:
     # As papermill writes it.
-    target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _end(path: Path, name: str, message: str) -> NoReturn:
+    """Put into a notebook that ended early what ended it, where its reader looks for it."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    begun = [c for c in notebook["cells"] if c["metadata"]["papermill"]["start_time"]]
+    error = {"output_type": "error", "ename": name, "evalue": message, "traceback": [message]}
+    begun[-1].setdefault("outputs", []).append(error)
+    _write(path, notebook)
+    sys.exit(f"{name}: {message}")
 
 
 def _join(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:

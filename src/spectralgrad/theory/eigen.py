@@ -27,7 +27,8 @@ References
 ----------
 Magnus (1985), "On differentiating eigenvalues and eigenvectors", Theorem 1, for eigenvalues and
 eigenvectors; Giles (2008), "An extended collection of matrix derivative results", for the reverse
-mode; Daleckii and Krein (1965), Higham (2008), "Functions of Matrices", Theorem 3.11, for those.
+mode; Daleckii and Krein (1965), Higham (2008), "Functions of Matrices", Theorem 3.11, for
+functions of a matrix.
 """
 
 import reprlib
