@@ -43,9 +43,11 @@ def pytest_configure(config):
         os.environ.update({"JAX_COMPILATION_CACHE_DIR": str(cache.mkdir("jax")), **COMPILED})
 
 
-# What one test of such a file builds serves the others, and those of the files named with it.
+# What one test of such a file or class builds serves the others, and those named with it.
 ONE_WORKER = {
     "test_build.py": "small books",
+    "test_derivatives.py::TestGeneral": "truth of singular values",
+    "test_derivatives.py::TestHermitian": "truth of eigenvalues",
     "test_pages.py": "the book",
     "test_reproducible.py": "a second book",
     "test_scholarship.py": "the book",
@@ -60,8 +62,9 @@ def pytest_xdist_make_scheduler(config, log):
 
     class ByTest(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            file = nodeid.split("::")[0].rpartition("/")[2]
-            return ONE_WORKER.get(file, nodeid)
+            path, first, *_ = nodeid.split("::")
+            file = path.rpartition("/")[2]
+            return ONE_WORKER.get(file) or ONE_WORKER.get(f"{file}::{first}", nodeid)
 
     return ByTest(config, log)
 

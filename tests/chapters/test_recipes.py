@@ -32,12 +32,16 @@ def check_rules(facts):
     assert facts["clustering"][0] == pytest.approx(facts["clustering"][1], rel=1e-6)
     assert facts["trained"]["with the rule"] == pytest.approx(facts["trained"]["differences"])
     second = {n: e for n, e in facts["invariant"].items() if "second basis" in n}
-    assert len(second) == 2
+    assert len(second) == 4
     assert max(second.values()) < 1e-13
     (through,) = (e for n, e in facts["invariant"].items() if "second basis" not in n)
     assert through is None or through > 1e-6
     assert max(e for row in facts["logdet"].values() for e in row.values()) < 1e-13
     assert max(facts["own"].values()) < 1e-13
+    assert len(facts["tasks"]) == 6
+    # The homography has the condition of its pixels.
+    assert max(facts["tasks"].values()) < 1e-11
+    assert max(facts["curvature"]) < 1e-12
 
 
 def test_recipes(tmp_path):
@@ -54,9 +58,8 @@ def test_recipes(tmp_path):
     assert set(facts["own_verdicts"]) <= {"agrees", "subgradient"}
     assert "its singular values are positive, distinct and not close" in text
     # The rules, and what each framework adds, are on the page, whole.
-    for name in ("rules", "hermitian", "singular", "torch", "tensorflow", "jax", "autograd"):
-        source = Path(frameworks.__file__).parents[1] / "recipes" / f"{name}.py"
-        assert source.read_text(encoding="utf-8").strip() in text, name
+    for source in (Path(frameworks.__file__).parents[1] / "recipes").glob("[!_]*.py"):
+        assert source.read_text(encoding="utf-8").strip() in text, source.name
 
 
 CASES = {

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from cases import CASES, named
 from formulas import formula
+from recipes.modes import FIRST, FRAMEWORKS, MODES, SECOND, call, derivative, module, total
 
 from spectralgrad import verdict
 from spectralgrad.book import conclusions
 from spectralgrad.theory import eigen, exact, gauge
-from spectralgrad.theory.symmetric import hermitian_part
 
 DTYPES = (np.float64, np.float32)
 
@@ -24,6 +24,14 @@ def arrays(name, *keys):
 def close(found, right, dtype, *, times=1e3):
     """Within some rounding errors, relative to the norm."""
     assert np.linalg.norm(found - right) <= times * np.finfo(dtype).eps * np.linalg.norm(right)
+
+
+def along(framework, mode, function, matrix, cotangent, *directions):
+    """What a mode gives; it need not have directions."""
+    e, f = directions or (matrix, matrix)
+    (together,) = (modes for modes in (("value",), FIRST, SECOND) if mode in modes)
+    arrays = (matrix, e, f, cotangent)
+    return derivative(framework, mode, function, *arrays, together=together)
 
 
 def test_pentagon():
@@ -47,19 +55,6 @@ def test_rounded_tie():
         case["matrix"], weights=case["weights"], rtol=near["rtol"], frameworks="autograd"
     )
     assert not again.valid.differentiable
-
-
-@pytest.mark.parametrize("name", named("low-rank"))
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_low_rank_without_truncation(name, dtype):
-    torch = pytest.importorskip("torch")
-    from spectralgrad.recipes import torch as recipes
-
-    matrix, cotangent, right = (x.astype(dtype) for x in arrays(name, "matrix", "C", "gradient"))
-    x = torch.tensor(matrix, requires_grad=True)
-    rank = {"low-rank-identity": 3, "low-rank-zero": 8}[name]
-    (torch.tensor(cotangent) * recipes.low_rank(x, rank)).sum().backward()
-    close(x.grad.numpy(), right, dtype)
 
 
 @pytest.mark.parametrize("name", named("vector-beside-tie"))
@@ -91,22 +86,6 @@ def test_functions_of_a_hermitian_matrix(name):
     close(eigen.function_vjp(values, vectors, cotangent, *pair), right, float)
 
 
-@pytest.mark.parametrize("framework", ["torch", "jax", "tensorflow", "autograd"])
-def test_six_minus_ones_in_the_frameworks(framework):
-    """Integers, and a tie: most libraries fail here."""
-    pytest.importorskip(framework)
-    from importlib import import_module
-
-    from spectralgrad import frameworks
-
-    recipes = import_module(f"spectralgrad.recipes.{framework}")
-    for function in ("sqrtm", "polar"):
-        matrix, cotangent, right = arrays(f"six-minus-ones-{function}", "matrix", "C", "gradient")
-        found = frameworks.get(framework).vjp(getattr(recipes, function), matrix, cotangent)
-        found = hermitian_part(found) if function == "sqrtm" else found
-        assert np.allclose(found, right, atol=1e-14)
-
-
 def test_a_phase_that_no_cotangent_shows():
     """LAPACK makes the first row of V real, where the loss is stationary in the phases."""
     matrix = np.array(CASES["phase-unseen"]["matrix"]) @ [1, 1j]
@@ -122,46 +101,6 @@ def test_a_phase_that_no_cotangent_shows():
         eigen.invariant_vjp(values, vectors, pullback)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_homography(dtype):
-    """A simple smallest eigenvalue, in single precision nearer to five others than √eps."""
-    torch = pytest.importorskip("torch")
-    from spectralgrad.recipes import torch as recipes
-
-    first, second, weights, right = arrays("homography", "first", "second", "W", "gradient")
-    points = torch.tensor(second.astype(dtype), requires_grad=True)
-    x, y = torch.tensor(first.astype(dtype)).T
-    u, v = points.T
-    one, none = torch.ones_like(x), torch.zeros_like(x)
-    rows = [
-        torch.stack([none, none, none, -x, -y, -one, v * x, v * y, v], dim=-1),
-        torch.stack([x, y, one, none, none, none, -u * x, -u * y, -u], dim=-1),
-    ]
-    a = torch.stack(rows, dim=1).reshape(8, 9)
-    weights = torch.tensor(weights.astype(dtype))
-    loss = recipes.invariant_eigh(lambda _, w: weights @ (w[:, 0] / w[8, 0]))
-    if dtype is np.float32:
-        # AᴴA has lost the gap: no answer, rather than a wrong one.
-        with pytest.raises(gauge.GaugeError, match="λ₁ and λ₂ count as equal"):
-            loss(a.mT @ a).backward()
-    else:
-        loss(a.mT @ a).backward()
-        close(points.grad.numpy(), right, dtype, times=1e7)
-
-
-def test_invariant_svd_of_a_stack():
-    torch = pytest.importorskip("torch")
-    from spectralgrad.recipes import torch as recipes
-
-    stack, weights = arrays("invariant-svd-of-a-stack", "stack", "B")
-    b = torch.tensor(weights)
-    loss = recipes.invariant_svd(lambda u, s, vh: (b * ((u * s) @ vh)).sum())
-    with pytest.raises(ValueError, match="stack"):
-        loss(torch.tensor(stack, requires_grad=True))
-    for matrix in torch.tensor(stack):
-        close(torch.func.grad(loss)(matrix).numpy(), weights, float)
-
-
 def test_log_determinant_of_a_kernel():
     """The sign that slogdet returns is dropped by its users; Cholesky says that it fails."""
     torch = pytest.importorskip("torch")
@@ -172,3 +111,114 @@ def test_log_determinant_of_a_kernel():
     logdet.__globals__["torch"] = torch
     with pytest.raises(torch.linalg.LinAlgError, match="not positive-definite"):
         logdet(torch.tensor(kernel))
+
+
+GRADIENTS = {
+    "low-rank-identity": ("low_rank", {"rank": 3}),
+    "low-rank-zero": ("low_rank", {"rank": 8}),
+    "rotation": ("rotation", {}),
+    "logm": ("logm", {}),
+    "inverse square root": ("inv_sqrtm", {}),
+    "power 1/3": ("powm", {"p": 1 / 3}),
+    **{f"six-minus-ones-{name}": (name, {}) for name in ("sqrtm", "logm", "polar")},
+}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("name", named(*GRADIENTS))
+def test_gradients_in_the_frameworks(framework, name):
+    """Of ⟨C, F(A)⟩; in forward mode along the gradient itself."""
+    ((recipe, options),) = (x for start, x in GRADIENTS.items() if name.startswith(start))
+    matrix, cotangent, right = arrays(name, "matrix", "C", "gradient")
+    function = call(framework, recipe, **options)
+    forward, reverse = (
+        along(framework, mode, function, matrix, cotangent, right, right) for mode in FIRST
+    )
+    close(reverse, right, float)
+    close(np.sum(cotangent * forward), np.sum(right**2), float)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("name", named("vector-beside-tie"))
+def test_a_selected_eigenvector_in_the_frameworks(framework, name, dtype):
+    """The sign of the vector is open, and the loss does not depend on it."""
+    matrix, weights, right = (x.astype(dtype) for x in arrays(name, "matrix", "B", "gradient"))
+    vector = call(framework, "eigenvector", index=len(matrix) - 1)
+    form = MODES[framework].array(weights)
+
+    def loss(a):
+        v = vector(a)
+        return (v[..., None, :] @ form @ v[..., :, None])[..., 0, 0]
+
+    close(along(framework, "reverse", loss, matrix, dtype(1)), right, dtype)
+
+
+def direct_linear_transform(first, second):
+    """The matrix, as an affine function of the second points: what to multiply them by, and add."""
+
+    def rows(points):
+        matrix = []
+        for (x, y), (u, v) in zip(first, points, strict=True):
+            matrix.append([0, 0, 0, -x, -y, -1, v * x, v * y, v])
+            matrix.append([x, y, 1, 0, 0, 0, -u * x, -u * y, -u])
+        return np.array(matrix, dtype=float).ravel()
+
+    fixed = rows(np.zeros_like(second))
+    units = np.eye(second.size).reshape(-1, *second.shape)
+    return np.array([rows(unit) - fixed for unit in units]), fixed
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_homography_by_the_null_vector(framework, dtype):
+    """The eight singular values from 293 to 0.53 amplify an error of the matrix by some 10³."""
+    of = module(framework)
+    first, second, weights, right = arrays("homography", "first", "second", "W", "gradient")
+    null_vector, array = call(framework, "null_vector"), MODES[framework].array
+    factor, fixed = direct_linear_transform(first, second)
+    factor, fixed, weights = (array(x.astype(dtype)) for x in (factor, fixed, weights))
+
+    def loss(points):
+        v = null_vector(of.reshape(of.reshape(points, (1, 8)) @ factor + fixed, (8, 9)))
+        return total(framework, weights * v / v[8])
+
+    found = along(framework, "reverse", loss, second.astype(dtype), dtype(1))
+    close(found, right, dtype, times=1e4)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_fidelity_of_pure_states(framework):
+    """Roots of matrices of rank 1; the angle moves along matrices of that rank."""
+    case, of = CASES["fidelity-of-pure-states"], module(framework)
+    sqrtm = call(framework, "sqrtm")
+    q = np.array([[np.cos(0.25)], [np.sin(0.25)]])
+    s, eye = (MODES[framework].array(x) for x in (q @ q.T, np.eye(2)))
+
+    def fidelity(t):
+        p = of.stack([of.cos(t), of.sin(t)])[:, None]
+        root = sqrtm(p * p[:, 0])
+        return total(framework, sqrtm(root @ s @ root) * eye) ** 2
+
+    one = np.array(1.0)
+    for mode in ("value", *FIRST):
+        found = along(framework, mode, fidelity, np.array(case["t"]), one, one, one)
+        close(found, case["value" if mode == "value" else "slope"], float)
+
+
+HESSIANS = {
+    "hessian-of-trace-sqrtm-at-a-tie": "sqrtm",
+    "hessian-of-polar-at-identity": "polar",
+}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("name", HESSIANS)
+def test_hessians_at_ties(framework, name):
+    matrix, e, f = arrays(name, "matrix", "E1", "E2")
+    cotangent = np.array(CASES[name].get("C", np.eye(3)))
+    function = call(framework, HESSIANS[name])
+    for mode in SECOND:
+        found = along(framework, mode, function, matrix, cotangent, e, f)
+        paired = cotangent if mode == "forward over forward" else f
+        close(np.sum(paired * found), CASES[name]["second_derivative"], float)

@@ -1,302 +1,173 @@
 """Any loss of eigenvectors or singular vectors that does not depend on their basis, also at ties.
 
-One pullback leaves open how the gradient acts between two equal values; a pullback in a basis in
-which their vectors are mixed supplies it. `spectralgrad.theory.eigen.invariant_vjp` derives this,
-and does it for a pullback in NumPy, cluster by cluster. This one is for a loss in the array code of
-any framework, and has to run under ``jit``, where nobody knows what is tied: so it decides pair by
-pair.
+One pullback leaves open how the gradient acts between two equal values, and between null vectors; a
+pullback in a basis in which they are mixed supplies it. `spectralgrad.theory.eigen.invariant_vjp`
+derives this, and does it for a pullback in NumPy, cluster by cluster. This one is for a loss in the
+array code of any framework, and has to run under ``jit``, where nobody knows what is tied: so it
+decides pair by pair.
 
 Values that a stable decomposition cannot tell apart (`spectralgrad.theory.spectrum.default_rtol`,
-or what the caller says) are one cluster. Between two that it can, but that are within √eps,
-relative to the largest λ, there are two answers: the quotient by their gap, with an error of about
-rtol (‖V̄‖ + |λ| |quotient|)/gap for a cotangent V̄ of the vectors, and the answer as if they were
-equal, with one of the order of the gap for a loss that is smooth, and without bound for one that is
-not. The second is taken where the two differ by no more than the first allows. So that is the order
-of the largest error between any two vectors, and for a smooth loss it is far smaller.
+or what the caller says) are one cluster, and those that it cannot tell from 0 are zeros. Between
+two that it can, but that are within √eps, relative to the largest λ, there are two answers: the
+quotient by their gap, with an error of about rtol (‖V̄‖ + |λ| |quotient|)/gap for a cotangent V̄ of
+the vectors, and the answer as if they were equal, with one of the order of the gap for a loss that
+is smooth, and without bound for one that is not. The second is taken where the two differ by no
+more than the first allows. So that is the order of the largest error between any two vectors, and
+for a smooth loss it is far smaller. The same holds for singular values near 0.
 
-The loss is tried in bases whose clusters are turned at random, with other signs or phases. Where it
-changes, or its cotangents of the values are not those of one matrix in both bases, it has no
-gradient. A product of the signs of three vectors may pass. ``gauge_tol`` says by how much the loss
-may differ between two bases, relative to what it changes if all vectors are turned together; by
-default √eps. ``inf`` leaves out the trials, for a minimum whose loss is rounding errors.
+The loss is tried in bases whose clusters are turned at random, with other signs or phases, and
+other null vectors. Where it changes, or its cotangents of the values are not those of one matrix
+in both bases, it has no gradient. A product of the signs of three vectors may pass. ``gauge_tol``
+says by how much the loss may differ between two bases, relative to what it changes if all vectors
+are turned together; by default √eps. ``inf`` leaves out the trials, for a minimum whose loss is
+rounding errors.
 
-A `spectralgrad.recipes.rules.Namespace` has moreover ``max``, ``is_complex`` and
+Of these it needs, in a `spectralgrad.recipes.rules.Namespace`,
 
-``asarray(x, like)``, ``qr(a)``, ``cotangents(loss, *factors)``
-    a NumPy array as one of the framework, in the dtype of another; the orthonormal factor; the
-    cotangents of a loss, in the convention of the rules.
+``max``, ``real``, ``conj``, ``is_complex``, ``stack``, ``qr(a)``, ``asarray(x, like)``
+    as in NumPy; the orthonormal factor; a NumPy array as one of the framework, in the dtype of
+    another;
+``take(x, at)``, ``draw(m, n, is_complex=…)``
+    parts along the last axis, at whole numbers in any dtype; what `spectralgrad.recipes.bases.draw`
+    makes, as a constant for a compiler;
+``stop(x)``
+    x, of which no derivative is seen;
+``cotangents(loss, *factors)``
+    the value of a loss and its cotangents, in the convention of the rules;
+``mapped(function, dimensions, like, *stacks)``, ``each(function, like, *stacks)``
+    a function that returns a tuple of arrays, in the dtypes of ``like``, of each part of stacks
+    with that many dimensions; in a loop over one, where numbers are not known (None: one of
+    Python);
+``total(function, count, most, *zeros)``
+    its sum over 0, 1, … below a count that is not known, but for its bound.
 """
 
-import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from spectralgrad.recipes import hermitian, rules, singular
-from spectralgrad.recipes.rules import Factors, Namespace, Option, Rule, Tensor
-from spectralgrad.theory import gauge
+from spectralgrad.recipes import rules
+from spectralgrad.recipes.bases import Basis, rounds_needed
+from spectralgrad.recipes.rules import Factors, Namespace, Option, Tensor
+from spectralgrad.theory import gauge, spectrum
 
 Function = Callable[..., Tensor]
 
+ONCE = "a second basis gives first derivatives only"
 
-def public(invariant: Callable[[Rule], Function]) -> tuple[Function, Function]:
-    """Make ``invariant_eigh`` and ``invariant_svd`` of a framework's function of a rule."""
+
+@dataclass(frozen=True)
+class Invariant:
+    """A loss of the factors of one matrix, as a function of stacks of matrices."""
+
+    loss: Function
+    rtol: Option
+    gauge_tol: Option
+    singular: bool
+
+    def decompose(self, xp: Namespace, matrix: Tensor) -> Factors:
+        """The factors, of which no derivative is seen."""
+        rules.require_sizes(*matrix.shape[-2:])
+        if self.singular:
+            return tuple(xp.svd(xp.stop(matrix)))
+        if matrix.shape[-1] != matrix.shape[-2]:
+            m, n = matrix.shape[-2:]
+            raise ValueError(f"the matrix is {m} × {n}; a Hermitian one is square")
+        return tuple(xp.eigh(xp.hermitian_part(xp.stop(matrix))))
+
+    def value(self, xp: Namespace, factors: Factors) -> Tensor:
+        """The losses, in the shape of the stack."""
+        values = factors[self.singular]
+        one = lambda *factors: (self.loss(*factors),)  # noqa: E731
+        return xp.mapped(one, len(values.shape) - 1, (values,), *factors)[0]
+
+    def pullback(self, xp: Namespace, factors: Factors) -> Tensor:
+        """The gradients; refused where the loss depends on a basis."""
+        if not self.singular:
+            return self.tall(xp, self.loss, *factors)
+        u, s, vh = factors
+        if u.shape[-2] >= vh.shape[-1]:
+            of_tall = lambda s, u, v: self.loss(u, s, xp.adjoint(v))  # noqa: E731
+            return self.tall(xp, of_tall, s, u, xp.adjoint(vh))
+        of_adjoint = lambda s, v, u: self.loss(u, s, xp.adjoint(v))  # noqa: E731
+        return xp.adjoint(self.tall(xp, of_adjoint, s, xp.adjoint(vh), u))
+
+    def tall(self, xp: Namespace, loss: Function, values: Tensor, *bases: Tensor) -> Tensor:
+        """The same of a ``loss(values, *bases)``, the first of which is not the smaller one."""
+        shape, dtype = (bases[0].shape[-2], bases[-1].shape[-2]), xp.dtype(values)
+        finest = spectrum.default_rtol(shape, dtype, singular=self.singular)
+        rtol = finest if self.rtol is None else self.rtol
+        near = max(rtol, gauge.default_tol(dtype))
+        rounds = xp.known(rounds_needed(xp, values, bases, near, singular=self.singular))
+        rounds = None if rounds is None else int(np.max(rounds, initial=0))
+
+        def one(*factors: Tensor) -> Factors:
+            tolerances = finest, rtol, near
+            basis = Basis(xp, loss, factors, tolerances, rounds, singular=self.singular)
+            return basis.gradient(self.gauge_tol)
+
+        like = bases[0], *(values,) * 4
+        gradient, *found = xp.mapped(one, len(values.shape) - 1, like, values, *bases)
+        gradient = self._refuse(xp, gradient, values, rtol, found[:2], gauge.VARIES)
+        return self._refuse(xp, gradient, values, rtol, found[2:], gauge.SPREAD)
+
+    def _refuse(
+        self,
+        xp: Namespace,
+        gradient: Tensor,
+        values: Tensor,
+        rtol: float,
+        found: Factors,
+        fault: str,
+    ) -> Tensor:
+        """Return the gradient, as NaN where nobody knows whether it is bad, unless it is."""
+        bad = ~(found[0] <= found[1])
+        known = xp.known(bad)
+        if known is None:
+            nan = math.nan * xp.ones_like(gradient)
+            return xp.where(bad[..., None, None], nan, gradient)
+        for place in map(tuple, np.argwhere(known)):
+            size, allowed = (float(xp.known(x)[place]) for x in found)
+            labels = spectrum.labels(xp.known(values)[place], rtol, singular=self.singular)
+            pairs = np.argwhere(np.triu(spectrum.in_one_cluster(labels), 1)).tolist()
+            zeros = np.flatnonzero(labels < 0).tolist()
+            pair, symbol, said = (0, 0), "σ" if self.singular else "λ", ""
+            if pairs:
+                pair = pairs[0][0], pairs[0][1]
+                said = f"; {gauge.names(symbol, *pair)} count as equal"
+            elif zeros:
+                pair = zeros[0], zeros[0]
+                said = f"; {gauge.names(symbol, *pair)} counts as 0"
+                fault = gauge.AT_ZERO if fault == gauge.SPREAD else fault
+            where = f"matrix {[*map(int, place)]} of the stack: " if place else ""
+            message = f"{where}{fault}: by {size:.1e}, allowed {allowed:.1e}{said}"
+            raise gauge.GaugeError(message, pair, size, allowed)
+        return gradient
+
+
+def public(invariant: Callable[[Invariant], Function]) -> tuple[Function, Function]:
+    """Make ``invariant_eigh`` and ``invariant_svd`` of a framework's function of an `Invariant`."""
 
     def invariant_eigh(loss: Function, rtol: Option = None, gauge_tol: Option = None) -> Function:
-        """Make of ``loss(values, vectors)`` a function of one Hermitian matrix.
+        """Make of ``loss(values, vectors)`` a function of Hermitian matrices.
 
-        It has first derivatives only; `spectralgrad.recipes.second_basis` says how large their
-        error may be, and what ``gauge_tol`` is. The loss is real. If it depends on the basis, the
-        reverse pass raises a GaugeError, or gives NaN where numbers are not known. A stack, or
-        another array in the loss that is to get a gradient, is a ValueError.
+        The loss is real, and of one matrix; of a stack, the function gives as many losses. Other
+        arrays in the loss get their gradients, too. There are first derivatives only; another one
+        raises a NotImplementedError, or is NaN. `spectralgrad.recipes.second_basis` says how large
+        the error may be, and what ``gauge_tol`` is. If the loss depends on the basis, its
+        derivative raises a GaugeError, or is NaN where numbers are not known.
         """
-        return invariant(_rule(hermitian.decompose, eigh_pullback, loss, rtol, gauge_tol))
+        return invariant(Invariant(loss, rtol, gauge_tol, singular=False))
 
     def invariant_svd(loss: Function, rtol: Option = None, gauge_tol: Option = None) -> Function:
-        """Make of ``loss(u, s, vh)``, thin, a function of one matrix of full rank.
+        """Make of ``loss(u, s, vh)``, thin, a function of matrices, as `invariant_eigh` does.
 
-        As `invariant_eigh`. A singular value that counts as zero is a GaugeError too.
+        Vectors of singular values that count as zero may be any of the null spaces, on either side.
         """
-        return invariant(_rule(singular.decompose, svd_pullback, loss, rtol, gauge_tol))
+        return invariant(Invariant(loss, rtol, gauge_tol, singular=True))
 
     for function in (invariant_eigh, invariant_svd):
         rules.place(function, invariant.__module__)
     return invariant_eigh, invariant_svd
-
-
-def _rule(
-    decompose: Callable[..., Factors], pullback: Function, loss: Function, *tolerances: Option
-) -> Rule:
-    """The rule of one matrix, with a loss and two tolerances."""
-
-    def of_one(xp: Namespace, matrix: Tensor) -> Factors:
-        if len(matrix.shape) != 2:
-            raise ValueError(
-                f"an array of the shape {tuple(matrix.shape)}: give one matrix at a time (or map "
-                "the function over a stack)"
-            )
-        return decompose(xp, matrix)
-
-    def value(xp: Namespace, factors: Factors) -> Tensor:
-        return loss(*factors)
-
-    def gradient(xp: Namespace, factors: Factors, cotangent: Tensor) -> Tensor:
-        return cotangent * pullback(xp, factors, loss, *tolerances)
-
-    return Rule(of_one, value, gradient, loss)
-
-
-def eigh_pullback(
-    xp: Namespace, factors: Factors, loss: Function, rtol: Option, gauge_tol: Option
-) -> Tensor:
-    """Gradient of ``loss(values, vectors)``, Hermitian.
-
-    The loss is differentiated at most n + 4 times, 2n + 4 times if it is complex, and evaluated at
-    most ⌈log₂(n + 1)⌉ + 2 times more.
-    """
-    values, v = factors
-    finest = hermitian.default_rtol(xp, factors)
-    turned = _Turned(xp, values, v, lambda x, q: loss(x, v @ q), "λ", finest, rtol)
-    dvalues, dv = xp.cotangents(loss, values, v)
-    noise = finest * xp.max(xp.abs(dv))
-    inner = turned.inner(dvalues, xp.skew_part(xp.adjoint(v) @ dv), noise)
-    return turned.require_invariance(v @ inner @ xp.adjoint(v), inner, dvalues, gauge_tol)
-
-
-def svd_pullback(
-    xp: Namespace, factors: Factors, loss: Function, rtol: Option, gauge_tol: Option
-) -> Tensor:
-    """Gradient of ``loss(u, s, vh)``, of thin singular vectors at full rank."""
-    u, s, vh = factors
-    uh, v = xp.adjoint(u), xp.adjoint(vh)
-    finest = singular.default_rtol(xp, factors)
-    turned = _Turned(xp, s, u, lambda x, q: loss(u @ q, x, xp.adjoint(v @ q)), "σ", finest, rtol)
-    du, ds, dvh = xp.cotangents(loss, u, s, vh)
-    noise = finest * xp.maximum(xp.max(xp.abs(du)), xp.max(xp.abs(dvh)))
-    left, right = xp.skew_part(uh @ du), xp.skew_part(vh @ xp.adjoint(dvh))
-    si, sj = xp.pairs(xp.cast(s, u))
-    inner = turned.inner(ds, left + right, noise) + (left - right) / (si + sj)
-    gradient = u @ inner @ vh
-    if u.shape[0] > len(s):
-        gradient = gradient + (du - u @ (uh @ du)) / sj @ vh
-    if v.shape[0] > len(s):
-        gradient = gradient + u @ ((dvh - (dvh @ v) @ vh) / si)
-    gradient = rules.require_open(xp, gradient, s, (len(s) - 1, None), finest, "σ")
-    return turned.require_invariance(gradient, inner, ds, gauge_tol)
-
-
-@dataclass(frozen=True, eq=False)
-class _Turned:
-    """A ``loss(values, rotation)`` of values and of a rotation of their vectors, at one matrix.
-
-    ``finest`` is the least rtol that a stable decomposition allows, and the default.
-    """
-
-    xp: Namespace
-    values: Tensor
-    vectors: Tensor
-    loss: Function
-    symbol: str
-    finest: float
-    rtol: Option
-
-    def array(self, x: np.ndarray) -> Tensor:
-        """A matrix in the dtype of the vectors."""
-        return self.xp.asarray(x, self.vectors)
-
-    def dvalues(self, values: Tensor, rotation: Tensor) -> Tensor:
-        """The cotangent of the values in a rotated basis."""
-        (found,) = self.xp.cotangents(lambda at: self.loss(at, rotation), values)
-        return found
-
-    @cached_property
-    def size(self) -> Tensor:
-        """The largest modulus."""
-        return self.xp.max(self.xp.abs(self.values))
-
-    @cached_property
-    def tied(self) -> Tensor:
-        """Which pairs of values are in one cluster, as a matrix of ones and zeros."""
-        xp, n = self.xp, len(self.values)
-        distances = xp.abs(self.values[1:] - self.values[:-1])
-        rtol = self.finest if self.rtol is None else self.rtol
-        apart = xp.cast(distances > rtol * self.size, self.values)
-        one, other = xp.pairs(xp.asarray(np.tri(n, n - 1, -1), self.values) @ apart)
-        return xp.cast(one == other, self.values)
-
-    @cached_property
-    def means(self) -> Tensor:
-        """Each value as the mean of its cluster."""
-        return self.tied @ self.values / self.xp.sum(self.tied, axis=-1)
-
-    def inner(self, dvalues: Tensor, turns: Tensor, noise: Tensor) -> Tensor:
-        """The Hermitian part of the gradient between two vectors.
-
-        ``turns`` is the quotient times the gap, with an error of ``noise``, where the values have
-        one of ``finest``.
-        """
-        xp = self.xp
-        one, other = xp.pairs(self.values)
-        gap = other - one
-        near = xp.abs(gap) <= gauge.default_tol(xp.dtype(gap)) * self.size
-        gap = xp.where((self.tied > 0) | (gap == 0), xp.ones_like(gap), gap)
-        quotient = turns / xp.cast(gap, turns)
-        equal = self.as_if_equal(xp.cast((self.tied > 0) | near, gap))
-        error = (noise + self.finest * self.size * xp.abs(quotient)) / xp.abs(gap)
-        agree = near & (xp.abs(quotient - equal) <= error)
-        inner = xp.where((self.tied > 0) | agree, equal, quotient)
-        eye = self.array(np.eye(len(gap)))
-        return inner * (1 - eye) + eye * xp.cast(dvalues, inner)
-
-    def as_if_equal(self, close: Tensor) -> Tensor:
-        """The same between close values, as if these were equal, from mixtures of their vectors."""
-        xp, n = self.xp, len(self.values)
-        eye = np.eye(n)
-        total = xp.cast(0 * close, self.vectors)
-        # Pairs whose numbers have the same sum modulo n: each pair is in one of n rounds.
-        for partner in [(r - np.arange(n)) % n for r in range(n)]:
-            upper = np.arange(n) < partner
-            swap = eye[partner] * (1 - eye)
-            paired = xp.sum(xp.asarray(swap, close) * close, axis=-1) > 0
-            known = xp.known(paired)
-            if known is not None and not known.any():
-                continue
-            swapped = xp.asarray(swap, self.values) @ self.values
-            means = xp.where(paired, (self.values + swapped) / 2, self.values)
-            for phase in (1, 1j) if xp.is_complex(total) else (1,):
-                mixed = np.where(upper, 1, -phase) * eye + np.where(upper, phase, 1) * swap
-                rotation = xp.where(paired, self.array(mixed / np.sqrt(2)), self.array(eye))
-                one, other = xp.pairs(self.dvalues(means, rotation))
-                half = xp.cast((one - other) / 2 * close * xp.asarray(np.triu(swap), close), total)
-                # A complex number of NumPy would widen the dtype.
-                total = total + phase.conjugate() * half + phase * half.mT
-        return total
-
-    @cached_property
-    def draw(self) -> np.ndarray:
-        """A random rotation of all vectors."""
-        rng, is_complex = np.random.default_rng(0), self.xp.is_complex(self.vectors)
-        return gauge.unitary(len(self.values), rng, is_complex=is_complex)
-
-    @cached_property
-    def mixed(self) -> Tensor:
-        """A random rotation of each cluster."""
-        return self.xp.qr(self.xp.cast(self.tied, self.vectors) * self.array(self.draw))
-
-    def require_invariance(
-        self, gradient: Tensor, inner: Tensor, dvalues: Tensor, gauge_tol: float | None
-    ) -> Tensor:
-        """Return the gradient if the loss is the same in other bases, and has no kink."""
-        if gauge_tol == math.inf:
-            return gradient
-        gauge_tol = gauge.tolerance(gauge_tol, self.xp.dtype(self.values))
-        # Not where nothing is mixed: a loss at its minimum may be computed there without an error.
-        cotangents = self.xp.cotangents(self.loss, self.means, self.mixed)
-        gradient = self.refuse(gradient, gauge.VARIES, *self.change(cotangents, gauge_tol))
-        kink = self.kink(inner, dvalues, cotangents, gauge_tol)
-        return self.refuse(gradient, gauge.SPREAD, *kink)
-
-    def change(self, cotangents: Factors, tol: float) -> Factors:
-        """Whether the loss changes in other bases of the clusters; by how much, and what may pass.
-
-        Nobody knows how large the loss might be; so it is compared with what a turn of all vectors
-        together changes. Where all values are equal, that is nothing: what rounding errors in
-        values and vectors change passes too.
-        """
-        xp, n = self.xp, len(self.values)
-        here = self.loss(self.means, self.array(np.eye(n)))
-        spread = xp.abs(self.loss(self.means, self.array(self.draw)) - here)
-        dmeans, dmixed = cotangents
-        noise = xp.max(xp.abs(self.means)) * xp.sum(xp.abs(dmeans)) + xp.sum(xp.abs(dmixed))
-        # Two given signs differ in one of them, and one given sign is negative in one.
-        signs = [1 - 2 * (np.arange(1, n + 1) >> bit & 1) for bit in range(n.bit_length())]
-        if xp.is_complex(self.vectors):
-            signs = [self.draw[0] / np.abs(self.draw[0])]
-        others = [self.loss(self.means, self.mixed * self.array(x)) for x in signs]
-        worst = functools.reduce(xp.maximum, [xp.abs(other - here) for other in others])
-        limit = tol * self.finite(spread) + 64 * self.finest * xp.abs(here)
-        limit = limit + self.finite(self.finest * noise)
-        return ~(worst <= limit) & (xp.abs(here) < math.inf), worst, limit
-
-    def kink(self, inner: Tensor, dvalues: Tensor, cotangents: Factors, tol: float) -> Factors:
-        """Whether equal values have different cotangents; by how much, and what may pass."""
-        xp, n = self.xp, len(self.values)
-        dmeans, dmixed = cotangents
-        block = xp.hermitian_part(xp.cast(self.tied, inner) * inner)
-        diagonal = xp.sum(self.mixed.conj() * (block @ self.mixed), axis=-2)
-        worst = xp.max(xp.abs(diagonal - xp.cast(dmeans, diagonal)))
-        # What the width of the clusters changes, which a caller may have made large.
-        width = xp.max(xp.abs(dvalues - self.dvalues(self.means, self.array(np.eye(n)))))
-        size = xp.max(xp.abs(self.means))
-        unit = xp.where(size > 0, size, 1 + size)
-        # How large a cotangent is where the loss is not at its minimum.
-        apart = self.means + unit * (1 + xp.positions(self.means)) / n
-        usual = self.finite(xp.max(xp.abs(self.dvalues(apart, self.array(self.draw)))))
-        largest = xp.maximum(xp.max(xp.abs(block)), xp.max(xp.abs(dmeans)))
-        limit = (tol + 8 * self.finest) * largest + 8 * width + 64 * self.finest * usual
-        limit = limit + tol * xp.max(xp.abs(dmixed)) / unit
-        return worst > limit, worst, limit
-
-    def finite(self, x: Tensor) -> Tensor:
-        """A number, or 0 if it is not finite."""
-        return self.xp.where(x < math.inf, x, self.xp.zeros_like(x))
-
-    def refuse(
-        self, gradient: Tensor, fault: str, bad: Tensor, worst: Tensor, limit: Tensor
-    ) -> Tensor:
-        """Return the gradient, as NaN where nobody knows whether it is bad, unless it is."""
-        known = self.xp.known(bad)
-        if known is None:
-            return self.xp.where(bad, math.nan, gradient)
-        if known:
-            pairs = [*map(tuple, np.argwhere(np.triu(self.xp.known(self.tied), 1))), (0, 0)]
-            size, allowed = (float(self.xp.known(x)) for x in (worst, limit))
-            names = gauge.names(self.symbol, *pairs[0])
-            equal = f"; {names} count as equal" if len(pairs) > 1 else ""
-            raise gauge.GaugeError(
-                f"{fault}: by {size:.1e}, allowed {allowed:.1e}{equal}", pairs[0], size, allowed
-            )
-        return gradient

@@ -1,25 +1,46 @@
 """Rules of functions of the singular values, U f(Σ) Vᴴ, and of sums of them.
 
-A rule is given by tables in which nothing is subtracted that may be equal, and no quotient is of
-zeros unless there is no gradient; the chapter on recipes derives them. `spectralgrad.recipes`
+A rule is given by `Tables` in which nothing is subtracted that may be equal, and no quotient is of
+zeros unless there is no derivative; the chapter on recipes derives them. `spectralgrad.recipes`
 says what ``matrix`` and ``rtol`` are.
+
+U f(Σ) Vᴴ is the corner of a function of the Hermitian matrix [[0, A], [Aᴴ, 0]], which has the
+eigenvalues ±σᵢ and zeros: of the odd function that is f on the positive ones. Its divided
+differences are the tables of the first derivative (Noferini 2017), and
+`spectralgrad.recipes.hermitian` says what they make of the second.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
 
-from spectralgrad.recipes import rules
-from spectralgrad.recipes.rules import Factors, Namespace, Option, Rule, Tensor
+from spectralgrad.recipes import hermitian, rules
+from spectralgrad.recipes.rules import Cut, Factors, Namespace, Option, Options, Rule, Sum, Tensor
 from spectralgrad.theory import spectrum
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a rule needs of an odd function of ±σᵢ, each part when it is called.
+
+    ``function()`` is f(σᵢ), and ``first()`` F⁻, or None for 0, and F⁺ (eq-recipes-tables) and the
+    diagonal of R, f(σᵢ)/σᵢ. ``pieces`` numbers the pieces on which f is linear, 0 for that of zero;
+    those of −σᵢ have the same numbers, or, if it is ``split``, the opposite ones. ``within(values,
+    pieces, b, c)`` is that of `spectralgrad.recipes.hermitian.Tables`.
+    """
+
+    function: Callable[[], Tensor]
+    first: Callable[[], Factors]
+    pieces: Tensor
+    split: bool
+    within: Callable[..., Tensor] | None = None
 
 
 def decompose(xp: Namespace, matrix: Tensor) -> Factors:
     """U, σ and Vᴴ, thin."""
+    rules.require_sizes(*matrix.shape[-2:])
     u, s, vh = xp.svd(matrix)
-    rules.require_sizes(u.shape[-2], vh.shape[-1])
-    meeting = xp.mark(s, s) + xp.mark(s[..., :-1] - s[..., 1:], s)
-    return u + xp.cast(meeting, u), s, vh
+    return u, s, vh
 
 
 def default_rtol(xp: Namespace, factors: Factors) -> float:
@@ -28,144 +49,288 @@ def default_rtol(xp: Namespace, factors: Factors) -> float:
     return spectrum.default_rtol((u.shape[-2], vh.shape[-1]), xp.dtype(s), singular=True)
 
 
-def singular_function(tables: Callable[..., Factors], cut: rules.Cut | None = None) -> Rule:
-    """Rule of U f(Σ) Vᴴ, in the symbols of its gradient (eq-recipes-singular).
+def first_derivative(xp: Namespace, factors: Factors, tables: Factors, b: Tensor) -> Tensor:
+    """The derivative along B, in the symbols of eq-recipes-singular.
 
-    ``tables(xp, s, *options)`` gives f(σᵢ), F⁻ and F⁺ (eq-recipes-tables), and the diagonal of
-    R, f(σᵢ)/σᵢ. ``cut(k, *options)`` may give None for the smaller value, 0. Else as for
-    `spectralgrad.recipes.hermitian.hermitian_function`.
+    The derivatives of U and V alone (Papadopoulo and Lourakis 2000; Ionescu, Vantzos and
+    Sminchisescu 2015) have differences of singular values below the line; here they have gone.
     """
-
-    def value(xp: Namespace, factors: Factors, *options: Option) -> Tensor:
-        u, s, vh = factors
-        function, *_ = tables(xp, s, *rules.chosen(options, default_rtol, xp, factors))
-        return xp.times(function[..., None, :], u) @ vh
-
-    def pullback(xp: Namespace, factors: Factors, c: Tensor, *options: Option) -> Tensor:
-        u, s, vh = factors
-        uh, v = xp.adjoint(u), xp.adjoint(vh)
-        options = rules.chosen(options, default_rtol, xp, factors)
-        if cut and (pair := cut(s.shape[-1], *options)):
-            c = rules.require_open(xp, c, s, pair, options[-1], "σ")
-        _, minus, plus, r = tables(xp, s, *options)
-        m = uh @ c @ v
-        h, k = xp.hermitian_part(m), xp.skew_part(m)
-        gradient = u @ (xp.times(minus, h) + xp.times(plus, k)) @ vh
-        if u.shape[-2] > s.shape[-1]:
-            gradient = gradient + xp.times(r[..., None, :], c @ v - u @ m) @ vh
-        if v.shape[-2] > s.shape[-1]:
-            gradient = gradient + u @ xp.times(r[..., :, None], uh @ c - m @ vh)
-        return gradient
-
-    return Rule(decompose, value, pullback, tables)
+    (u, s, vh), (minus, plus, r) = factors, tables
+    uh, v = xp.adjoint(u), xp.adjoint(vh)
+    m = uh @ b @ v
+    inner = xp.times(plus, xp.skew_part(m))
+    if minus is not None:
+        inner = inner + xp.times(minus, xp.hermitian_part(m))
+    result = u @ inner @ vh
+    if u.shape[-2] > s.shape[-1]:
+        result = result + xp.times(r[..., None, :], b @ v - u @ m) @ vh
+    if v.shape[-2] > s.shape[-1]:
+        result = result + u @ xp.times(r[..., :, None], uh @ b - m @ vh)
+    return result
 
 
-def singular_sum(terms: Callable[..., Factors]) -> Rule:
-    """Rule of Σ f(σᵢ), with the gradient U diag(f′(σ)) Vᴴ.
+def second_derivative(
+    xp: Namespace, factors: Factors, tables: Tables, b: Tensor, c: Tensor
+) -> Tensor:
+    """The derivative along B and C, as the corner of that of [[0, A], [Aᴴ, 0]]."""
+    left, right, of_both = dilated(xp, factors, tables)
+    halves = [xp.adjoint(left) @ x @ right for x in (b, c)]
+    inner = hermitian.second_derivative(xp, of_both, *(x + xp.adjoint(x) for x in halves))
+    return left @ inner @ xp.adjoint(right)
 
-    ``terms(xp, s, *options)`` gives f(σᵢ), and f′(σᵢ), equal where singular values are.
+
+def dilated(
+    xp: Namespace, factors: Factors, tables: Tables
+) -> tuple[Tensor, Tensor, hermitian.Tables]:
+    """Upper and lower part of the eigenvectors of [[0, A], [Aᴴ, 0]], and the tables of its values.
+
+    In the place of a basis of the null vectors stand the projections of all unit vectors: sums over
+    the one and over the others are the same.
     """
-
-    def value(xp: Namespace, factors: Factors, *options: Option) -> Tensor:
-        function, _ = terms(xp, factors[1], *rules.chosen(options, default_rtol, xp, factors))
-        return xp.sum(function, axis=-1)
-
-    def pullback(xp: Namespace, factors: Factors, c: Tensor, *options: Option) -> Tensor:
-        u, s, vh = factors
-        _, derivative = terms(xp, s, *rules.chosen(options, default_rtol, xp, factors))
-        return xp.times((derivative * c[..., None])[..., None, :], u) @ vh
-
-    return Rule(decompose, value, pullback, terms)
-
-
-def adjoint_of(rule: Rule) -> Rule:
-    """The rule of the conjugate transpose."""
-    # torch.compile takes functions from a closure, and no other objects.
-    value, pullback = rule.value, rule.pullback
-    return replace(
-        rule,
-        value=lambda xp, factors, *options: xp.adjoint(value(xp, factors, *options)),
-        pullback=lambda xp, factors, c, *options: pullback(xp, factors, xp.adjoint(c), *options),
+    u, s, vh = factors
+    v, (minus, plus, r) = xp.adjoint(vh), tables.first()
+    minus = xp.zeros_like(plus) if minus is None else minus
+    left, right = [u / 2**0.5, u / 2**0.5], [v / 2**0.5, -v / 2**0.5]
+    values = [s, -s]
+    pieces = [tables.pieces, -tables.pieces if tables.split else tables.pieces]
+    rows = [[minus, plus], [plus, minus]]
+    for vectors, here, there in ((u, left, right), (v, right, left)):
+        if vectors.shape[-2] > s.shape[-1]:
+            null = xp.unit(vectors) - vectors @ xp.adjoint(vectors)
+            here.append(null)
+            there.append(there[0][..., :, :1] * 0 * null[..., :1, :])
+            zeros = 0 * xp.real(null[..., 0, :])
+            values.append(zeros)
+            pieces.append(zeros)
+            edge = r[..., :, None] + zeros[..., None, :]
+            rows = [[*row, edge] for row in rows]
+            flat = zeros[..., :, None] + r[..., None, :]
+            rows.append([flat, flat, zeros[..., :, None] + zeros[..., None, :]])
+    table = xp.concatenate([xp.concatenate(row, -1) for row in rows], -2)
+    both = xp.concatenate(values, -1)
+    numbers = xp.concatenate(pieces, -1)
+    of_both = hermitian.Tables(
+        tables.function,
+        lambda: table,
+        tables.within and partial(tables.within, both, numbers),
+        lambda: (numbers, both),
     )
+    return xp.concatenate(left, -1), xp.concatenate(right, -1), of_both
 
 
-@singular_sum
-def nuclear_norm(xp: Namespace, s: Tensor, rtol: Option = None) -> Factors:
-    """Σ σᵢ; its gradient where it is differentiable, else the smallest subgradient."""
-    return s, xp.cast(s > rtol * s[..., :1], s)
+def singular_function(
+    tables: Callable[..., Tables],
+    cut: Callable[..., list[rules.Pair]] = lambda k, *options: [],
+    decompose: Callable[..., Factors] = decompose,
+    compared: Callable[[Namespace, Tensor], Tensor] = lambda xp, s: s,
+) -> Rule:
+    """Rule of U f(Σ) Vᴴ, from ``tables(xp, s, *options)``.
+
+    As `spectralgrad.recipes.hermitian.hermitian_function`; ``cut(k, *options)`` may give None for
+    the smaller value, 0, and ``compared(xp, s)`` the values that have to be apart.
+    """
+
+    def formula(xp: Namespace, factors: Factors, options: Options, *directions: Tensor) -> Tensor:
+        u, s, vh = factors
+        found = tables(xp, s, *options)
+        if not directions:
+            return xp.times(found.function()[..., None, :], u) @ vh
+        if len(directions) == 1:
+            return first_derivative(xp, factors, found.first(), *directions)
+        return second_derivative(xp, factors, found, *directions)
+
+    def pairs(xp: Namespace, factors: Factors, options: Options) -> Cut:
+        return compared(xp, factors[1]), cut(factors[1].shape[-1], *options)
+
+    return Rule(decompose, formula, tables, pairs, default_rtol, "σ")
 
 
-@singular_sum
-def spectral_norm(xp: Namespace, s: Tensor, rtol: Option = None) -> Factors:
-    """σ₁; its gradient where it is differentiable, else the smallest subgradient."""
+def by_pieces(
+    xp: Namespace, s: Tensor, f: Tensor, slope: Tensor, pieces: Tensor, *, split: bool
+) -> Tables:
+    """Tables of a function that is linear, with a slope, on each of its pieces.
+
+    Of two values of one piece the divided difference is the slope; of a value and its opposite,
+    too, unless these are ``split``.
+    """
+
+    def first() -> Factors:
+        (si, sj), (fi, fj), (pi, pj) = map(xp.pairs, (s, f, pieces))
+        constant = slope[..., :, None] + 0 * sj
+        minus = xp.divide(fi - fj, si - sj, pi != pj, constant)
+        apart = (pi != pj) | (pi != 0) if split else pi != pj
+        plus = xp.divide(fi + fj, si + sj, apart, constant)
+        return minus, plus, xp.divide(f, s, (pieces != 0) & (s != 0), slope)
+
+    return Tables(lambda: f, first, pieces, split)
+
+
+def isometry(xp: Namespace, s: Tensor, f: Tensor) -> Tables:
+    """F⁻ = 0 and F⁺ᵢⱼ = 2/(σᵢ + σⱼ), where no value is 0."""
+
+    def first() -> Factors:
+        si, sj = xp.pairs(s)
+        return None, 2 * xp.reciprocal(si + sj), xp.reciprocal(s)
+
+    return Tables(lambda: f, first, xp.ones_like(s), split=True)
+
+
+def last(k: int, rtol: float) -> list[rules.Pair]:
+    """The smallest value and 0."""
+    return [(k - 1, None)] if k else []
+
+
+@partial(singular_function, cut=last)
+def polar(xp: Namespace, s: Tensor, rtol: Option = None) -> Tables:
+    """U Vᴴ, the nearest matrix with orthonormal columns, or rows: F⁻ = 0, F⁺ᵢⱼ = 2/(σᵢ + σⱼ).
+
+    Where the smallest singular value counts as 0 there is no derivative.
+    """
+    return isometry(xp, s, xp.ones_like(s))
+
+
+@partial(singular_function, cut=last)
+def _nearest_isometry(xp: Namespace, s: Tensor, rtol: Option = None) -> Tables:
+    return isometry(xp, s, xp.cast(s > rtol * s[..., :1], s))
+
+
+@partial(Sum, gradient=_nearest_isometry)
+def nuclear_norm(xp: Namespace, factors: Factors, rtol: Option = None) -> Tensor:
+    """Σ σᵢ; its gradient where it is differentiable, else the smallest subgradient.
+
+    Where it is not differentiable there is no second derivative.
+    """
+    return xp.sum(factors[1], axis=-1)
+
+
+def _signed(xp: Namespace, matrix: Tensor) -> Factors:
+    """U, σ and Vᵀ of a square matrix, with the sign of its determinant in the last of U and σ."""
+    m, n = matrix.shape[-2:]
+    if m != n:
+        raise ValueError(f"the matrix is {m} × {n}; a rotation is square")
+    if xp.is_complex(matrix):
+        raise ValueError("the matrix is complex; a rotation is real")
+    u, s, vh = decompose(xp, matrix)
+    sign = xp.sign(xp.det(u @ vh))[..., None]
+    signs = xp.where(xp.positions(s) == n - 1, sign, xp.ones_like(s))
+    return u * signs[..., None, :], s * signs, vh
+
+
+def _last_opposite(xp: Namespace, s: Tensor) -> Tensor:
+    """The values so that the difference of the last two is the sum that has to be positive."""
+    return xp.where(xp.positions(s) == s.shape[-1] - 1, -s, s)
+
+
+@partial(
+    singular_function,
+    cut=lambda n, rtol: [(n - 2, n - 1)] if n > 1 else [],
+    decompose=_signed,
+    compared=_last_opposite,
+)
+def rotation(xp: Namespace, s: Tensor, rtol: Option = None) -> Tables:
+    """The nearest rotation, of determinant 1: U diag(1, …, 1, det U det V) Vᵀ, of Kabsch (1976).
+
+    As ``polar`` if the last singular value has the sign of the determinant, and differentiated so
+    by Brégier (2021) too. It is smooth where σₙ₋₁ and that are not opposite, which is where it is
+    unique (Myronenko and Song 2009, Lemma 1): also at a matrix of rank n − 1, as of points in a
+    plane, and at one with a negative determinant. Of a real, square matrix.
+    """
+
+    def first() -> Factors:
+        si, sj = xp.pairs(s)
+        # A real matrix turns no vector in its own plane, so that the diagonal does not count.
+        plus = xp.divide(2, si + sj, ~xp.is_diagonal(s), xp.zeros_like(si + sj))
+        return None, plus, s
+
+    return Tables(lambda: xp.ones_like(s), first, xp.ones_like(s), split=True)
+
+
+def _leading_cut(k: int, rtol: float) -> list[rules.Pair]:
+    return [(0, 1 if k > 1 else None)] if k else []
+
+
+@partial(singular_function, cut=_leading_cut)
+def _leading(xp: Namespace, s: Tensor, rtol: Option = None) -> Tables:
     largest = xp.cast((s >= (1 - rtol) * s[..., :1]) & (s > 0), s)
     number = xp.sum(largest, axis=-1, keepdims=True)
     share = largest / xp.maximum(number, xp.ones_like(number))
-    return share * s[..., :1], share
+    return by_pieces(xp, s, share, 0 * s, xp.cast(xp.positions(s) == 0, s), split=True)
 
 
-@partial(singular_function, cut=lambda k, rank, rtol: (rank - 1, rank) if 0 < rank < k else None)
-def low_rank(xp: Namespace, s: Tensor, rank: int, rtol: Option = None) -> Factors:
+@partial(Sum, gradient=_leading)
+def spectral_norm(xp: Namespace, factors: Factors, rtol: Option = None) -> Tensor:
+    """σ₁; its gradient where it is differentiable, else the smallest subgradient.
+
+    Where it is not differentiable there is no second derivative.
+    """
+    return factors[1][..., 0]
+
+
+@partial(singular_function, cut=lambda k, rank, rtol: [(rank - 1, rank)] if 0 < rank < k else [])
+def low_rank(xp: Namespace, s: Tensor, rank: int, rtol: Option = None) -> Tables:
     """The sum of the first r terms σᵢ uᵢ vᵢᴴ, the nearest matrix of rank r.
 
-    Where σᵣ and σᵣ₊₁ count as equal there is no gradient.
+    Where σᵣ and σᵣ₊₁ count as equal there is no derivative.
 
     Parameters
     ----------
     rank : int
         r ≥ 0; from min(m, n) on, the operation is the identity.
     """
-    kept = xp.positions(s) < rank
-    f = xp.where(kept, s, xp.zeros_like(s))
-    (si, sj), (fi, fj), (ki, kj) = map(xp.pairs, (s, f, kept))
-    one, both = ki != kj, xp.cast(ki & kj, s)
-    minus = xp.divide(fi - fj, si - sj, one, both)
-    plus = xp.divide(fi + fj, si + sj, one, both)
-    return f, minus, plus, xp.cast(kept, s)
+    kept = xp.cast(xp.positions(s) < rank, s)
+    f = xp.where(kept > 0, s, xp.zeros_like(s))
+    return by_pieces(xp, s, f, kept, kept, split=False)
 
 
 @singular_function
-def soft_threshold(xp: Namespace, s: Tensor, threshold: float) -> Factors:
+def soft_threshold(xp: Namespace, s: Tensor, threshold: float) -> Tables:
     """U max(Σ − t, 0) Vᴴ, the proximal operator of t times the nuclear norm.
 
     Parameters
     ----------
     threshold : float
-        t ≥ 0. A singular value that equals t counts as smaller, though there is no gradient. For a
-        gradient with respect to t as well, write ``t * soft_threshold(a / t, 1)``.
+        t ≥ 0. A singular value that equals t counts as smaller, though there is no derivative. For
+        a gradient with respect to t as well, write ``t * soft_threshold(a / t, 1)``.
     """
     if threshold == 0:
-        tables: Factors = low_rank.declared(xp, s, s.shape[-1])
+        tables: Tables = low_rank.declared(xp, s, s.shape[-1])
         return tables
     kept = s > threshold
     f = xp.where(kept, s - threshold, xp.zeros_like(s))
-    (si, sj), (fi, fj), (ki, kj) = map(xp.pairs, (s, f, kept))
-    minus = xp.divide(fi - fj, si - sj, ki != kj, xp.cast(ki & kj, s))
-    plus = xp.divide(fi + fj, si + sj, ki | kj, xp.zeros_like(minus))
-    return f, minus, plus, xp.divide(f, s, kept, f)
+    kept = xp.cast(kept, s)
+    return by_pieces(xp, s, f, kept, kept, split=True)
 
 
-@partial(singular_function, cut=lambda k, rtol: (k - 1, None) if k else None)
-def polar(xp: Namespace, s: Tensor, rtol: Option = None) -> Factors:
-    """U Vᴴ, the nearest matrix with orthonormal columns, or rows: F⁻ = 0, F⁺ᵢⱼ = 2/(σᵢ + σⱼ).
-
-    Where the smallest singular value counts as 0 there is no gradient.
-    """
-    si, sj = xp.pairs(s)
-    return xp.ones_like(s), xp.zeros_like(si + sj), 2 / (si + sj), 1 / s
-
-
-@adjoint_of
 @singular_function
-def pinv(xp: Namespace, s: Tensor, rtol: Option = None) -> Factors:
-    """The Moore-Penrose inverse; its derivative along matrices of the same rank.
-
-    That is the formula of Golub and Pereyra (1973).
-    """
+def adjoint_pinv(xp: Namespace, s: Tensor, rtol: Option = None) -> Tables:
+    """The conjugate transpose of the Moore-Penrose inverse."""
     kept = s > rtol * s[..., :1]
     f = xp.divide(1, s, kept, xp.zeros_like(s))
-    (fi, fj), (ki, kj) = xp.pairs(f), xp.pairs(kept)
-    both = fi * fj
-    # A dropped value counts as 0, and stays 0: the rank is taken to be constant.
-    one = xp.where(ki == kj, xp.zeros_like(both), fi**2 + fj**2)
-    return f, one - both, one + both, f**2
+    pieces = xp.cast(kept, s)
+
+    def first() -> Factors:
+        (fi, fj), (ki, kj) = xp.pairs(f), xp.pairs(kept)
+        both = fi * fj
+        # A dropped value counts as 0, and stays 0: the rank is taken to be constant.
+        one = xp.where(ki == kj, xp.zeros_like(both), fi**2 + fj**2)
+        return one - both, one + both, f**2
+
+    def within(values: Tensor, kept: Tensor, b: Tensor, c: Tensor) -> Tensor:
+        yi, yj = xp.pairs(xp.divide(kept, values, kept > 0, xp.zeros_like(values)))
+        return xp.times(yi * yj, b @ xp.times(yi, c))
+
+    return Tables(lambda: f, first, pieces, False, within)
+
+
+def _neighbours(k: int, index: int) -> list[rules.Pair]:
+    """Of k singular values, the pairs to which one belongs, with 0 as the last."""
+    index = rules.place_of(k, index)
+    pairs: list[rules.Pair] = [(i, i + 1) for i in (index - 1, index) if 0 <= i < k - 1]
+    return pairs + ([(k - 1, None)] if index == k - 1 else [])
+
+
+@partial(singular_function, cut=lambda k, index, rtol: _neighbours(k, index))
+def one_term(xp: Namespace, s: Tensor, index: int, rtol: Option = None) -> Tables:
+    """uᵢ vᵢᴴ for one singular value."""
+    kept = xp.cast(xp.positions(s) == rules.place_of(s.shape[-1], index), s)
+    return by_pieces(xp, s, kept, 0 * s, kept, split=True)

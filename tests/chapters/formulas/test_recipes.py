@@ -141,16 +141,17 @@ RULES = {
     "low_rank": (of_low_rank, False, rank_of, openness),
     "soft_threshold": (of_soft, False, between, lambda h, t: openness(h, np.sum(h.values > t))),
 }
-NOT_IN_THE_PACKAGE = ("inverse_root", "logarithm")
 
 
 @functools.cache
 def operation(name):
-    if name not in NOT_IN_THE_PACKAGE:
+    if name != "inverse_root":
         return getattr(recipes(), name)
-    from spectralgrad.recipes.hermitian import hermitian_function
+    from spectralgrad.recipes import hermitian
 
-    return recipes().operation(hermitian_function(formula("recipes", name)))
+    tables = formula("recipes", name)
+    tables.__globals__["hermitian"] = hermitian
+    return recipes().operation(hermitian.hermitian_function(tables))
 
 
 def with_options(function, options, matrix):
@@ -200,21 +201,43 @@ def test_logarithm(n, dtype):
         rng = np.random.default_rng(n)
         h = hard.hermitian(kind, n, dtype, rng)
         c = hermitian_part(draw(rng, (n, n), dtype))
-        found = gradient(operation("logarithm"), h.matrix, c)
+        found = gradient(operation("logm"), h.matrix, c)
         logarithm = (h.left * np.log(h.values)) @ adjoint(h.left)
         back = scipy.linalg.expm_frechet(logarithm, found.astype(h.left.dtype), compute_expm=False)
         assert missed(back.astype(dtype), c, dtype) < 30 * condition(h), kind
 
 
+@pytest.mark.parametrize("dtype", hard.DTYPES)
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_the_second_derivative_of_the_inverse_root(n, dtype):
+    """From X² = A⁻¹, differentiated twice."""
+    import torch
+
+    for kind in hard.SPECTRA:
+        rng = np.random.default_rng(n)
+        h = hard.hermitian(kind, n, dtype, rng)
+        c, e = (hermitian_part(draw(rng, (n, n), dtype)) for _ in range(2))
+        a = torch.tensor(h.matrix, requires_grad=True)
+        value = operation("inverse_root")(a)
+        (slope,) = torch.autograd.grad(value, a, torch.tensor(c), create_graph=True)
+        (found,) = torch.autograd.grad(slope, a, torch.tensor(e))
+        inverse, root = ((h.left * h.values**p) @ adjoint(h.left) for p in (-1, -0.5))
+        dc, de = (lyapunov(root, -inverse @ x @ inverse) for x in (c, e))
+        bent = inverse @ c @ inverse @ e @ inverse - dc @ de
+        expected = lyapunov(root, bent + adjoint(bent))
+        error = missed(found.resolve_conj().numpy(), expected, dtype)
+        assert error < 30 * condition(h) ** 2, kind
+
+
 @pytest.mark.parametrize("n", [3, 5])
 def test_cube_root_of_the_exercise(n):
     """From dA = dX X² + X dX X + X² dX for X = A^(1/3), as one linear system."""
-    from spectralgrad.recipes.hermitian import hermitian_function
+    from spectralgrad.recipes.hermitian import Tables, hermitian_function
 
     def tables(xp, values):
         root = values ** (1 / 3)
-        one, other = root[..., :, None], root[..., None, :]
-        return root, 1 / (one**2 + one * other + other**2)
+        one, other = xp.pairs(root)
+        return Tables(lambda: root, lambda: 1 / (one**2 + one * other + other**2))
 
     function = recipes().operation(hermitian_function(tables))
     for kind in hard.SPECTRA:
