@@ -32,12 +32,15 @@ SLOW = {
 
 
 def points_for(framework, name, mode):
-    """All for PyTorch and autograd; for JAX, which compiles once for all of a shape, all of one."""
-    if framework in ("torch", "autograd"):
+    """All for PyTorch, because a rule is the same for all; for others what tries their adapter.
+
+    JAX compiles once for all of a shape.
+    """
+    if framework == "torch":
         return (*POINTS, *SINGLE)
     smooth = functools.partial(truth.smooth, name)
     others = smooth([p for p in (*POINTS, *SINGLE) if name in OTHERS.get(p.name, ())])
-    if framework == "jax":
+    if framework in ("jax", "autograd"):
         return [*alike(name), *others]
     hardest = smooth([p for p in POINTS if p.name in HARDEST])
     few, fewer = SLOW.get(mode, (len(hardest), len(others)))
