@@ -225,6 +225,16 @@ SHAPES = {
     "like of another length": ("eigenvector", SQUARE, {"index": 1, "like": np.ones(4)}, "like"),
     "like for v": ("singular_vectors", np.eye(4, 3), {"index": 1, "like": np.ones(4)}, "like"),
     "like of a null vector": ("null_vector", np.eye(4, 3), {"like": np.ones(4)}, "like"),
+    "a complex like": ("eigenvector", SQUARE, {"index": 1, "like": np.ones(3) * 1j}, "complex"),
+    "like that says nothing": (
+        "eigenvector",
+        SQUARE,
+        {"index": 0, "like": SQUARE[0]},
+        "orthogonal",
+    ),
+    "values of no square": ("eigvalsh", WIDE, {}, "2 × 5"),
+    "a vector of no square": ("eigenvector", WIDE, {"index": 0}, "2 × 5"),
+    "b of another type": ("eigvalsh", SQUARE, {"b": np.eye(3) * 1j}, "same dtype"),
     "b of another size": ("projector", SQUARE, {"rank": 1, "b": np.eye(2)}, "2 × 2"),
 }
 

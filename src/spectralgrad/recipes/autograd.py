@@ -87,10 +87,7 @@ def _cotangents(loss: Callable[..., Tensor], *factors: Tensor) -> Factors:
 
 
 def _mapped(
-    function: Callable[..., Factors],
-    dimensions: int,
-    like: Factors,
-    *stacks: Tensor,
+    function: Callable[..., Factors], dimensions: int, like: Factors, *stacks: Tensor
 ) -> Factors:
     if not dimensions:
         return function(*stacks)

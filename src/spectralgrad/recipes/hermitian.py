@@ -37,13 +37,18 @@ class Tables:
 
 def decompose(xp: Namespace, matrix: Tensor) -> Factors:
     """λ and V of the Hermitian part."""
+    require_square(matrix)
+    # So that no triangle is read more than the other, and the symmetric gradient is the gradient.
+    values, v = xp.eigh(xp.hermitian_part(matrix))
+    return values, v
+
+
+def require_square(matrix: Tensor) -> None:
+    """Refuse a matrix that cannot be Hermitian."""
     m, n = matrix.shape[-2:]
     rules.require_sizes(m, n)
     if m != n:
         raise ValueError(f"the matrix is {m} × {n}; a Hermitian one is square")
-    # So that no triangle is read more than the other, and the symmetric gradient is the gradient.
-    values, v = xp.eigh(xp.hermitian_part(matrix))
-    return values, v
 
 
 def default_rtol(xp: Namespace, factors: Factors) -> float:

@@ -307,7 +307,7 @@ def checked(name: str, option: Option) -> Option:
     if name in _FUNCTIONS:
         if not callable(option):
             raise TypeError(
-                f"{name} is a function of an array, and this is a {type(option).__name__}"
+                f"{name} is a function of an array, and this is of the type {type(option).__name__}"
             )
         return option
     if not isinstance(option, numbers.Real):

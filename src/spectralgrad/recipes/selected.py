@@ -183,6 +183,9 @@ def towards(xp: Namespace, x: Tensor, like: Tensor | None) -> Tensor:
     if like is None:
         return x
     inner = xp.sum(xp.conj(x) * like, axis=-1)
+    known = xp.known(xp.abs(xp.stop(inner)))
+    if known is not None and (known == 0).any():
+        raise ValueError("like is orthogonal to the vector, and says nothing of its sign")
     return x * (inner / xp.cast(xp.sqrt(xp.real(inner * xp.conj(inner))), inner))[..., None]
 
 
@@ -190,6 +193,8 @@ def constant(xp: Namespace, like: Option, matrix: Tensor) -> Tensor | None:
     """A vector without derivatives, as long as the rows of a matrix, and in its dtype."""
     if like is None:
         return None
+    if xp.is_complex(xp.array(like)) and not xp.is_complex(matrix):
+        raise ValueError("like is complex, and the vector is real")
     fixed = xp.stop(xp.cast(xp.array(like), matrix))
     if fixed.shape[-1] != matrix.shape[-1]:
         raise ValueError(f"like has {fixed.shape[-1]} entries, and the vector {matrix.shape[-1]}")
@@ -198,11 +203,16 @@ def constant(xp: Namespace, like: Option, matrix: Tensor) -> Tensor | None:
 
 def whitened(xp: Namespace, matrix: Tensor, b: Option) -> tuple[Tensor, Tensor]:
     """Wᴴ A W and W, with Wᴴ B W = 1; without B, A and None."""
+    hermitian.require_square(matrix)
     if b is None:
         return matrix, None
     b = xp.wide(xp.array(b))
     if matrix.shape[-2:] != b.shape[-2:]:
         sizes = (" × ".join(map(str, x.shape[-2:])) for x in (matrix, b))
         raise ValueError("A is {} and B is {}: they have to have the same size".format(*sizes))
+    if matrix.dtype != b.dtype:
+        raise ValueError(
+            f"A is {matrix.dtype} and B is {b.dtype}: they have to have the same dtype"
+        )
     w = xp.whitener(xp.hermitian_part(b))
     return xp.adjoint(w) @ matrix @ w, w

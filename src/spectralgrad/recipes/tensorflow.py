@@ -94,10 +94,7 @@ def _cotangents(loss: Callable[..., Tensor], *factors: Tensor) -> Factors:
 
 
 def _mapped(
-    function: Callable[..., Factors],
-    dimensions: int,
-    like: Factors,
-    *stacks: Tensor,
+    function: Callable[..., Factors], dimensions: int, like: Factors, *stacks: Tensor
 ) -> Factors:
     if not dimensions:
         return function(*stacks)
@@ -109,12 +106,7 @@ def _mapped(
     return found
 
 
-def _total(
-    function: Callable[..., Factors],
-    count: Tensor,
-    most: int,
-    *zeros: Tensor,
-) -> Factors:
+def _total(function: Callable[..., Factors], count: Tensor, most: int, *zeros: Tensor) -> Factors:
     def add(r: Tensor, *total: Tensor) -> Factors:
         return r + 1, *map(tf.add, total, function(r))
 
