@@ -125,11 +125,7 @@ def with_values(rng, values, *, is_complex):
 
 def turn_within(number, rng, *, is_complex):
     """Rotate each cluster at random, for a single vector its sign or phase."""
-    q = np.eye(len(number), dtype=complex if is_complex else float)
-    for c in {c for c in number.tolist() if c >= 0}:
-        places = np.flatnonzero(number == c)
-        q[np.ix_(places, places)] = gauge.unitary(len(places), rng, is_complex=is_complex)
-    return q
+    return gauge.unitary(spectrum.in_one_cluster(number), rng, is_complex=is_complex)
 
 
 def error(found, expected):

@@ -74,7 +74,7 @@ def test_vectors_with_negative_labels_are_not_mixed(is_complex):
     mixtures = list(gauge.pair_rotations(labels, is_complex=is_complex))
     for rotation in [*mixtures, *gauge.random_bases(labels, is_complex=is_complex)]:
         assert rotation.conj().T @ rotation == pytest.approx(np.eye(7))
-        assert np.array_equal(np.abs(rotation[5:]), np.eye(7)[5:])
+        assert np.abs(rotation[5:]) == pytest.approx(np.eye(7)[5:])
         assert not rotation[2:5, :2].any()
         assert not rotation[:2, 2:5].any()
     assert all(np.array_equal(q[5:], np.eye(7)[5:]) for q in mixtures)
@@ -97,7 +97,8 @@ def test_a_stack_mixes_each_of_its_matrices_as_if_alone():
 
 @given(seeds, st.integers(1, 5), st.booleans())
 def test_a_drawn_matrix_is_unitary(seed, size, is_complex):
-    q = gauge.unitary(size, np.random.default_rng(seed), is_complex=is_complex)
+    alike = np.ones((size, size), bool)
+    q = gauge.unitary(alike, np.random.default_rng(seed), is_complex=is_complex)
     assert q.conj().T @ q == pytest.approx(np.eye(size))
     assert np.iscomplexobj(q) == is_complex
 
@@ -106,7 +107,7 @@ def test_a_drawn_matrix_is_unitary(seed, size, is_complex):
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_a_drawn_matrix_is_uniform(size, is_complex, rng):
     """The mean is 0 and that of |qᵢⱼ|² is 1/n; without the signs of r, q₁₁ has one sign only."""
-    drawn = np.array([gauge.unitary(size, rng, is_complex=is_complex) for _ in range(4000)])
+    drawn = gauge.unitary(np.ones((4000, size, size), bool), rng, is_complex=is_complex)
     assert np.abs(drawn.mean(axis=0)).max() < 0.07
     assert (np.abs(drawn) ** 2).mean(axis=0) == pytest.approx(
         np.full((size, size), 1 / size), abs=0.03
@@ -224,22 +225,6 @@ def test_tolerances_have_the_unit_of_what_they_bound():
     )
     assert gauge.allowance_of_values(0.0, values, cotangent, 1e-8) == pytest.approx(3e-8)
     assert gauge.allowance_of_values(1.0, 0 * values, cotangent, 1e-8) == pytest.approx(3e-8)
-
-
-@pytest.mark.parametrize("pairs", [None, (np.array([0, 1]), np.array([1, 1]))])
-def test_require_takes_all_pairs_or_some(pairs):
-    excess = np.array([[0.0, 3.0], [0.0, 5.0]]) if pairs is None else np.array([3.0, 5.0])
-    gauge.require_within(excess, np.array(5.0), "λ", "fault", pairs=pairs)
-    with pytest.raises(gauge.GaugeError) as caught:
-        gauge.require_within(excess, np.array(4.0), "λ", "fault", pairs=pairs)
-    assert (caught.value.pair, caught.value.excess, caught.value.allowed) == ((1, 1), 5.0, 4.0)
-
-
-def test_require_with_pairs_in_a_stack():
-    pairs = tuple(np.array(x) for x in ([0, 1], [0, 1], [1, 0]))
-    with pytest.raises(gauge.GaugeError, match=r"matrix \[1\] of the stack: λ₁ and λ₂") as caught:
-        gauge.require_within(np.array([2.0, 2.0]), np.array([3.0, 1.0]), "λ", "x", pairs=pairs)
-    assert caught.value.pair == (1, 0)
 
 
 def test_an_infinite_tolerance_lets_everything_pass():

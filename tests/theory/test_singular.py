@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import hadamard
 
-from spectralgrad.theory import exact, gauge, singular, subgradient
+from spectralgrad.theory import exact, gauge, singular, spectrum, subgradient
 
 EPS = np.finfo(float).eps
 real_or_complex = pytest.mark.parametrize("is_complex", [False, True])
@@ -73,11 +73,7 @@ def test_precision_of_the_matrix_decides_its_rank():
 
 def turn_within(number, rng, *, is_complex):
     """Rotate each cluster at random, for a single vector its sign or phase."""
-    q = np.eye(len(number), dtype=complex if is_complex else float)
-    for c in {c for c in number.tolist() if c >= 0}:
-        places = np.flatnonzero(number == c)
-        q[np.ix_(places, places)] = gauge.unitary(len(places), rng, is_complex=is_complex)
-    return q
+    return gauge.unitary(spectrum.in_one_cluster(number), rng, is_complex=is_complex)
 
 
 def error(found, expected):

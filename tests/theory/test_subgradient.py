@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spectralgrad.matrices import published
-from spectralgrad.theory import eigen, exact, gauge, singular, subgradient
+from spectralgrad.theory import eigen, exact, gauge, singular, spectrum, subgradient
 
 real_or_complex = pytest.mark.parametrize("is_complex", [False, True])
 
@@ -474,9 +474,9 @@ def test_what_a_library_returns_is_extreme_and_the_mean_is_not(seed, case, is_co
 @pytest.mark.parametrize("problem", ["eigh", "svd"])
 def test_a_random_basis_of_a_cluster_gives_extreme_points(problem, is_complex, rng):
     values, weights = np.array([3.0, 3.0, 3.0, 1.0]), np.array([1.0, -2.0, 0.5, 4.0])
-    q = np.eye(4, dtype=complex if is_complex else float)
+    alike = spectrum.in_one_cluster([0, 0, 0, -1])
+    q = gauge.unitary(alike, rng, is_complex=is_complex)
     matrix = np.diag(values).astype(q.dtype)
-    q[:3, :3] = gauge.unitary(3, rng, is_complex=is_complex)
     if problem == "eigh":
         valid = subgradient.eigvalsh(matrix[::-1, ::-1], weights[::-1])
         q = q[::-1, ::-1]

@@ -131,11 +131,7 @@ _Lines = Iterator[tuple[int, list[str]]]
 _WIDTHS = {"pattern": 0, "real": 1, "double": 1, "integer": 1, "unsigned-integer": 1, "complex": 2}
 
 # Of each symmetry, what stands on the other side of the diagonal.
-_MIRRORS: dict[str, Any] = {
-    "symmetric": lambda z: z,
-    "skew-symmetric": lambda z: -z,
-    "hermitian": lambda z: z.conjugate(),
-}
+_MIRRORS = {"symmetric": np.positive, "skew-symmetric": np.negative, "hermitian": np.conjugate}
 
 _BANNER = re.compile(
     rf"%%matrixmarket matrix (coordinate|array(?! pattern)) ({'|'.join(_WIDTHS)}) "

@@ -1,15 +1,14 @@
 """Check every matrix in files and folders, and keep the results.
 
 What is done is saved every few seconds, and not done again: a survey that is stopped, by whatever,
-goes on from there. The verdicts are those of `spectralgrad.verdict.check`, about sums of values: a
-matrix that need not be looked at for them may still be a bad place for a loss on vectors.
+goes on from there. The verdicts are those of `spectralgrad.verdict.check`, about sums of values or
+about a loss on vectors: a matrix that need not be looked at for one may be a bad place for another.
 """
 
 import contextlib
 import dataclasses
 import os
 import sys
-import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -108,9 +107,10 @@ def survey(
     with results.locked(folder):
         with results.Results(folder, question) as store, opened as crew:
             kept = None if reports == "none" else pages.Reports(folder, reports, question)
-            with _bar() as bar:
-                run = Run(done, store, kept, bar)
-                threading.Thread(target=run.count, args=[roots], daemon=True).start()
+            # At a glance: that takes a small part of the time of the work itself.
+            number = sum(map(files.count, files.paths(roots)))
+            with _bar(number) as bar:
+                run = Run(done, store, kept, bar, number)
                 for task, rows in workers.run(run.tasks(roots), crew, question, run.idle):
                     run.note(task, rows)
         if kept:
@@ -135,10 +135,10 @@ def _folder(output: str | os.PathLike[str]) -> Path:
 
 
 @interruption.whole
-def _bar() -> "tqdm[NoReturn]":
+def _bar(total: int) -> "tqdm[NoReturn]":
     # Into a file it writes now and then, on a terminal ten times a second.
     interval = 0.1 if sys.stderr.isatty() else 60
-    return tqdm(unit=" matrices", mininterval=interval, maxinterval=interval)
+    return tqdm(total=total, unit=" matrices", mininterval=interval, maxinterval=interval)
 
 
 @dataclasses.dataclass
@@ -149,18 +149,8 @@ class Run:
     store: results.Results
     kept: pages.Reports | None
     bar: "tqdm[NoReturn]"
-    counted: int | None = None
-    #: How many more there are to be done than are counted.
-    correction: int = 0
-
-    def count(self, roots: list[str]) -> None:
-        """Count what there is, while it is being done."""
-        number = 0
-        for path in files.paths(roots):
-            if self.bar.disable:
-                return
-            number += files.count(path)
-        self.counted = number
+    #: How many there are to be done, beside those of an earlier run.
+    number: int
 
     def idle(self, trouble: str) -> None:
         """Save, if it is time to, and say what keeps the workers from going on."""
@@ -180,13 +170,13 @@ class Run:
                         yield task
                     else:
                         self.done.before += 1
-                        self.correction -= 1
+                        self.number -= 1
                         self._judge(task, flagged)
             except MatrixError as error:
                 met += 1
                 self.note(files.Task(source, "", None, _NONE), [checking.unreadable(error)])
             self.store.leave(source)
-            self.correction += met - files.count(path)
+            self.number += met - files.count(path)
 
     def note(self, task: files.Task, rows: list[Row]) -> None:
         """Keep what came back for a matrix, or is wrong with a file."""
@@ -196,8 +186,7 @@ class Run:
             self._judge(task, checking.flagged(rows))
         else:
             self.done.note_bad(task.source, task.place, rows[0]["message"])
-        if self.counted is not None:
-            self.bar.total = self.counted + self.correction
+        self.bar.total = self.number
         self.bar.update()
 
     def _judge(self, task: files.Task, flagged: bool) -> None:

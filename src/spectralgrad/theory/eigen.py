@@ -123,18 +123,18 @@ def eigh_vjp(
     values_bar, V_bar = cotangents((eigenvalues_cotangent, eigenvectors_cotangent), (values, V))
     finest = spectrum.default_rtol(V.shape, V.dtype)
     labels = spectrum.labels(values, finest if rtol is None else rtol)
-    tied = spectrum.tied_pairs(labels)
 
     # How the loss turns the eigenvectors; nothing may depend on their phases and bases.
     S, out = gauge.rotation_cotangents(V, V_bar)
     gauge_tol = gauge.tolerance(gauge_tol, V.dtype)
     rtol = max(rtol or 0.0, finest)
     allowed = gauge.allowance(values, values_bar, [V_bar], rtol=rtol, gauge_tol=gauge_tol)
-    gauge.require_invariant([(S, out)], labels, tied, allowed, "λ")
+    gauge.require_invariant([(S, out)], labels, allowed, "λ")
     allowed = gauge.allowance_of_values(allowed, values, values_bar, gauge_tol)
-    gauge.require_equal(values_bar, labels, tied, allowed, "λ")
+    gauge.require_equal(values_bar, labels, allowed, "λ")
 
     # The formula.
+    tied = spectrum.in_one_cluster(labels)
     K = divide(S, values[..., None, :] - values[..., :, None], tied)
     i = np.arange(values.shape[-1])
     K[..., i, i] += values_bar
@@ -276,10 +276,9 @@ def eigenvalue_gradient(
         values, vectors = scipy.linalg.eigh(
             matrix[place].T, lower=False, subset_by_index=(first, last), check_finite=False
         )
-        size = float(np.max(np.abs(matrix[place])))
-        # The squares in a norm may overflow.
-        tie = rtol * size * float(np.linalg.norm(matrix[place] / (size or 1.0)))
-        _require_simple(values, k - first, tie, first)
+        # Of a vector, SciPy's takes no squares, which may overflow.
+        norm = float(scipy.linalg.norm(np.abs(matrix[place]).astype(float).ravel()))
+        _require_simple(values, k - first, rtol * norm, first)
         v = vectors[:, k - first]
         value[place], gradient[place] = values[k - first], np.outer(v.conj(), v)
     return value[()], gradient

@@ -42,12 +42,12 @@ def lift(array: ArrayLike) -> Array:
 
 def eigvalsh(matrix: ArrayLike) -> Array:
     """Eigenvalues of a Hermitian matrix, ascending."""
-    return _array(_hermitian_solver(matrix)(_matrix(matrix), eigvals_only=True)).ravel()
+    return _array(MP.eigh(_matrix(matrix), eigvals_only=True)).ravel()
 
 
 def eigh(matrix: ArrayLike) -> tuple[Array, Array]:
     """Eigenvalues, ascending, and eigenvectors, as columns, of a Hermitian matrix."""
-    values, vectors = _hermitian_solver(matrix)(_matrix(matrix))
+    values, vectors = MP.eigh(_matrix(matrix))
     return _array(values).ravel(), _array(vectors)
 
 
@@ -60,17 +60,6 @@ def svd(matrix: ArrayLike) -> tuple[Array, Array, Array]:
     """Thin singular value decomposition, U, σ and Vᴴ, descending."""
     u, s, vh = MP.svd(_matrix(matrix))
     return _array(u), _array(s).ravel(), _array(vh)
-
-
-def _hermitian_solver(matrix: ArrayLike) -> Any:
-    return MP.eighe if _is_complex(matrix) else MP.eigsy
-
-
-def _is_complex(matrix: ArrayLike) -> bool:
-    return any(
-        isinstance(x, complex | np.complexfloating | MP.mpc)
-        for x in np.ravel(np.asarray(matrix, object))
-    )
 
 
 def _matrix(matrix: ArrayLike) -> Any:
@@ -123,7 +112,7 @@ def gradient(
     gradient is Hermitian.
     """
     shape = np.shape(matrix)
-    units = (1, 1j) if _is_complex(matrix) else (1,)
+    units = (1, 1j) if any(isinstance(x, MP.mpc) for x in lift(matrix).ravel()) else (1,)
     result = lift(np.zeros(shape))
     for i, j in np.ndindex(*shape):
         if hermitian and i < j:

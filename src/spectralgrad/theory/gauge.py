@@ -4,20 +4,18 @@ A loss on eigenvectors or singular vectors is a function of the matrix only if i
 on that choice. `GaugeError` says that one does; the bases made here let a program try.
 
 Parameters that mean the same everywhere: ``labels``, ``(..., k)``, are the numbers of the clusters,
-from `spectralgrad.theory.spectrum.labels`, negative for the vectors of zeros; ``tied`` are the
-pairs that `spectralgrad.theory.spectrum.tied_pairs` makes of them; ``symbol`` is that of the
-values, as ``"λ"``; ``gauge_tol`` is the size, relative to the cotangents, up to which a dependence
-on the basis passes for rounding.
+from `spectralgrad.theory.spectrum.labels`, negative for the vectors of zeros; ``symbol`` is that
+of the values, as ``"λ"``; ``gauge_tol`` is the size, relative to the cotangents, up to which a
+dependence on the basis passes for rounding.
 """
 
 import functools
-import itertools
-import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from spectralgrad.theory import spectrum
 from spectralgrad.theory.arrays import Array, diagonal
 from spectralgrad.theory.symmetric import adjoint, skew_part
 
@@ -60,9 +58,7 @@ def tolerance(given: float | None, dtype: DTypeLike) -> float:
 
 def largest(array: ArrayLike, dimensions: int = 1) -> Array:
     """Largest modulus over the last dimensions, in double precision: products do not overflow."""
-    sizes = np.abs(array)
-    for _ in range(dimensions):
-        sizes = sizes.max(axis=-1, initial=0.0)
+    sizes: Array = np.abs(array).max(axis=tuple(range(-dimensions, 0)), initial=0.0)
     return sizes.astype(float)
 
 
@@ -100,57 +96,40 @@ def rotation_cotangents(basis: Array, cotangent: Array) -> Rotation:
 
 
 def require_invariant(
-    rotations: Sequence[Rotation],
-    labels: Array,
-    tied: tuple[Array, ...],
-    allowed: Array,
-    symbol: str,
+    rotations: Sequence[Rotation], labels: Array, allowed: Array, symbol: str
 ) -> None:
     """Raise if cotangents depend on phases, bases of clusters, or the choice of null vectors.
 
     The bases of a cluster turn together, so that the sum counts. Null vectors turn on their own,
     and may be exchanged for those that the thin decomposition leaves out.
     """
-    together = sum(turn[tied] for turn, _ in rotations)
-    require_within(np.abs(together), allowed, symbol, TURNED, pairs=tied)
-    zero = labels < 0
+    alike, zero = spectrum.in_one_cluster(labels), labels < 0
+    excess = np.where(alike, np.abs(sum(turn for turn, _ in rotations)), 0.0)
     if zero.any():
         null = zero[..., :, None] & zero[..., None, :]
-        excess = np.zeros(null.shape)
         for turn, out in rotations:
             leaving = np.max(np.abs(out), axis=-2, initial=0.0) * zero
             excess = np.maximum(excess, np.maximum(np.abs(turn) * null, diagonal(leaving)))
-        require_within(excess, allowed, symbol, TURNED)
+    require_within(excess, allowed, symbol, TURNED)
 
 
-def require_equal(
-    values_bar: Array, labels: Array, tied: tuple[Array, ...], allowed: Array, symbol: str
-) -> None:
+def require_equal(values_bar: Array, labels: Array, allowed: Array, symbol: str) -> None:
     """Raise if cotangents of equal values differ, or if a zero has one."""
-    *stack, i, j = tied
-    spread = np.abs(values_bar[*stack, i] - values_bar[*stack, j])
-    require_within(spread, allowed, symbol, SPREAD, pairs=tied)
-    zero = labels < 0
+    alike, zero = spectrum.in_one_cluster(labels), labels < 0
+    spread = np.abs(values_bar[..., :, None] - values_bar[..., None, :])
+    require_within(np.where(alike, spread, 0.0), allowed, symbol, SPREAD)
     if zero.any():
         require_within(diagonal(np.abs(values_bar) * zero), allowed, symbol, AT_ZERO)
 
 
-def require_within(
-    excess: Array,
-    allowed: ArrayLike,
-    symbol: str,
-    fault: str,
-    *,
-    pairs: tuple[Array, ...] | None = None,
-) -> None:
+def require_within(excess: Array, allowed: ArrayLike, symbol: str, fault: str) -> None:
     """Raise unless nothing that depends on the choice of basis is above what is allowed.
 
     The GaugeError is for the worst pair; also where an entry is not a number. The excess is
-    nonnegative, ``(..., k, k)``, for each pair of vectors, or one number for each of the ``pairs``
-    of which the indices are given. What is allowed is so for each matrix of the stack.
+    nonnegative, ``(..., k, k)``, for each pair of vectors. What is allowed is so for each matrix of
+    the stack.
     """
-    allowed = np.asarray(allowed)
-    limits = allowed[..., None, None] if pairs is None else allowed[pairs[:-2]]
+    limits = np.asarray(allowed)[..., None, None]
     # With an infinite tolerance, 0 · inf is not a number.
     bad = ~((excess <= limits) | (excess == 0))
     if not bad.any():
@@ -158,7 +137,7 @@ def require_within(
     sizes = np.where(bad, np.where(np.isnan(excess), np.inf, excess), -1.0)
     worst = np.unravel_index(np.argmax(sizes), excess.shape)
     size, limit = float(excess[worst]), float(np.broadcast_to(limits, excess.shape)[worst])
-    *stack, i, j = map(int, worst if pairs is None else (axis[worst] for axis in pairs))
+    *stack, i, j = map(int, worst)
     where = f"matrix {stack} of the stack: " if stack else ""
     pair = names(symbol, min(i, j), max(i, j))
     message = f"{where}{pair}: {fault}: by {size:.1e}, allowed {limit:.1e}"
@@ -181,77 +160,56 @@ def pair_rotations(labels: ArrayLike, *, is_complex: bool) -> Iterator[Array]:
     them, d where d is odd and more than 1, twice as many for complex matrices. Vectors with
     negative labels are left as they are.
     """
-    flat, identities = _identities(labels, is_complex)
-    phases = (1.0, 1j) if is_complex else (1.0,)
-    plans = [
-        (row, [(phase, pairs) for phase in phases for pairs in _rounds(places)])
-        for row, numbers in enumerate(flat)
-        for places in _members(numbers)
-    ]
-    for step in range(max((len(plan) for _, plan in plans), default=0)):
-        rotations = identities.copy()
-        for row, (phase, pairs) in ((row, plan[step]) for row, plan in plans if step < len(plan)):
-            for pair in pairs:
-                mixed = np.array([[1, 1], [phase, -phase]]) / np.sqrt(2)
-                rotations[row][np.ix_(pair, pair)] = mixed
-        yield rotations.reshape(*np.shape(labels), flat.shape[-1])
-
-
-def _identities(labels: ArrayLike, is_complex: bool) -> tuple[Array, Array]:
-    """The labels of a stack as one list, and an identity matrix for each."""
-    *stack, k = np.shape(labels)
-    flat = np.reshape(labels, (math.prod(stack), k))
-    rotations = np.zeros((*flat.shape, k), complex if is_complex else float)
-    rotations[:] = np.eye(k)
-    return flat, rotations
-
-
-def _members(labels: Array) -> list[list[int]]:
-    """Lists of the places of each cluster."""
-    runs = itertools.groupby(range(len(labels)), labels.tolist().__getitem__)
-    return [list(places) for label, places in runs if label >= 0]
-
-
-def _rounds(players: list[int]) -> Iterator[list[tuple[int, int]]]:
-    """All pairs, in rounds in which each player has at most one partner: a round robin."""
-    circle = [*players, *[None] * (len(players) % 2)]
-    half = len(circle) // 2
-    if len(players) < 2:
-        return
-    for _ in circle[1:]:
-        pairs = zip(circle[:half], circle[: half - 1 : -1], strict=True)
-        yield [(i, j) for i, j in pairs if i is not None and j is not None]
-        circle.insert(1, circle.pop())
+    alike = spectrum.in_one_cluster(labels)
+    number, rounds = np.tril(alike, -1).sum(axis=-1), alike.sum(axis=-1)[..., None]
+    rounds = rounds - 1 + rounds % 2
+    # A round robin: in round r, numbers in a cluster meet that add up to r, modulo the rounds; in a
+    # cluster of an even size, who would meet himself meets the last.
+    one, other = number[..., :, None], number[..., None, :]
+    last = np.maximum(one, other) == rounds
+    meet = np.where(last, 2 * np.minimum(one, other), one + other) % rounds
+    meet = np.where(alike & (one != other), meet, -1)
+    for phase in (1 + 0j, 1j) if is_complex else (1.0,):
+        for step in range(int(meet.max(initial=-1)) + 1):
+            upper, lower = np.triu(meet == step), np.tril(meet == step)
+            first, second = lower.any(axis=-2), upper.any(axis=-2)
+            own = np.where(first | second, (first - phase * second) / np.sqrt(2), 1)
+            yield (upper + phase * lower) / np.sqrt(2) + diagonal(own)
 
 
 def random_bases(labels: ArrayLike, *, is_complex: bool) -> Iterator[Array]:
-    """Yield rotations, (..., k, k), of each cluster at random, with other signs.
+    """Yield rotations, (..., k, k), of each cluster at random, with other signs, or phases.
 
     In one of them at least, the signs of two given vectors differ, and in one that of a given
     vector is negative: that takes ⌈log₂(k + 1)⌉ of them. Vectors with negative labels keep all but
-    their signs.
+    their signs and phases.
     """
     rng = np.random.default_rng(0)
-    flat, identities = _identities(labels, is_complex)
-    members, k = [_members(row) for row in flat], flat.shape[-1]
+    alike = spectrum.in_one_cluster(labels)
+    # A vector alone has the sign or phase that is meant for it.
+    alike &= alike.sum(axis=-1, keepdims=True) > 1
+    k = alike.shape[-1]
     for bit in range(k.bit_length()):
-        signs = 1 - 2 * (np.arange(1, k + 1) >> bit & 1)
-        rotations = identities * signs
-        for rotation, clusters in zip(rotations, members, strict=True):
-            for places in clusters:
-                if len(places) > 1 or is_complex:
-                    drawn = unitary(len(places), rng, is_complex=is_complex)
-                    rotation[np.ix_(places, places)] = drawn
-        yield rotations.reshape(*np.shape(labels), k)
+        turns = 1 - 2 * (np.arange(1, k + 1) >> bit & 1)
+        if is_complex:
+            turns = turns * np.exp(2j * np.pi * rng.random(k))
+        yield unitary(alike, rng, is_complex=is_complex) * turns
 
 
-def unitary(size: int, rng: np.random.Generator, *, is_complex: bool) -> Array:
-    """Draw an orthogonal or unitary matrix, (size, size), from the uniform distribution."""
-    normal = rng.standard_normal((size, size))
+def unitary(alike: Array, rng: np.random.Generator, *, is_complex: bool) -> Array:
+    """Draw a unitary matrix, (..., k, k), uniformly among those that mix only what is alike.
+
+    That is a table of pairs, as `spectralgrad.theory.spectrum.in_one_cluster` makes it; what is
+    not like itself stays as it is.
+    """
+    eye = np.eye(alike.shape[-1])
+    if not alike.any():
+        return np.broadcast_to(eye, alike.shape)
+    normal = rng.standard_normal(alike.shape)
     if is_complex:
-        normal = normal + 1j * rng.standard_normal((size, size))
-    q, r = np.linalg.qr(normal)
+        normal = normal + 1j * rng.standard_normal(alike.shape)
+    q, r = np.linalg.qr(np.where(alike, normal, eye))
     # QR fixes the signs of r; without this, Q is not uniform, and for size 1 always the same.
-    signs = np.diagonal(r)
+    signs = np.diagonal(r, axis1=-2, axis2=-1)[..., None, :]
     drawn: Array = q * (signs / np.abs(signs))
     return drawn

@@ -27,9 +27,8 @@ signs. A product of three may pass unnoticed. ValueError if no `rtol` is given, 
 to vary too fast for the default.
 """
 
-import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -100,8 +99,8 @@ def invariant_vjp(
 
     # The bases that are given.
     first = look(bases, [np.eye(k, dtype=dtype) for _ in bases])
-    turned, tied = first.rotations(bases), spectrum.tied_pairs(labels)
-    gauge.require_invariant(turned, labels, tied, first.allowed, symbol)
+    turned = first.rotations(bases)
+    gauge.require_invariant(turned, labels, first.allowed, symbol)
     split = rtol is None and np.any(merged != values)
     as_they_are = look(bases, first.Q, values) if split else None
     # Where there are zeros, all null vectors count.
@@ -133,50 +132,33 @@ def _rotations(
 ) -> Iterator[tuple[list[Array], bool]]:
     """Rotations of the bases, and whether they belong to those that determine the blocks.
 
-    They are joint rotations, but of null vectors, which are chosen on either side.
+    They are joint rotations, but of null vectors, which are chosen on either side: at first so that
+    each left one meets each right one once, or with 1 and with i, as the longer basis is shifted.
     """
     is_complex, k = np.issubdtype(dtype, np.complexfloating), labels.shape[-1]
-    ranks = np.count_nonzero(labels >= 0, axis=-1)
-    deficient = [tuple(place) for place in np.argwhere(ranks < k)]
+    longer, ranks = int(np.argmax(sizes)), np.count_nonzero(labels >= 0, axis=-1)[..., None, None]
+    null = [(np.arange(x)[:, None] >= ranks) & (ranks < k) for x in sizes]
 
-    def rotate(joint: Array, null: Callable[[int, Sequence[int]], list[Array]]) -> list[Array]:
-        if not deficient:
-            return [joint.astype(dtype, copy=False) for _ in sizes]
-        Q = [np.zeros((*labels.shape[:-1], size, k), dtype) for size in sizes]
-        for q in Q:
-            q[..., :k, :] = joint
-        for place in deficient:
-            r = int(ranks[place])
-            for q, chosen in zip(Q, null(k - r, [size - r for size in sizes]), strict=True):
-                q[place][r:, r:] = chosen
-        return Q
+    def shifts() -> Iterator[Array]:
+        more, unit = np.maximum(sizes[longer] - ranks, 1), np.eye(sizes[longer], k)
+        away = (np.arange(sizes[longer])[:, None] - np.arange(k)) % more
+        for phase in (1, 1j) if is_complex else (1,):
+            for step in range(int(more.max(initial=0, where=ranks < k))):
+                moved = np.where(step < more, phase * (away == step), away == 0)
+                yield np.where(null[longer] & (np.arange(k) >= ranks), moved, unit)
 
-    rounds = (1 + is_complex) * (max(sizes) - int(ranks.min())) if deficient else 0
+    def rotate(joint: Array, chosen: Iterable[Array]) -> list[Array]:
+        return [(x[..., :k] @ joint).astype(dtype, copy=False) for x in chosen]
+
     mixed = gauge.pair_rotations(labels, is_complex=is_complex)
-    for step, joint in itertools.zip_longest(range(1, rounds), mixed):
-        null = functools.partial(_pair_null_vectors, step or 0, is_complex)
-        yield rotate(np.eye(k) if joint is None else joint, null), True
-    draw = functools.partial(_draw_null_vectors, np.random.default_rng(0), is_complex)
+    # The first shift is none.
+    for shift, joint in itertools.zip_longest(itertools.islice(shifts(), 1, None), mixed):
+        chosen = [np.eye(size) for size in sizes]
+        chosen[longer] = chosen[longer] if shift is None else shift
+        yield rotate(np.eye(k) if joint is None else joint, chosen), True
+    rng, alike = np.random.default_rng(0), [x & x.swapaxes(-1, -2) for x in null]
     for joint in gauge.random_bases(labels, is_complex=is_complex):
-        yield rotate(joint, draw), False
-
-
-def _pair_null_vectors(
-    step: int, is_complex: bool, zeros: int, sizes: Sequence[int]
-) -> list[Array]:
-    """As the steps go on, each left null vector meets each right one once, or with 1 and with i."""
-    more = max(sizes)
-    step = step if step < (1 + is_complex) * more else 0
-    chosen: list[Array] = [np.eye(size, zeros) for size in sizes]
-    shifted = np.eye(more)[:, (np.arange(zeros) + step) % more]
-    chosen[int(np.argmax(sizes))] = shifted * (1j if step >= more else 1.0)
-    return chosen
-
-
-def _draw_null_vectors(
-    rng: np.random.Generator, is_complex: bool, zeros: int, sizes: Sequence[int]
-) -> list[Array]:
-    return [gauge.unitary(size, rng, is_complex=is_complex)[:, :zeros] for size in sizes]
+        yield rotate(joint, [gauge.unitary(x, rng, is_complex=is_complex) for x in alike]), False
 
 
 def _news(blocks: Array) -> Array:

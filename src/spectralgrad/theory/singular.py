@@ -95,7 +95,6 @@ def svd_vjp(
     U_bar, sigma_bar, Vh_bar = cotangents((u_cotangent, s_cotangent, vh_cotangent), (U, sigma, Vh))
     V_bar = adjoint(Vh_bar)
     labels = spectrum.labels(sigma, finest if rtol is None else rtol, singular=True)
-    tied, zero = spectrum.tied_pairs(labels), labels < 0
 
     # How the loss turns U and V, within their spans and out of them; nothing may depend on bases.
     X, U_out = gauge.rotation_cotangents(U, U_bar)
@@ -103,11 +102,12 @@ def svd_vjp(
     gauge_tol = gauge.tolerance(gauge_tol, U.dtype)
     rtol = max(rtol or 0.0, finest)
     allowed = gauge.allowance(sigma, sigma_bar, [U_bar, V_bar], rtol=rtol, gauge_tol=gauge_tol)
-    gauge.require_invariant([(X, U_out), (Y, V_out)], labels, tied, allowed, "σ")
+    gauge.require_invariant([(X, U_out), (Y, V_out)], labels, allowed, "σ")
     allowed = gauge.allowance_of_values(allowed, sigma, sigma_bar, gauge_tol)
-    gauge.require_equal(sigma_bar, labels, tied, allowed, "σ")
+    gauge.require_equal(sigma_bar, labels, allowed, "σ")
 
     # Within the spans.
+    tied, zero = spectrum.in_one_cluster(labels), labels < 0
     null = zero[..., :, None] & zero[..., None, :]
     K = divide(X + Y, sigma[..., None, :] - sigma[..., :, None], tied, null)
     K += divide(X - Y, sigma[..., None, :] + sigma[..., :, None], null)

@@ -56,15 +56,6 @@ def in_one_cluster(labels: ArrayLike) -> Array:
     return alike & (numbers >= 0)[..., None]
 
 
-def tied_pairs(labels: Array) -> tuple[Array, ...]:
-    """Indices of the pairs in one cluster, each value with itself too."""
-    # Without ties, the table of all pairs would take longer than the division for which it is.
-    if np.all(np.diff(labels)) and np.all(labels >= 0):
-        *stack, i = np.indices(labels.shape).reshape(labels.ndim, -1)
-        return *stack, i, i
-    return np.nonzero(in_one_cluster(labels))
-
-
 def merge(values: ArrayLike, labels: ArrayLike) -> Array:
     """Replace each value by the mean of its cluster, and by 0 if its label is negative."""
     values, alike = np.asarray(values), in_one_cluster(labels)
