@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from recipes.points import POINTS
 from recipes.problems import problem
 from recipes.truth import DEFINED, smooth
@@ -20,11 +21,18 @@ def test_gradcheck_and_gradgradcheck():
     assert not {name: failures for name, failures in found.items() if failures}
 
 
-def test_check_grads():
+# In one process, for what JAX has compiled for one function serves the next.
+@pytest.mark.xdist_group("check_grads")
+@pytest.mark.parametrize("name", DEFINED)
+def test_check_grads(name):
     import jax
     from jax.test_util import check_grads
 
-    (point,) = smooth("polar", [p for p in POINTS if p.name == "tie"])
-    function, _ = problem("jax", "polar", point)
+    ties, apart = (
+        smooth(name, [p for p in POINTS if p.name in names])
+        for names in (("tie", "tied reflection"), ("regular",))
+    )
+    point = (ties or apart)[0]
+    function, like = problem("jax", name, point)
     with jax.enable_x64(True):
-        check_grads(jax.jit(function), (point.matrix,), order=2, modes=("fwd", "rev"))
+        check_grads(lambda a: function(a, *like), (point.matrix,), order=2, modes=("fwd", "rev"))

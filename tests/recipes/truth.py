@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import mpmath
 import numpy as np
+from tracing import untraced
 
 MP = mpmath.MPContext()
 MP.dps = 100
@@ -64,6 +65,7 @@ DECOMPOSE = {"hermitian": eigh, "general": svd, "pair": generalised}
 
 
 @functools.cache
+@untraced
 def grid(point):
     """Matrix and factors at the nine places."""
     a, e, f = map(lift, (point.matrix, *point.directions))
@@ -276,6 +278,7 @@ def _norm(array):
 
 
 @functools.cache
+@untraced
 def differences(name, point):
     """In digits: the value; both first derivatives; the mixed second one, and the pure ones; third.
 

@@ -27,7 +27,7 @@ def first(xp: Namespace, x: Tensor, f: Function, df: Function) -> Tensor:
     """f[xᵢ, xⱼ], (..., n, n)."""
     (one, other), (f_one, f_other) = xp.pairs(x), xp.pairs(f(x))
     gap = one - other
-    quotient = xp.divide(f_one - f_other, gap, gap != 0, xp.zeros_like(gap))
+    quotient = xp.divide(f_one - f_other, gap, gap != 0)
     means = [sum(w * df(other + t * gap) for t, w in nodes) for nodes in GAUSS]
     size = xp.abs(f_one) + xp.abs(f_other) + (xp.abs(one) + xp.abs(other)) * xp.abs(means[1])
     return _closer(xp, quotient, *means, xp.abs(gap), np.finfo(xp.dtype(x)).eps * size)
@@ -45,7 +45,7 @@ def second(xp: Namespace, x: Tensor, first: Tensor, d2f: Function) -> Tensor:
         wider = xp.abs(other_gap) > xp.abs(gap)
         gap = xp.where(wider, other_gap, gap)
         above = xp.where(wider, other_above, above)
-    quotient = xp.divide(above, gap, gap != 0, xp.zeros_like(gap))
+    quotient = xp.divide(above, gap, gap != 0)
     means = [
         sum(
             v * w * s * d2f(xi + s * ((xk - xi) + t * (xj - xk)))
@@ -77,7 +77,7 @@ def exponential(xp: Namespace, x: Tensor) -> Tensor:
     """f[xᵢ, xⱼ] of the exponential: exp(xᵢ) (1 − exp(−d))/d for d = xᵢ − xⱼ ≥ 0."""
     one, other = xp.pairs(x)
     gap = xp.abs(one - other)
-    mean = xp.divide(-xp.expm1(-gap), gap, gap != 0, xp.ones_like(gap))
+    mean = xp.divide(-xp.expm1(-gap), gap, gap != 0, 1)
     return xp.exp(xp.maximum(one, other)) * mean
 
 
@@ -87,5 +87,5 @@ def power(xp: Namespace, x: Tensor, p: float) -> Tensor:
     high, low = xp.maximum(one, other), -xp.maximum(-one, -other)
     ratio = (high - low) / high
     logarithm = xp.where(ratio < 0.5, xp.log1p(-ratio), xp.log(low / high))
-    mean = xp.divide(-xp.expm1(p * logarithm), ratio, ratio != 0, p * xp.ones_like(ratio))
+    mean = xp.divide(-xp.expm1(p * logarithm), ratio, ratio != 0, p)
     return high ** (p - 1) * mean

@@ -1,8 +1,7 @@
 """Rules of functions of the singular values, U f(Σ) Vᴴ, and of sums of them.
 
 A rule is given by `Tables` in which nothing is subtracted that may be equal, and no quotient is of
-zeros unless there is no derivative; the chapter on recipes derives them. `spectralgrad.recipes`
-says what ``matrix`` and ``rtol`` are.
+zeros unless there is no derivative.
 
 U f(Σ) Vᴴ is the corner of a function of the Hermitian matrix [[0, A], [Aᴴ, 0]], which has the
 eigenvalues ±σᵢ and zeros: of the odd function that is f on the positive ones. Its divided
@@ -11,22 +10,21 @@ differences are the tables of the first derivative (Noferini 2017), and
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
+from typing import Any, NamedTuple
 
 from spectralgrad.recipes import hermitian, rules
-from spectralgrad.recipes.rules import Cut, Factors, Namespace, Option, Options, Rule, Sum, Tensor
-from spectralgrad.theory import spectrum
+from spectralgrad.recipes.rules import Factors, Namespace, Option, Options, Rule, Tensor
 
 
-@dataclass(frozen=True)
-class Tables:
+class Tables(NamedTuple):
     """What a rule needs of an odd function of ±σᵢ, each part when it is called.
 
-    ``function()`` is f(σᵢ), and ``first()`` F⁻, or None for 0, and F⁺ (eq-recipes-tables) and the
-    diagonal of R, f(σᵢ)/σᵢ. ``pieces`` numbers the pieces on which f is linear, 0 for that of zero;
-    those of −σᵢ have the same numbers, or, if it is ``split``, the opposite ones. ``within(values,
-    pieces, b, c)`` is that of `spectralgrad.recipes.hermitian.Tables`.
+    ``function()`` is f(σᵢ), and ``first()`` F⁻, or None for 0, and F⁺ (eq-recipes-tables) and
+    f(σᵢ)/σᵢ. ``pieces`` numbers the pieces on which f is linear, 0 for that of zero; those of −σᵢ
+    have the same numbers, or, if ``split``, the opposite ones. ``within(values, pieces, b, c)`` is
+    that of `spectralgrad.recipes.hermitian.Tables`.
     """
 
     function: Callable[[], Tensor]
@@ -38,15 +36,9 @@ class Tables:
 
 def decompose(xp: Namespace, matrix: Tensor) -> Factors:
     """U, σ and Vᴴ, thin."""
-    rules.require_sizes(*matrix.shape[-2:])
+    rules.sizes(matrix)
     u, s, vh = xp.svd(matrix)
     return u, s, vh
-
-
-def default_rtol(xp: Namespace, factors: Factors) -> float:
-    """What `spectralgrad.theory.spectrum.default_rtol` says of singular values."""
-    u, s, vh = factors
-    return spectrum.default_rtol((u.shape[-2], vh.shape[-1]), xp.dtype(s), singular=True)
 
 
 def first_derivative(xp: Namespace, factors: Factors, tables: Factors, b: Tensor) -> Tensor:
@@ -96,7 +88,8 @@ def dilated(
     rows = [[minus, plus], [plus, minus]]
     for vectors, here, there in ((u, left, right), (v, right, left)):
         if vectors.shape[-2] > s.shape[-1]:
-            null = xp.unit(vectors) - vectors @ xp.adjoint(vectors)
+            eye = xp.is_diagonal(xp.real(vectors[..., :, 0]))
+            null = xp.cast(eye, vectors) - vectors @ xp.adjoint(vectors)
             here.append(null)
             there.append(there[0][..., :, :1] * 0 * null[..., :1, :])
             zeros = 0 * xp.real(null[..., 0, :])
@@ -118,17 +111,8 @@ def dilated(
     return xp.concatenate(left, -1), xp.concatenate(right, -1), of_both
 
 
-def singular_function(
-    tables: Callable[..., Tables],
-    cut: Callable[..., list[rules.Pair]] = lambda k, *options: [],
-    decompose: Callable[..., Factors] = decompose,
-    compared: Callable[[Namespace, Tensor], Tensor] = lambda xp, s: s,
-) -> Rule:
-    """Rule of U f(Σ) Vᴴ, from ``tables(xp, s, *options)``.
-
-    As `spectralgrad.recipes.hermitian.hermitian_function`; ``cut(k, *options)`` may give None for
-    the smaller value, 0, and ``compared(xp, s)`` the values that have to be apart.
-    """
+def singular_function(tables: Callable[..., Tables], **fields: Any) -> Rule:
+    """Rule of U f(Σ) Vᴴ, declared by ``tables(xp, s, *options)``, with other fields."""
 
     def formula(xp: Namespace, factors: Factors, options: Options, *directions: Tensor) -> Tensor:
         u, s, vh = factors
@@ -139,10 +123,8 @@ def singular_function(
             return first_derivative(xp, factors, found.first(), *directions)
         return second_derivative(xp, factors, found, *directions)
 
-    def pairs(xp: Namespace, factors: Factors, options: Options) -> Cut:
-        return compared(xp, factors[1]), cut(factors[1].shape[-1], *options)
-
-    return Rule(decompose, formula, tables, pairs, default_rtol, "σ")
+    rule = Rule(decompose, formula, tables, "σ", values=lambda xp, factors: factors[1])
+    return replace(rule, **fields)
 
 
 def by_pieces(
@@ -194,7 +176,7 @@ def _nearest_isometry(xp: Namespace, s: Tensor, rtol: Option = None) -> Tables:
     return isometry(xp, s, xp.cast(s > rtol * s[..., :1], s))
 
 
-@partial(Sum, gradient=_nearest_isometry)
+@partial(rules.real_function, _nearest_isometry)
 def nuclear_norm(xp: Namespace, factors: Factors, rtol: Option = None) -> Tensor:
     """Σ σᵢ; its gradient where it is differentiable, else the smallest subgradient.
 
@@ -205,19 +187,20 @@ def nuclear_norm(xp: Namespace, factors: Factors, rtol: Option = None) -> Tensor
 
 def _signed(xp: Namespace, matrix: Tensor) -> Factors:
     """U, σ and Vᵀ of a square matrix, with the sign of its determinant in the last of U and σ."""
-    m, n = matrix.shape[-2:]
+    m, n = rules.sizes(matrix)
     if m != n:
         raise ValueError(f"the matrix is {m} × {n}; a rotation is square")
     if xp.is_complex(matrix):
         raise ValueError("the matrix is complex; a rotation is real")
     u, s, vh = decompose(xp, matrix)
-    sign = xp.sign(xp.det(u @ vh))[..., None]
-    signs = xp.where(xp.positions(s) == n - 1, sign, xp.ones_like(s))
+    sign = xp.sign(xp.linalg.det(u @ vh))[..., None]
+    signs = xp.where(xp.positions(s) == n - 1, sign, 1)
     return u * signs[..., None, :], s * signs, vh
 
 
-def _last_opposite(xp: Namespace, s: Tensor) -> Tensor:
+def _last_opposite(xp: Namespace, factors: Factors) -> Tensor:
     """The values so that the difference of the last two is the sum that has to be positive."""
+    s = factors[1]
     return xp.where(xp.positions(s) == s.shape[-1] - 1, -s, s)
 
 
@@ -225,7 +208,7 @@ def _last_opposite(xp: Namespace, s: Tensor) -> Tensor:
     singular_function,
     cut=lambda n, rtol: [(n - 2, n - 1)] if n > 1 else [],
     decompose=_signed,
-    compared=_last_opposite,
+    values=_last_opposite,
 )
 def rotation(xp: Namespace, s: Tensor, rtol: Option = None) -> Tables:
     """The nearest rotation, of determinant 1: U diag(1, …, 1, det U det V) Vᵀ, of Kabsch (1976).
@@ -239,17 +222,13 @@ def rotation(xp: Namespace, s: Tensor, rtol: Option = None) -> Tables:
     def first() -> Factors:
         si, sj = xp.pairs(s)
         # A real matrix turns no vector in its own plane, so that the diagonal does not count.
-        plus = xp.divide(2, si + sj, ~xp.is_diagonal(s), xp.zeros_like(si + sj))
+        plus = xp.divide(2, si + sj, ~xp.is_diagonal(s))
         return None, plus, s
 
     return Tables(lambda: xp.ones_like(s), first, xp.ones_like(s), split=True)
 
 
-def _leading_cut(k: int, rtol: float) -> list[rules.Pair]:
-    return [(0, 1 if k > 1 else None)] if k else []
-
-
-@partial(singular_function, cut=_leading_cut)
+@partial(singular_function, cut=lambda k, rtol: [(0, 1 if k > 1 else None)] if k else [])
 def _leading(xp: Namespace, s: Tensor, rtol: Option = None) -> Tables:
     largest = xp.cast((s >= (1 - rtol) * s[..., :1]) & (s > 0), s)
     number = xp.sum(largest, axis=-1, keepdims=True)
@@ -257,7 +236,7 @@ def _leading(xp: Namespace, s: Tensor, rtol: Option = None) -> Tables:
     return by_pieces(xp, s, share, 0 * s, xp.cast(xp.positions(s) == 0, s), split=True)
 
 
-@partial(Sum, gradient=_leading)
+@partial(rules.real_function, _leading)
 def spectral_norm(xp: Namespace, factors: Factors, rtol: Option = None) -> Tensor:
     """σ₁; its gradient where it is differentiable, else the smallest subgradient.
 
@@ -278,7 +257,7 @@ def low_rank(xp: Namespace, s: Tensor, rank: int, rtol: Option = None) -> Tables
         r ≥ 0; from min(m, n) on, the operation is the identity.
     """
     kept = xp.cast(xp.positions(s) < rank, s)
-    f = xp.where(kept > 0, s, xp.zeros_like(s))
+    f = kept * s
     return by_pieces(xp, s, f, kept, kept, split=False)
 
 
@@ -296,7 +275,7 @@ def soft_threshold(xp: Namespace, s: Tensor, threshold: float) -> Tables:
         tables: Tables = low_rank.declared(xp, s, s.shape[-1])
         return tables
     kept = s > threshold
-    f = xp.where(kept, s - threshold, xp.zeros_like(s))
+    f = xp.where(kept, s - threshold, 0)
     kept = xp.cast(kept, s)
     return by_pieces(xp, s, f, kept, kept, split=True)
 
@@ -305,31 +284,34 @@ def soft_threshold(xp: Namespace, s: Tensor, threshold: float) -> Tables:
 def adjoint_pinv(xp: Namespace, s: Tensor, rtol: Option = None) -> Tables:
     """The conjugate transpose of the Moore-Penrose inverse."""
     kept = s > rtol * s[..., :1]
-    f = xp.divide(1, s, kept, xp.zeros_like(s))
+    f = xp.inverse(s, kept)
     pieces = xp.cast(kept, s)
 
     def first() -> Factors:
         (fi, fj), (ki, kj) = xp.pairs(f), xp.pairs(kept)
         both = fi * fj
         # A dropped value counts as 0, and stays 0: the rank is taken to be constant.
-        one = xp.where(ki == kj, xp.zeros_like(both), fi**2 + fj**2)
+        one = xp.where(ki != kj, fi**2 + fj**2, 0)
         return one - both, one + both, f**2
 
     def within(values: Tensor, kept: Tensor, b: Tensor, c: Tensor) -> Tensor:
-        yi, yj = xp.pairs(xp.divide(kept, values, kept > 0, xp.zeros_like(values)))
+        yi, yj = xp.pairs(xp.divide(kept, values, kept > 0))
         return xp.times(yi * yj, b @ xp.times(yi, c))
 
     return Tables(lambda: f, first, pieces, False, within)
 
 
-def _neighbours(k: int, index: int) -> list[rules.Pair]:
-    """Of k singular values, the pairs to which one belongs, with 0 as the last."""
+def beside(k: int, index: int) -> list[tuple[int, int]]:
+    """Of k values in order, the pairs of neighbours to which one belongs."""
     index = rules.place_of(k, index)
-    pairs: list[rules.Pair] = [(i, i + 1) for i in (index - 1, index) if 0 <= i < k - 1]
-    return pairs + ([(k - 1, None)] if index == k - 1 else [])
+    return [(i, i + 1) for i in (index - 1, index) if 0 <= i < k - 1]
 
 
-@partial(singular_function, cut=lambda k, index, rtol: _neighbours(k, index))
+def _beside_or_zero(k: int, index: int, rtol: float) -> list[rules.Pair]:
+    return [*beside(k, index), *([(k - 1, None)] if index in (-1, k - 1) else [])]
+
+
+@partial(singular_function, cut=_beside_or_zero)
 def one_term(xp: Namespace, s: Tensor, index: int, rtol: Option = None) -> Tables:
     """uᵢ vᵢᴴ for one singular value."""
     kept = xp.cast(xp.positions(s) == rules.place_of(s.shape[-1], index), s)

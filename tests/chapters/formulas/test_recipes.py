@@ -338,7 +338,7 @@ def of_vector(b, i):
 
 
 @places
-def test_a_second_basis(n, dtype):
+def test_a_loss_of_vectors(n, dtype):
     """tr(B A²), whose gradient is A B + B A."""
     import torch
 
@@ -357,7 +357,7 @@ def test_a_second_basis(n, dtype):
 
 @pytest.mark.parametrize("dtype", hard.DTYPES)
 @pytest.mark.parametrize("n", [3, 20])
-def test_a_second_basis_of_singular_vectors(n, dtype):
+def test_a_loss_of_singular_vectors(n, dtype):
     """Re tr(Cᴴ A AᴴA), and a tall matrix."""
     import torch
 
@@ -377,8 +377,8 @@ def test_a_second_basis_of_singular_vectors(n, dtype):
 
 @pytest.mark.parametrize("dtype", hard.DTYPES[:2])
 @pytest.mark.parametrize("n", [3, 5])
-def test_a_second_basis_from_a_tie_to_a_gap(n, dtype):
-    """What `second_basis` says of its error, against 50 digits; nothing is silently worse."""
+def test_a_loss_of_vectors_from_a_tie_to_a_gap(n, dtype):
+    """What `recipes.invariant` says of its error, against 50 digits; nothing is silently worse."""
     eps, rtol = float(np.finfo(dtype).eps), spectrum.default_rtol((n, n), dtype)
     for gap in np.geomspace(eps, 0.2, 10):
         rng = np.random.default_rng(n)

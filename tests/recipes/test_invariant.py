@@ -361,15 +361,15 @@ def test_tensorflow_of_a_stack_of_unknown_length():
     assert np.all(np.isfinite(found[0]))
 
 
-def test_what_tensorflow_cannot_is_nan():
-    """It overlooks custom gradients in forward mode and in `vectorized_map`: never a silent 0."""
+def test_forward_mode_and_maps_of_tensorflow():
+    """It overlooks custom gradients in `vectorized_map` and in graphs: never a silent 0."""
     import tensorflow as tf
 
     stack = tf.constant(np.random.default_rng(7).standard_normal((2, 3, 3)))
     function = recipes("tensorflow").invariant_svd(lambda u, s, vh: tf.reduce_sum((u * s) @ vh))
     with tf.autodiff.ForwardAccumulator(stack, stack) as forward:
         value = function(stack)
-    assert np.all(np.isnan(forward.jvp(value)))
+    assert forward.jvp(value).numpy() == pytest.approx(stack.numpy().sum(axis=(1, 2)), abs=1e-12)
     with tf.GradientTape() as tape:
         tape.watch(stack)
         value = tf.vectorized_map(function, stack)
@@ -386,8 +386,9 @@ def cube(xp, b):
 
 A = np.diag([2.0, 1.0, 1.0]) @ np.linalg.qr(np.arange(9.0).reshape(3, 3) ** 2 % 7)[0]
 B = np.arange(9.0).reshape(3, 3)
-# Of w³⟨B, A⟩ at w = 2.
+# Of w³⟨B, A⟩ at w = 2, first derivatives and the mixed second one.
 TRUE = 8 * B, 12 * np.sum(A * B)
+MIXED = 12 * B
 
 
 def test_other_arrays_get_their_gradient_in_torch():
@@ -400,9 +401,15 @@ def test_other_arrays_get_their_gradient_in_torch():
     slopes = torch.autograd.grad(value, (a, w), create_graph=True)
     for found, true in zip(slopes, TRUE, strict=True):
         assert found.detach().numpy() == pytest.approx(true, abs=1e-11)
-    for slope, at in [(slopes[0].sum(), a), (slopes[0].sum(), w), (slopes[1], a)]:
-        with pytest.raises(NotImplementedError, match="first derivatives only"):
-            torch.autograd.grad(slope, at, retain_graph=True)
+    with pytest.raises(NotImplementedError, match="first derivatives only"):
+        torch.autograd.grad(slopes[0].sum(), a, retain_graph=True)
+    (found,) = torch.autograd.grad(slopes[0].sum(), w, retain_graph=True)
+    assert float(found) == pytest.approx(MIXED.sum())
+    (found,) = torch.autograd.grad(slopes[1], a, create_graph=True)
+    assert found.detach().numpy() == pytest.approx(MIXED, abs=1e-11)
+    # Nor is a third one silently 0.
+    with pytest.raises(NotImplementedError, match="first derivatives only"):
+        torch.autograd.grad(found.sum(), a)
     # Where the matrix gets none, the other one may be differentiated twice.
     value = of.invariant_svd(loss(w))(a.detach())
     (slope,) = torch.autograd.grad(value, w, create_graph=True)
@@ -422,9 +429,11 @@ def test_other_arrays_get_their_gradient_in_torch():
     jacobians = (torch.func.jacrev, torch.func.jacfwd)
     for outer in jacobians:
         for inner in jacobians:
-            for places in [(0, 0), (0, 1), (1, 0)]:
-                with pytest.raises(NotImplementedError):
-                    outer(inner(both, argnums=places[0]), argnums=places[1])(*given)
+            with pytest.raises(NotImplementedError):
+                outer(inner(both, argnums=0), argnums=0)(*given)
+            for first in (0, 1):
+                found = outer(inner(both, argnums=first), argnums=1 - first)(*given)
+                assert found.numpy() == pytest.approx(MIXED, abs=1e-11)
             curvature = outer(inner(both, argnums=1), argnums=1)(*given)
             assert float(curvature) == pytest.approx(TRUE[1])
 
@@ -448,10 +457,11 @@ def test_other_arrays_get_their_gradient_in_jax():
         assert float(slope) == pytest.approx(np.sum(TRUE[0] * B) + TRUE[1])
         twice = list(itertools.product((jax.jacrev, jax.jacfwd), repeat=2))
         for outer, inner in twice:
-            for places in [(0, 0), (0, 1), (1, 0)]:
-                second = outer(inner(both, places[0]), places[1])
-                with pytest.raises(NotImplementedError, match="first derivatives only"):
-                    jax.jit(second)(*given)
+            with pytest.raises(NotImplementedError, match="first derivatives only"):
+                jax.jit(outer(inner(both, 0), 0))(*given)
+        mixed = [outer(inner(both, i), 1 - i) for outer, inner in twice for i in (0, 1)]
+        for found in jax.jit(lambda *x: [second(*x) for second in mixed])(*given):
+            assert np.asarray(found) == pytest.approx(MIXED, abs=1e-11)
         curvatures = jax.jit(lambda *x: [outer(inner(both, 1), 1)(*x) for outer, inner in twice])
         assert np.asarray(curvatures(*given)) == pytest.approx([TRUE[1]] * 4)
 
@@ -475,14 +485,15 @@ def test_other_arrays_get_their_gradient_in_tensorflow():
     with tf.GradientTape(persistent=True) as outer:
         outer.watch([a, w])
         of_matrix, of_weight = slopes()
-    for at in (a, w):
-        with pytest.raises(NotImplementedError, match="first derivatives only"):
-            outer.gradient(of_matrix, at)
-    assert np.all(np.isnan(outer.gradient(of_weight, a)))
+    # The tape asks for what nobody wants, so that what is refused elsewhere is NaN.
+    assert np.all(np.isnan(outer.gradient(of_matrix, a)))
+    assert float(outer.gradient(of_matrix, w)) == pytest.approx(MIXED.sum())
+    assert outer.gradient(of_weight, a).numpy() == pytest.approx(MIXED, abs=1e-11)
     assert float(outer.gradient(of_weight, w)) == pytest.approx(TRUE[1])
 
 
 def test_other_arrays_get_their_gradient_in_autograd():
+    import autograd.numpy as anp
     from autograd import grad, make_jvp
 
     of = recipes("autograd")
@@ -495,14 +506,20 @@ def test_other_arrays_get_their_gradient_in_autograd():
         assert grad(both, place)(A, 2.0) == pytest.approx(true, abs=1e-11)
     _, slope = make_jvp(lambda a: both(a, 2.0))(A)(B)
     assert float(slope) == pytest.approx(np.sum(TRUE[0] * B))
-    for places in [(0, 0), (0, 1), (1, 0)]:
-        with pytest.raises(NotImplementedError, match="first derivatives only"):
-            grad(lambda *x, p=places: grad(both, p[0])(*x).sum(), places[1])(A, 2.0)
+
+    def second(first, then):
+        return grad(lambda *x: anp.sum(grad(both, first)(*x)), then)(A, 2.0)
+
+    with pytest.raises(NotImplementedError, match="first derivatives only"):
+        second(0, 0)
+    assert second(0, 1) == pytest.approx(MIXED.sum())
+    assert second(1, 0) == pytest.approx(MIXED, abs=1e-11)
     assert grad(grad(both, 1), 1)(A, 2.0) == pytest.approx(TRUE[1])
 
 
+@pytest.mark.parametrize("framework", ["autograd", "torch", "jax"])
 def test_a_value_alone_costs_no_second_basis(framework):
-    """The loss is evaluated once where nobody asks for a derivative."""
+    """The loss is evaluated once where nobody asks for a derivative; a tape cannot be asked."""
     calls = []
 
     def loss(xp):
