@@ -1,14 +1,17 @@
 """Settings and fixtures for all test files."""
 
+import contextlib
 import functools
 import itertools
 import os
+import sys
 from collections import Counter
 
 import executing
+import mpmath
 import numpy as np
 import pytest
-from coverage import Coverage
+import tracing
 from hypothesis import HealthCheck, Phase, settings
 
 # The first example pays for imports, and shared machines are slow at times.
@@ -69,62 +72,60 @@ def pytest_xdist_make_scheduler(config, log):
     return ByTest(config, log)
 
 
-# To measure coverage doubles the time. The first examples of a property, and the first cases of a
-# test, reach the lines that the others do.
-TRACED_EXAMPLES, TRACED_CASES = 5, 10
+# To measure coverage more than doubles the time. The first examples of a property, and the first
+# cases of a test, or of a test with each framework, reach the lines that the others do.
+TRACED_EXAMPLES, TRACED_CASES, WITH_EACH = 5, 10, 5
+_FRAMEWORKS = {"autograd", "torch", "tensorflow", "jax"}
 _cases = Counter()
 # What has the processes that this one starts measure it, too.
 _ELSEWHERE = "COVERAGE_PROCESS_CONFIG"
 
+sys.meta_path.insert(0, tracing.Importer)
+# Where mpmath spends its time.
+for _name in ("eigsy", "eighe", "svd", "expm"):
+    setattr(mpmath.MPContext, _name, tracing.untraced(getattr(mpmath.MPContext, _name)))
 
-class Tracing:
-    """The measurement of coverage in this process, if there is one."""
 
-    def __init__(self):
-        self.coverage, self.stopped = Coverage.current(), False
-
-    def __enter__(self):
-        return self
-
-    def stop(self):
-        if self.coverage and not self.stopped:
-            self.stopped = True
-            self.coverage.stop()
-
-    def __exit__(self, *_):
-        if self.stopped:
-            elsewhere = os.environ.get(_ELSEWHERE)
-            self.coverage.start()
-            if elsewhere is None:
-                # It has begun to measure there, too.
-                os.environ.pop(_ELSEWHERE, None)
+def _kind(item):
+    """A test and its framework, if it has one."""
+    test, _, case = item.nodeid.partition("[")
+    return test, *(part for part in case.rstrip("]").split("-") if part in _FRAMEWORKS)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
     """Measure the coverage of a test in its first cases and examples only."""
-    with Tracing() as tracing:
-        name = item.nodeid.split("[")[0]
-        if (number := _cases[name]) == TRACED_CASES:
-            tracing.stop()
-        else:
-            _cases[name] = number + 1
-        property_ = getattr(getattr(item, "obj", None), "hypothesis", None)
-        if property_ is None:
+    tracer = sys.gettrace()
+    kind = _kind(item)
+    _cases[kind] += 1
+    if _cases[kind] > (WITH_EACH if len(kind) > 1 else TRACED_CASES):
+        sys.settrace(None)
+    try:
+        with _first_examples(getattr(getattr(item, "obj", None), "hypothesis", None)):
             return (yield)
-        test, examples = property_.inner_test, itertools.count(1)
+    finally:
+        sys.settrace(tracer)
 
-        @functools.wraps(test)
-        def example(*arguments, **named):
-            if next(examples) > TRACED_EXAMPLES:
-                tracing.stop()
-            return test(*arguments, **named)
 
-        property_.inner_test = example
-        try:
-            return (yield)
-        finally:
-            property_.inner_test = test
+@contextlib.contextmanager
+def _first_examples(property_):
+    """Switch the tracer off after the first examples of a property, if it is one."""
+    if property_ is None:
+        yield
+        return
+    test, examples = property_.inner_test, itertools.count(1)
+
+    @functools.wraps(test)
+    def example(*arguments, **named):
+        if next(examples) > TRACED_EXAMPLES:
+            sys.settrace(None)
+        return test(*arguments, **named)
+
+    property_.inner_test = example
+    try:
+        yield
+    finally:
+        property_.inner_test = test
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -150,6 +151,18 @@ def measured(_elsewhere, monkeypatch):
 @pytest.fixture
 def rng():
     return np.random.default_rng(20201107)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder of a reader's, in which a command runs; what a program there changes is undone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    before = {*sys.modules}
+    yield tmp_path
+    for name in {*sys.modules} - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="session", autouse=True)

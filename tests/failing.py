@@ -77,10 +77,11 @@ def each(work):
     In each another call fails, or is the last one. Whoever asks looks at what is left, and puts
     all in order for the next.
     """
-    for error in (None, errno.ENOSPC, errno.EIO):
+    # Nothing in the package tells a full disk from a broken one: they take turns.
+    for errors in ((None,), (errno.ENOSPC, errno.EIO)):
         status, number = None, 0
         while status != DONE:
-            status = forked(work, number, error)
+            status = forked(work, number, errors[number % len(errors)])
             number += 1
             yield status
 

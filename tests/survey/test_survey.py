@@ -79,7 +79,8 @@ def test_a_row_says_what_check_says(rng):
     assert [r["place"] for r in others] == ["matrix 1", "matrix 2"]
     said = verdict.check(a, frameworks="autograd", rtol=1e-12).to_dict()
     answer = said["frameworks"]["autograd"]
-    for name in ("problem", "rtol", "differentiable", "rank", "regimes", "digits", "dtype"):
+    same = ("of", "problem", "rtol", "differentiable", "rank", "regimes", "digits", "dtype")
+    for name in (*same, "vector_digits"):
         assert row[name] == said[name]
     for name in ("version", "verdict", "convention", "also", "conjugated", "relative_error"):
         assert row[name] == answer[name]
@@ -87,6 +88,20 @@ def test_a_row_says_what_check_says(rng):
     assert (row["source"], row["place"], row["rows"], row["columns"]) == ("data/a.npy", "", 3, 3)
     assert (row["weights"], row["smallest_gap"], row["message"]) == ("first", 0.0, "")
     assert row["digest"] == files.digest(a)
+
+
+def test_a_survey_of_vectors_is_another_question():
+    save("a.npy", np.stack([np.diag([1.0, 1.0, 2.0]), np.diag([1.0, 1.5, 2.0])]))
+    done = running.survey(["a.npy"], **QUICK, of="vectors")
+    assert (done.matrices, done.flagged) == (2, 1)
+    for row, said in zip(rows(), verdict.check_stack("a.npy", of="vectors"), strict=True):
+        assert (row["of"], row["weights"]) == ("vectors", None)
+        assert (row["digits"], row["vector_digits"]) == (said.digits, said.vector_digits)
+        assert row["verdict"] == said.answers["autograd"].verdict
+    assert running.survey(["a.npy"], **QUICK, of="vectors").before == 2
+    # What an earlier run found is about another function.
+    with pytest.raises(errors.InputError, match="made with of vectors, not values; use the same"):
+        running.survey(["a.npy"], **QUICK)
 
 
 def test_each_framework_has_a_row_and_each_failure_a_message():
@@ -454,6 +469,7 @@ BAD = {
     "dtype: 'half' will not do; choose from auto, float32": ["a.npy", "--dtype", "half"],
     "weights: 'some' will not do": ["a.npy", "--weights", "some"],
     "weights: '[]' will not do": ["a.npy", "--weights", "[]"],
+    "weights: are for sums of values": ["a.npy", "--of", "vectors", "--weights", "sum"],
     "symmetrize: is for eigenvalues": ["a.npy", "--symmetrize", "--problem", "svd"],
     "holds files that are not the results": ["a.npy", "--output", "."],
     "is named like a matrix": ["a.npy", "--output", "b.npy"],
@@ -527,6 +543,7 @@ def test_options_that_mean_the_same_are_the_same(rng):
         "dtype": "auto",
         "rtol": "0.001",
         "symmetrize": False,
+        "of": "values",
         "weights": "[1.0, 0.0]",
         "frameworks": ["autograd"],
     }
@@ -645,12 +662,12 @@ def kill_a_worker_at(number, monkeypatch, **options):
 
 @pytest.mark.usefixtures("measured")
 def test_a_worker_that_is_killed_costs_no_matrix(rng, monkeypatch):
-    save("a.npy", stack(rng, 1500))
+    save("a.npy", stack(rng, 500))
     met = kill_a_worker_at(100, monkeypatch)
     done = running.survey(["a.npy"], **QUICK)
-    assert len(met) == 1500
-    assert (done.matrices, done.bad) == (1500, 0)
-    assert len(places()) == len(rows()) == 1500
+    assert len(met) == 500
+    assert (done.matrices, done.bad) == (500, 0)
+    assert len(places()) == len(rows()) == 500
     assert not list(children())
 
 
@@ -696,7 +713,7 @@ import sys
 from pathlib import Path
 from spectralgrad import __main__
 from spectralgrad.survey import results, running
-results.SAVE_AFTER = 0.2
+results.SAVE_AFTER = 0
 note = running.Run.note
 def wait(self, *found):
     note(self, *found)
@@ -726,7 +743,7 @@ def started(*arguments):
 def test_a_stopped_survey_goes_on(by, rng):
     # A background job ignores Ctrl-C, and passes that on.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    save("a.npy", stack(rng, 2000))
+    save("a.npy", stack(rng, 400))
     with started("a.npy", "--jobs", "2") as process:
         others = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(by)
@@ -736,17 +753,17 @@ def test_a_stopped_survey_goes_on(by, rng):
         assert process.returncode == 130
         # The bar, as it began and as it ended, and what was said then.
         *_, bar, said = error.splitlines()
-        assert "/2000" in bar
+        assert "/400" in bar
         assert said == "spectralgrad: stopped; the same command goes on from here"
         assert "Traceback" not in error
     assert len(others) >= 2
     assert waiting.ended(others)
     saved = places()
-    assert 0 < len(saved) < 2000
+    assert 0 < len(saved) < 400
     assert max(saved.values()) == 1
     done = running.survey(["a.npy"], **QUICK)
-    assert (done.matrices, done.before) == (2000, len(saved))
-    assert len(places()) == len(rows()) == 2000
+    assert (done.matrices, done.before) == (400, len(saved))
+    assert len(places()) == len(rows()) == 400
     assert sorted(os.listdir()) == ["a.npy", "results.parquet"]
 
 
