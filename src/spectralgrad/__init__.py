@@ -11,6 +11,8 @@
     whatever a reader has, as a checked array; the published numbers
 `verdict`
     the question, the judgement, the check
+`testing`
+    the check of a function, for tests
 `survey`, `book`, `system`, `cli`
     many matrices; the chapters and pages; files, processes and signals; the command
 

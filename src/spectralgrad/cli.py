@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from spectralgrad import __version__
 from spectralgrad.system import interruption
-from spectralgrad.system.errors import CommandError, InputError, said
+from spectralgrad.system.errors import CommandError, InputError, one_line, said
 
 if TYPE_CHECKING:
     from spectralgrad.verdict import Verdict
@@ -94,19 +95,72 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _check(matrix: str, *, json: bool = False, **question: Any) -> Said:
-    from spectralgrad import verdict
+def _check(matrix: str, *, json: bool = False, timeout: int = 600, **asked: Any) -> Said:
+    from spectralgrad.system import programs
 
+    given = asked.get("function", asked.get("loss"))
+    _require_together(asked)
     try:
-        verdicts = verdict.check_stack(matrix, **question)
+        with programs.limit(timeout, matrix if given is None else given.rpartition(":")[0]):
+            verdicts, as_text = (_ask_all if given is None else _ask_one)(matrix, **asked)
     except ValueError as error:
         raise InputError(said(error, None)) from error
     if not json:
-        return "\n\n".join(map(_as_text, verdicts)), 0
+        return "\n\n".join(map(as_text, verdicts)), 0
     objects = [v.to_dict() for v in verdicts]
     # A stack of one is a list of one: its matrix has a place in it.
     is_stack = verdicts[0].place != ""
     return dumps(objects if is_stack else objects[0], allow_nan=False), 0
+
+
+def _ask_all(matrix: str, **question: Any) -> tuple[list[Any], Callable[[Any], str]]:
+    from spectralgrad import verdict
+
+    return verdict.check_stack(matrix, **question), _as_text
+
+
+def _ask_one(
+    matrix: str, *, function: str = "", loss: str = "", framework: str = "torch", **options: Any
+) -> tuple[list[Any], Callable[[Any], str]]:
+    """What becomes of a reader's own function, or of a loss of factors."""
+    from spectralgrad import frameworks, matrices
+    from spectralgrad.book import functions as words
+    from spectralgrad.system import programs
+    from spectralgrad.verdict import functions, losses
+
+    given = function or loss
+    # What can be refused at once is.
+    programs.parse(given)
+    matrices.load(matrix, stack=True)
+    with programs.printing() as printed:
+        with contextlib.suppress(ImportError):
+            # Here, where it is quiet.
+            frameworks.get(framework)
+        check = losses.check_losses if loss else functions.check_functions
+        verdicts = check(programs.load(given), matrix, framework=framework, **options)
+    if said := printed.getvalue():
+        first = one_line(said.partition("\n")[0][:80])
+        print(f"spectralgrad: {given}: prints “{first}”, and so on", file=sys.stderr)
+    return verdicts, lambda verdict: words.text(verdict, given)
+
+
+# What `check` can be asked of a function, and of a loss.
+_GO_TOGETHER = {
+    "function": ("framework", "symmetric", "dtype"),
+    "loss": ("framework", "problem", "dtype"),
+}
+
+
+def _require_together(asked: dict[str, Any]) -> None:
+    """Refuse options that are not meant for one another."""
+    of = next((option for option in _GO_TOGETHER if option in asked), "")
+    for name in sorted(asked.keys() - {of, *_GO_TOGETHER.get(of, ())}):
+        if of:
+            raise InputError(f"--{name} does not go with --{of}; drop one of the two")
+        if name in ("framework", "symmetric"):
+            raise InputError(f"--{name} goes with --function or --loss; add one, or drop it")
+    if of == "loss" and "problem" not in asked:
+        raise InputError("--loss goes with --problem eigh or --problem svd; add one")
 
 
 def _as_text(verdict: Verdict) -> str:
@@ -119,7 +173,8 @@ def _as_text(verdict: Verdict) -> str:
     m, n = verdict.matrix.shape
     where = f"{verdict.source}: {verdict.place}" if verdict.place else verdict.source
     head = f"{where}: {m} × {n}, {verdict.matrix.dtype}. {conclusions.function(verdict.valid)}"
-    about = [head, verdict.reason, conclusions.trust(verdict), conclusions.near(verdict)]
+    trust = f"{conclusions.trust(verdict)} {conclusions.vectors(verdict)}"
+    about = [head, verdict.reason, trust, conclusions.near(verdict)]
     lines = [*filter(None, about), "", *_table(verdict)]
     lines += [
         f"{frameworks.TITLES[name]}: {answer.message}"

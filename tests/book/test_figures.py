@@ -9,6 +9,7 @@ from PIL import Image
 
 from spectralgrad.book import figures
 from spectralgrad.theory import subgradient
+from spectralgrad.verdict.slopes import Slope
 
 SVG = "{http://www.w3.org/2000/svg}svg"
 
@@ -237,3 +238,46 @@ def test_panels_say_what_they_show():
         "1; Two, b: 6."
     )
     assert figure.svg == figures.panels(groups, across="n", up="seconds").svg
+
+
+def quotients(function, own, left, right):
+    """The figure of a function of one number at 0, whose slopes there are known."""
+    steps = 4.0 ** -np.arange(2, 27)
+    ahead, behind = ((function(t) - function(0.0)) / t for t in (steps, -steps))
+    nothing = np.empty((2, 0))
+    slope = Slope(
+        *(np.ones((1, 1)), left, right, (left + right) / 2, 0.0, 0.0),
+        *(nothing[0], nothing, 0.0),
+        unbounded=False,
+    )
+    return figures.quotients(steps, behind, ahead, slope, "PyTorch", own)
+
+
+@pytest.mark.parametrize(
+    ("function", "own", "left", "right", "said"),
+    [
+        (np.exp, 1.0, 1.0, 1.0, "PyTorch: 1."),
+        (np.exp, np.nan, 1.0, 1.0, "PyTorch: not finite."),
+        (np.exp, 1e15, 1.0, 1.0, "PyTorch: 1e+15."),
+        (np.exp, None, 1.0, 1.0, "from the right 1, at best up to "),
+        (np.abs, 1.0, -1.0, 1.0, "from the left -1, at best up to 0e+00; from the right 1, "),
+        (np.zeros_like, 0.0, 0.0, 0.0, "PyTorch: 0."),
+        # Only to the right of -0.01 it has a value; and of chance nobody knows the slope.
+        (lambda t: np.where(t > -0.01, 1 + t, np.nan), 1.0, 1.0, 1.0, "from the left 1, at best"),
+        (np.sign, np.inf, np.nan, np.nan, "PyTorch: not finite."),
+    ],
+)
+def test_quotients_of_whatever_function(function, own, left, right, said):
+    figure = quotients(function, own, left, right)
+    assert said in figure.alt
+    assert ET.fromstring(figure.svg).tag == SVG
+
+
+def test_the_distance_of_the_quotients_is_small_between_both_ends():
+    """Rounding on one, truncation on the other: at best half of the digits are left."""
+    best = [
+        float(x)
+        for x in re.findall(r"at best up to (\S+?)[;.]", quotients(np.exp, 1.0, 1.0, 1.0).alt)
+    ]
+    assert len(best) == 2
+    assert max(best) < 1e-7

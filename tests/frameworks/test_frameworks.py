@@ -122,3 +122,88 @@ def test_what_was_kept_back_is_shown_after_a_failure():
     failed = run(code + "    os.write(2, b'said')\n    raise RuntimeError('broke')\n")
     assert "said" in failed.stderr
     assert "broke" in failed.stderr
+
+
+def _squares(name):
+    """Σ |Aᵢⱼ|² Bᵢⱼ, in each framework."""
+    from verdict.losses import anp, jnp, tf
+
+    return {
+        "autograd": lambda a, b: anp.sum(anp.abs(a) ** 2 * b),
+        "torch": lambda a, b: (a.abs() ** 2 * b).sum(),
+        "tensorflow": lambda a, b: tf.reduce_sum(tf.abs(a) ** 2 * b),
+        "jax": lambda a, b: jnp.sum(jnp.abs(a) ** 2 * b),
+    }[name]
+
+
+@framework
+def test_value_and_gradient(name, rng):
+    """In this book's convention, for each array, and 0 for one that does not matter."""
+    library, function = frameworks.get(name), _squares(name)
+    a, b = random_matrix(rng, 2, 3, is_complex=True), rng.standard_normal((2, 3))
+    expected = np.sum(np.abs(a) ** 2 * b)
+    value, (a_bar, b_bar) = library.value_and_gradient(function, a, b)
+    assert value == pytest.approx(expected)
+    assert library.value(function, a, b) == pytest.approx(expected)
+    assert a_bar == pytest.approx(2 * a * b)
+    assert b_bar == pytest.approx(np.abs(a) ** 2)
+    _, (a_bar, b_bar) = library.value_and_gradient(lambda a, b: function(b, b), a, b)
+    assert (a_bar.dtype, np.count_nonzero(a_bar)) == (a.dtype, 0)
+    assert b_bar == pytest.approx(3 * b**2)
+
+
+@pytest.mark.parametrize("name", ["numpy", *frameworks.NAMES])
+def test_what_a_function_calls_is_noted_and_changed(name, rng):
+    """By a module's name or by one's own, compiled or not; σ and Vᴴ are where NumPy has them."""
+    from verdict import losses
+
+    library = frameworks.get(name)
+    a = random_matrix(rng, 4, 4, is_complex=True)
+    functions = {
+        "numpy": lambda a: np.linalg.svd(a)[2][1, 2],
+        "autograd": lambda a: losses.anp.linalg.svd(a)[2][1, 2],
+        "torch": lambda a: losses.torch.linalg.svd(a)[2][1, 2],
+        "tensorflow": losses.tf_function(
+            lambda a: losses.tf.math.conj(losses.tf.linalg.svd(a)[2][2, 1])
+        ),
+        "jax": losses.jitted(lambda a: losses.jnp.linalg.svd(a)[2][1, 2]),
+    }
+    before = library.value(functions[name], a)
+    seen = []
+
+    def change(name, factors):
+        seen.append(factors)
+        return [*factors[:-1], 2 * factors[-1]]
+
+    with library.watch(functions[name], change) as calls:
+        after = library.value(functions[name], a)
+    assert calls == ["svd"]
+    assert after == pytest.approx(2 * before)
+    u, s, vh = seen[0]
+    assert (u * s) @ vh == pytest.approx(a)
+    assert library.value(functions[name], a) == before
+
+
+def test_a_method_of_pytorch_and_its_older_svd_are_seen_too(rng):
+    a = rng.standard_normal((3, 2))
+    library, seen = frameworks.get("torch"), []
+
+    def change(name, factors):
+        seen.append(factors)
+        return factors
+
+    with library.watch(None, change) as calls:
+        library.value(lambda a: a.svd()[2].sum() + a.pinverse().sum(), a)
+    assert calls == ["svd", "pinverse"]
+    u, s, vh = seen[0]
+    assert (u * s) @ vh == pytest.approx(a)
+
+
+def test_what_the_readers_module_imported_is_seen_and_put_back():
+    space = {"__name__": "theirs"}
+    exec("from numpy.linalg import eigh as own\ndef f(a):\n    return own(a)[0][0] + g", space)
+    library, original = frameworks.get("numpy"), np.linalg.eigh
+    with pytest.raises(NameError), library.watch(space["f"]) as calls:
+        library.value(space["f"], np.eye(2))
+    assert calls == ["eigh"]
+    assert space["own"] is np.linalg.eigh is original

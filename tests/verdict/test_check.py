@@ -461,6 +461,7 @@ def test_json_has_what_the_design_fixes():
         "place": "",
         "shape": [2, 2],
         "dtype": "complex128",
+        "of": "values",
         "problem": "eigh",
         "weights": [1.0, 0.0],
         "spectrum": pytest.approx([0.0, 2.0]),
@@ -476,6 +477,7 @@ def test_json_has_what_the_design_fixes():
         "near": None,
         "allowed": pytest.approx(8 * 2 * 2.0**-52 * 2),
         "digits": 14,
+        "vector_digits": 14,
         "gradient": [],
         "frameworks": {},
     }

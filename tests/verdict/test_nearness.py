@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from drawing import seeds, unitary
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spectralgrad.theory import subgradient
@@ -14,6 +14,8 @@ from spectralgrad.verdict import reasons
     st.lists(st.sampled_from([0.0, 1e-13, 1e-12, 1e-10, 2e-10, 1e-9, 1e-4, 0.1]), min_size=1),
     st.booleans(),
 )
+# The pair lies on either side of a tie, whose width counts.
+@example(5325, "eigh", [2e-10, 1e-10, 0.0, 0.0], False)
 def test_the_tolerance_that_is_proposed_makes_the_pair_equal_and_nothing_farther_apart(
     seed, problem, steps, is_complex
 ):

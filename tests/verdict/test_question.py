@@ -47,6 +47,7 @@ def test_a_question_can_be_sent_and_written_down(weights, rtol):
         "dtype": "float32",
         "rtol": str(rtol),
         "symmetrize": True,
+        "of": "values",
     }
 
 

@@ -3,7 +3,10 @@
 At the end, the answers of the frameworks in tables: their worth, their form, their distances.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +28,10 @@ from spectralgrad.theory import gauge
 from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.subgradient import GeneralisedGradient
 from spectralgrad.verdict import VERDICTS, Judgement, Verdict
+from spectralgrad.verdict.vectors import VectorLoss
+
+if TYPE_CHECKING:
+    from spectralgrad.verdict.functions import FunctionVerdict
 
 RIGHT = ("agrees", "subgradient")
 
@@ -49,8 +56,18 @@ _OF_OUTCOMES = {
 }
 
 
+# The loss on vectors: as it is written, and what it is.
+_LOSSES = {
+    "eigh": ("Re⟨B, V Λ² Vᴴ⟩", "⟨B, A²⟩"),
+    "svd": ("Re⟨B, U Σ³ Vᴴ⟩", "Re⟨B, A Aᴴ A⟩"),
+}
+
+
 def function(valid: GeneralisedGradient) -> str:
     """Say which function of the matrix is under study."""
+    if isinstance(valid, VectorLoss):
+        loss, product = _LOSSES[valid.problem]
+        return f"f is {loss}, through the vectors, with a fixed random B: {product}."
     k, w, kind = len(valid.values), valid.weights, kind_of_values(valid)
     first, last = ("smallest", "largest") if kind == "eigenvalue" else ("largest", "smallest")
     chosen = np.flatnonzero(w)
@@ -92,7 +109,7 @@ def who_is_right(judgements: Mapping[str, Judgement]) -> str:
         allowed = max((judgements[n].allowed for n in found), default=0.0)
         if verdict in RIGHT and allowed > 1e-2:
             text += _CAVEAT
-        text = text.replace("{allowed}", f"{allowed:.1g}")
+        text = text.replace("{allowed}", f"{min(allowed, 1e9):.1g}")
         everyone = "any of them" if verdict == "undecided" else "All of them"
         sentences.append(clause(found, f"{text}.", judgements, everyone))
     conjugated = [n for n, j in judgements.items() if j.conjugated]
@@ -133,6 +150,13 @@ def trust(verdict: Verdict, answer: str = "an answer") -> str:
     return f"In {dtype}, {verdict.digits} of {held} of {answer} can be trusted."
 
 
+def vectors(verdict: Verdict) -> str:
+    """Say how many digits the nearest gap leaves to a loss on vectors, whatever f is."""
+    left = count(verdict.vector_digits, "digit") if verdict.vector_digits else "no digit"
+    a = "another" if verdict.of == "vectors" else "a"
+    return f"To {a} loss on vectors, the nearest gap leaves {left}."
+
+
 def near(verdict: Verdict, option: str = "--rtol {}") -> str:
     """Say which values that f treats differently are nearly equal; the option is to set rtol."""
     close = verdict.near
@@ -145,6 +169,8 @@ def near(verdict: Verdict, option: str = "--rtol {}") -> str:
         f"{who}, [on which f depends, is|which f treats differently, are] only "
         f"{close.distance:.1e}[| apart], {close.relative:.1e} times the largest",
     )
+    if verdict.of == "vectors":
+        return sentence.replace(", which f treats differently,", "") + "."
     if verdict.digits:
         sentence += f": if your matrix is known no better than that, {_mend(verdict, option)}"
     return f"{sentence}."
@@ -166,6 +192,14 @@ def advice(verdict: Verdict, option: str = "--rtol {}") -> str:
     """Say what to do with the answers; the option is to set rtol."""
     bad = _who_got(verdict, "wrong", "not finite")
     instead = clause(bad, ", not what {} [returns|return]")
+    if verdict.of == "vectors" and (bad or not verdict.digits or not _who_got(verdict, *RIGHT)):
+        text = (
+            "write the loss as a function of the matrix, or through "
+            f"invariant_{verdict.valid.problem} of spectralgrad.recipes, which does not divide by "
+            "the gap"
+        )
+        text = clause(bad, f"do not take what {{}} [returns|return]; {text}") or text
+        return f"{text[0].upper()}{text[1:]}."
     if not verdict.digits:
         ways = ", or ".join(filter(None, (_mend(verdict, option), "change the function")))
         text = f"{ways}: in {verdict.matrix.dtype}, no digit of its gradient can be trusted"
@@ -253,7 +287,7 @@ _OF_G = {
 }
 
 
-def conversion(name: str, judgement: Judgement) -> str:
+def conversion(name: str, judgement: Judgement | FunctionVerdict) -> str:
     """Source code that turns a framework's answer into the gradient of this book; may be empty."""
     adjoint, conjugate, transpose = _OF_G[name]
     if judgement.convention in ("lower", "upper"):

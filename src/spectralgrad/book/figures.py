@@ -22,6 +22,7 @@ from spectralgrad.book import sentences
 from spectralgrad.book.prose import kind_of_values, shortened, tied
 from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.subgradient import GeneralisedGradient
+from spectralgrad.verdict.slopes import Slope
 
 # Above this many columns, numbers in the cells are too small to read.
 MOST_NUMBERED_COLUMNS = 6
@@ -188,6 +189,45 @@ def _course(places: Array, values: Array) -> str:
         f"{here[np.argmin(known)]:.2g}, largest {known.max():.2g} at "
         f"{here[np.argmax(known)]:.2g}{gaps}"
     )
+
+
+@matplotlib.rc_context(_STYLE)
+def quotients(
+    steps: Array, left: Array, right: Array, slope: Slope, who: str, own: float | None
+) -> Figure:
+    """Show difference quotients over the step, and how far they are from what they tend to.
+
+    A line is the slope that a framework has of its own, if it has one.
+    """
+    canvas, parts = Canvas(figsize=(5.5, 5.2)), []
+    above, below = canvas.subplots(2, 1, sharex=True)
+    sides = {"from the left": (left, slope.left), "from the right": (right, slope.right)}
+    for (side, (found, limit)), stroke in zip(sides.items(), STROKES, strict=False):
+        off = np.abs(found - (limit if np.isfinite(limit) else np.nanmedian(found)))
+        above.plot(steps, found, label=side, **stroke)
+        below.plot(steps, np.maximum(off, SMALLEST), **stroke)
+        best = np.min(off, where=np.isfinite(off), initial=np.inf)
+        parts.append(f"{side} {limit:.6g}, at best up to {best:.0e}")
+    # At the smallest steps a quotient may be anything, and so may a line.
+    low, high = np.nanquantile(np.append(left, right), [0.15, 0.85])
+    margin = max(high - low, 0.1 * abs(high)) or 1.0
+    if own is not None:
+        line = STROKES[2] | {"marker": "", "linewidth": 2.0}
+        parts.append(f"{who}: {own:.6g}" if np.isfinite(own) else f"{who}: not finite")
+        above.axhline(own, label=parts[-1], **line)
+        ends = [slope.left, slope.right] if slope.kink else [slope.derivative]
+        below.axhline(max(min(abs(own - x) for x in ends), SMALLEST), **line)
+        if low - 20 * margin < own < high + 20 * margin:
+            low, high = min(low, own), max(high, own)
+    above.set_ylim(low - margin, high + margin)
+    above.set_ylabel("difference quotient")
+    below.set(xscale="log", yscale="log", xlabel="step", ylabel="distance from the slope")
+    canvas.legend(loc="outside upper center", ncols=3)
+    alt = (
+        f"Difference quotients over the step, from {steps.min():.0e} to {steps.max():.0e}, and, on "
+        f"a logarithmic axis, how far they are from what they tend to: {'; '.join(parts)}."
+    )
+    return _finish(canvas, alt)
 
 
 @matplotlib.rc_context(_STYLE)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from spectralgrad import matrices
-from spectralgrad.book import building, environment, execution
+from spectralgrad.book import TIMEOUT, building, environment, execution
 from spectralgrad.book.execution import Page, Run
 from spectralgrad.book.rendering import Renderer
 from spectralgrad.system import storage
-from spectralgrad.system.errors import InputError, said
+from spectralgrad.system.errors import ChapterError, InputError, said
 
 #: The largest matrix that a report takes, in rows and in columns: its page stays under 5 MB.
 LARGEST = 300
@@ -72,6 +72,7 @@ def report(
     chapter: str = "your_matrix",
     given: Sequence[tuple[str, str]] = (),
     output: str | os.PathLike[str] | None = None,
+    timeout: int = TIMEOUT,
 ) -> Path:
     """Make a page of a chapter with another matrix, and parameters as typed; return it."""
     page = _page(matrix, chapter, given)
@@ -81,14 +82,26 @@ def report(
         source = scratch / "source"
         source.mkdir()
         # The one imports what it needs while the other executes.
-        with Renderer(source, scratch) as renderer, Run(page, scratch, _dated()) as run:
+        with Renderer(source, scratch) as renderer, Run(page, scratch, _dated(), timeout) as run:
             _lay_out(source, f"root: {chapter}")
-            run.finish(output.with_name(f"{output.name}.failed.ipynb"))
+            _finish(run, output.with_name(f"{output.name}.failed.ipynb"))
             notebook = source / run.notebook.name
             _adapt(run.notebook, notebook)
             pages = renderer.finish(output.with_name(f"{output.name}.log"))
         storage.publish(pages, output, execution.digest(notebook.read_bytes()))
     return output / f"{chapter}.html"
+
+
+def _finish(run: Run, keep: Path) -> None:
+    """Wait for the end; what a reader's own function does wrong is no fault of the chapter."""
+    try:
+        run.finish(keep)
+    except ChapterError as error:
+        fault = re.search(r": cell \d+: (?:Function|Input|Matrix)Error: (.*) \(kept: ", str(error))
+        if fault is None:
+            raise
+        keep.unlink()
+        raise InputError(fault[1]) from None
 
 
 def _page(matrix: str, chapter: str, given: Sequence[tuple[str, str]]) -> Page:

@@ -1,53 +1,25 @@
-"""The four frameworks, behind one small protocol.
+"""The four frameworks, and NumPy, behind one small protocol.
 
-Each framework is a module of this package with
-
-``NAME``, ``VERSION``
-    strings;
-``eigvalsh(matrix, weights)``, ``svdvals(matrix, weights)``
-    eigenvalues of a Hermitian matrix, ascending, or singular values, descending; and the gradient
-    of Σ wᵢ λᵢ or Σ wᵢ σᵢ as the framework returns it, in its own convention;
-``vjp(function, matrix, cotangent)``
-    the gradient G of Re Σ conj(Cᵢⱼ) f(A)ᵢⱼ for a function f that is written in the framework, with
-    the cotangent C; the framework's own reverse pass, in this book's convention for complex
-    numbers, df = Re Σ conj(Gᵢⱼ) dAᵢⱼ.
-
-All take NumPy arrays, return NumPy arrays, and compute in the dtype of the matrix. No framework is
-imported before `get` asks for it.
+Each is a module of this package, with a class `spectralgrad.frameworks.numpy.Library` of its own.
+No framework is imported before `get` asks for it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
 import reprlib
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from spectralgrad.frameworks import autograd, jax, tensorflow, torch
-    from spectralgrad.theory.arrays import Array
-
-
-class _Framework(Protocol):
-    NAME: str
-    VERSION: str
-
-    def eigvalsh(self, matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]: ...
-    def svdvals(self, matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]: ...
-    def vjp(
-        self, function: Callable[[Any], Any], matrix: ArrayLike, cotangent: ArrayLike
-    ) -> Array: ...
-
-
-if TYPE_CHECKING:
-    # What `get` promises of each, as mypy sees it.
-    _MODULES: tuple[_Framework, ...] = (autograd, jax, tensorflow, torch)
+    # What `get` imports by name, for those who read what a module depends on.
+    from spectralgrad.frameworks import autograd, jax, tensorflow, torch  # noqa: F401
+    from spectralgrad.frameworks.numpy import Library
 
 #: In the order in which the book shows them.
 NAMES = ("autograd", "torch", "tensorflow", "jax")
@@ -81,11 +53,17 @@ def select(choice: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in NAMES if name in given)
 
 
-def get(name: str) -> _Framework:
-    """Import one framework of `NAMES`, silently; an ImportError says that it is not installed."""
-    (name,) = select([name])
+# One of each module, however often it is asked for.
+_library = functools.cache(lambda module: module.Library())
+
+
+def get(name: str) -> Library:
+    """Import one of `NAMES`, or NumPy, silently; an ImportError says that it is not installed."""
+    if name != "numpy":
+        (name,) = select([name])
     with quiet():
-        return importlib.import_module(f"{__name__}.{name}")
+        library: Library = _library(importlib.import_module(f"{__name__}.{name}"))
+    return library
 
 
 @contextlib.contextmanager

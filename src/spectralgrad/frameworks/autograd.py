@@ -1,39 +1,28 @@
 """NumPy with HIPS autograd."""
 
-from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
 import autograd.numpy as anp
-import numpy as np
+import autograd.scipy.linalg
 from autograd.core import make_vjp
-from numpy.typing import ArrayLike
 
-from spectralgrad.theory.arrays import Array
-
-NAME = "autograd"
-VERSION = version("autograd")
+from spectralgrad.frameworks import numpy
+from spectralgrad.theory.arrays import Problem
 
 
-def _gradient(
-    function: Callable[[Any], Any], matrix: ArrayLike, cotangent: ArrayLike
-) -> tuple[Array, Array]:
-    pullback, value = make_vjp(function, np.asarray(matrix))
-    return value, pullback(np.asarray(cotangent).astype(np.asarray(value).dtype))
+class Library(numpy.Library):
+    """What autograd does otherwise; see `spectralgrad.frameworks.numpy.Library`."""
 
+    NAME, VERSION = "autograd", version("autograd")
+    modules = (anp.linalg, autograd.scipy.linalg)
+    conjugates = True
 
-def eigvalsh(matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
-    """Eigenvalues and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
-    # autograd has no gradient for eigvalsh itself.
-    return _gradient(lambda a: anp.linalg.eigh(a)[0], matrix, weights)
+    def reverse(self, function: numpy.Function, *arrays: Any) -> tuple[Any, Any]:
+        """By `autograd.core.make_vjp`."""
+        pullback, value = make_vjp(lambda given: function(*given), arrays)
+        return value, pullback
 
-
-def svdvals(matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
-    """Singular values and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
-    return _gradient(lambda a: anp.linalg.svd(a, compute_uv=False), matrix, weights)
-
-
-def vjp(function: Callable[[Any], Any], matrix: ArrayLike, cotangent: ArrayLike) -> Array:
-    """Gradient of Re Σ conj(Cᵢⱼ) f(A)ᵢⱼ; see `spectralgrad.frameworks`."""
-    # autograd takes and returns conjugates.
-    return _gradient(function, matrix, np.conj(cotangent))[1].conj()
+    def values(self, problem: Problem, a: Any) -> Any:
+        """It has no gradient for eigvalsh itself."""
+        return anp.linalg.eigh(a)[0] if problem == "eigh" else anp.linalg.svd(a, compute_uv=False)

@@ -1,38 +1,18 @@
 """JAX."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import jax.scipy.linalg
 import numpy as np
 from numpy.typing import ArrayLike
 
+from spectralgrad.frameworks import numpy
 from spectralgrad.theory.arrays import Array
-
-NAME = "jax"
-VERSION = jax.__version__
-
-
-def _gradient(
-    function: Callable[[Any], Any], matrix: ArrayLike, weights: ArrayLike
-) -> tuple[Array, Array]:
-    # JAX computes in 32 bits unless told otherwise; the reader's own setting stays as it is.
-    with jax.enable_x64(True):
-        values, pullback = jax.vjp(function, jnp.asarray(matrix))
-        (gradient,) = pullback(jnp.asarray(weights, dtype=values.dtype))
-        return np.asarray(values), np.asarray(gradient)
-
-
-def eigvalsh(matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
-    """Eigenvalues and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
-    return _gradient(jnp.linalg.eigvalsh, matrix, weights)
-
-
-def svdvals(matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
-    """Singular values and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
-    return _gradient(lambda a: jnp.linalg.svd(a, compute_uv=False), matrix, weights)
 
 
 # It is compiled for a few calls: to optimise would take longer than it saves.
@@ -44,7 +24,37 @@ def _vjp(function: Callable[[Any], Any], matrix: jax.Array, cotangent: jax.Array
     return gradient.conj()
 
 
-def vjp(function: Callable[[Any], Any], matrix: ArrayLike, cotangent: ArrayLike) -> Array:
-    """Gradient of Re Σ conj(Cᵢⱼ) f(A)ᵢⱼ; see `spectralgrad.frameworks`."""
-    with jax.enable_x64(True):
-        return np.asarray(_vjp(function, jnp.asarray(matrix), jnp.asarray(cotangent)))
+class Library(numpy.Library):
+    """What JAX does otherwise; see `spectralgrad.frameworks.numpy.Library`."""
+
+    NAME, VERSION = "jax", jax.__version__
+    modules = (jnp.linalg, jax.scipy.linalg)
+    conjugates = True
+
+    def array(self, given: ArrayLike) -> jax.Array:
+        """One of its own arrays."""
+        return jnp.asarray(given)
+
+    def computing(self) -> AbstractContextManager[Any]:
+        """It computes in 32 bits unless told otherwise; the reader's own setting stays as it is."""
+        state: AbstractContextManager[Any] = jax.enable_x64(True)
+        return state
+
+    def eager(self) -> AbstractContextManager[Any]:
+        """What is compiled calls nothing."""
+        return jax.disable_jit()
+
+    def call(self, function: numpy.Function, *given: Any, **named: Any) -> Any:
+        """JAX's own functions take long if they are not compiled."""
+        with jax.disable_jit(False):
+            return function(*given, **named)
+
+    def reverse(self, function: numpy.Function, *arrays: Any) -> tuple[Any, Any]:
+        """By `jax.vjp`."""
+        value, pullback = jax.vjp(function, *arrays)
+        return value, pullback
+
+    def vjp(self, function: numpy.Function, matrix: ArrayLike, cotangent: ArrayLike) -> Array:
+        """Compiled once for a function."""
+        with self.computing():
+            return np.asarray(_vjp(function, jnp.asarray(matrix), jnp.asarray(cotangent)))

@@ -1,40 +1,56 @@
 """TensorFlow."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from spectralgrad.theory.arrays import Array
-
-NAME = "tensorflow"
-VERSION = tf.__version__
+from spectralgrad.frameworks import numpy
+from spectralgrad.theory.arrays import Problem
 
 
-def _gradient(
-    function: Callable[[Any], Any], matrix: ArrayLike, cotangent: ArrayLike
-) -> tuple[Array, Array]:
-    a = tf.constant(np.asarray(matrix))
-    with tf.GradientTape() as tape:
-        tape.watch(a)
-        value = function(a)
-    gradient = tape.gradient(value, a, tf.constant(cotangent, dtype=value.dtype))
-    return value.numpy(), gradient.numpy()
+class Library(numpy.Library):
+    """What TensorFlow does otherwise; see `spectralgrad.frameworks.numpy.Library`."""
 
+    NAME, VERSION = "tensorflow", tf.__version__
+    modules = (tf.linalg,)
+    order = (1, 0, 2)
+    has_v = True
 
-def eigvalsh(matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
-    """Eigenvalues and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
-    values, gradient = _gradient(tf.linalg.eigvalsh, matrix, weights)
-    return np.real(values), gradient
+    def array(self, given: ArrayLike) -> Any:
+        """One of its own arrays."""
+        return tf.constant(np.asarray(given))
 
+    @contextlib.contextmanager
+    def eager(self) -> Iterator[None]:
+        """What is compiled calls nothing."""
+        given = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(True)
+        try:
+            yield
+        finally:
+            tf.config.run_functions_eagerly(given)
 
-def svdvals(matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
-    """Singular values and the gradient of their weighted sum; see `spectralgrad.frameworks`."""
-    return _gradient(lambda a: tf.linalg.svd(a, compute_uv=False), matrix, weights)
+    def reverse(self, function: numpy.Function, *arrays: Any) -> tuple[Any, Any]:
+        """By a tape."""
+        with tf.GradientTape() as tape:
+            tape.watch(arrays)
+            value = tf.convert_to_tensor(function(*arrays))
 
+        def pullback(cotangent: Any) -> list[Any]:
+            found = tape.gradient(value, arrays, cotangent, unconnected_gradients="zero")
+            # What is picked out of an array has a sparse gradient.
+            return [tf.convert_to_tensor(g) for g in found]
 
-def vjp(function: Callable[[Any], Any], matrix: ArrayLike, cotangent: ArrayLike) -> Array:
-    """Gradient of Re Σ conj(Cᵢⱼ) f(A)ᵢⱼ; see `spectralgrad.frameworks`."""
-    return _gradient(function, matrix, cotangent)[1]
+        return value, pullback
+
+    def decompose(self, problem: Problem, a: Any) -> tuple[Any, ...]:
+        """Its eigenvalues have the dtype of the matrix; its svd returns σ, U and V."""
+        if problem == "eigh":
+            values, vectors = tf.linalg.eigh(a)
+            return tf.math.real(values), vectors
+        s, u, v = tf.linalg.svd(a)
+        return u, s, tf.linalg.adjoint(v)

@@ -76,9 +76,12 @@ def _rows(result: verdict.Verdict, question: verdict.Question) -> list[Row]:
     valid = result.valid
     size = float(np.max(np.abs(valid.values)))
     weights = question.to_dict()["weights"]
-    if weights == "auto":
+    if question.of == "vectors":
+        weights = None
+    elif weights == "auto":
         weights = "first" if valid.problem == "eigh" else "sum"
     facts = _shape(result.matrix) | {
+        "of": result.of,
         "problem": valid.problem,
         "weights": weights,
         "rtol": float(valid.rtol),
@@ -87,6 +90,7 @@ def _rows(result: verdict.Verdict, question: verdict.Question) -> list[Row]:
         "regimes": list(result.regimes),
         "smallest_gap": spectrum.smallest_gap(valid.values) / size if size else 0.0,
         "digits": result.digits,
+        "vector_digits": result.vector_digits,
     }
     return [facts | _answer(result, name) for name in result.answers]
 

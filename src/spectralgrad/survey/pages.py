@@ -38,6 +38,22 @@ _SCRIPTS = (_TABULATOR / "js/tabulator.min.js", _TABULATOR / "css/tabulator_simp
 _INDEX = Template(Path(__file__).with_name("index.md").read_text(encoding="utf-8"))
 
 
+# What is said on the page of a matrix, and on the first page.
+_NOTES = {
+    "values": "",
+    "vectors": " The survey is about a loss on vectors, and this page about a function of the "
+    "values. What it says of gaps and recipes holds for both.",
+}
+_ABOUT = {
+    "values": "The verdicts are about sums of values. A loss on vectors may lose digits wherever "
+    "values are close, whatever their weights: *vector digits* are those that the nearest gap "
+    "leaves, and a survey of vectors (`--of vectors`) tries it.",
+    "vectors": "The verdicts are about a loss on vectors whose gradient is known, tied or not. "
+    "*Digits* are those that any answer can have; *vector digits*, those that the nearest gap "
+    "leaves to other losses on vectors.",
+}
+
+
 class Reports:
     """The pages, in a folder beside the results."""
 
@@ -78,7 +94,7 @@ class Reports:
             for name in reported:
                 rows[name]["report"] = "failed" if name in failed else f"reports/{name}.html"
             _write_table(folder / "assets", rows.values())
-            index = _index(one_line(self._output.name), len(rows), counts)
+            index = _index(one_line(self._output.name), len(rows), counts, self._question.of)
             (folder / "index.md").write_text(index, encoding="utf-8")
 
         pages = [self._page(name, rows[name]) for name in reported]
@@ -94,12 +110,12 @@ class Reports:
             "matrix": os.path.relpath(self._matrix(name)),
             "frameworks": ",".join(self._question.frameworks),
         }
-        # It has been done.
-        del values["symmetrize"]
+        # It has been done, and the page is about values.
+        del values["symmetrize"], values["of"]
         source, place = prose.literal(row["source"]), row["place"]
         head = (
             f"{_heading(_title(row))}\n\nThis page is about {source}{place and ', '}{place}, one "
-            "of the matrices of [a survey](../index.md)."
+            f"of the matrices of [a survey](../index.md).{_NOTES[self._question.of]}"
         )
         return Page(building.chapters()["your_matrix"], name, values, head)
 
@@ -159,10 +175,13 @@ def _table(folder: Path) -> tuple[dict[str, Row], collections.Counter[str]]:
     return dict(heapq.nsmallest(MOST_ROWS, counted(), key=lambda entry: _order(entry[1]))), counts
 
 
+_COLUMNS = ("source", "place", "rows", "columns", "digits", "vector_digits")
+
+
 def _row(found: list[Row]) -> Row:
     first = found[0]
     verdicts = {row["framework"]: row["verdict"] for row in found if row["framework"]}
-    return {name: first[name] for name in ("source", "place", "rows", "columns", "digits")} | {
+    return {name: first[name] for name in _COLUMNS} | {
         "look": ("yes" if flagged(found) else "no") if verdicts else first["verdict"],
         "report": "",
         "dtype": first["dtype"] or "",
@@ -191,7 +210,7 @@ def _write_table(assets: Path, rows: Collection[Row]) -> None:
     (assets / "survey-data.js").write_text(text.replace("<", "\\u003c"), encoding="utf-8")
 
 
-def _index(name: str, shown: int, counts: collections.Counter[str]) -> str:
+def _index(name: str, shown: int, counts: collections.Counter[str], of: str) -> str:
     """The first page, in Markdown."""
     number, rest = counts.total(), counts.total() - shown
     found = [
@@ -206,6 +225,7 @@ def _index(name: str, shown: int, counts: collections.Counter[str]) -> str:
     return _INDEX.substitute(
         title=_heading(f"Survey: {name}"),
         found=prose.listing(found),
+        about=_ABOUT[of],
         left_out=left_out if rest else "",
         largest=reporting.LARGEST,
         most=MOST_REPORTS,

@@ -1,6 +1,7 @@
 """Ask every framework for a gradient, and judge what it returns: right, wrong, or one of several.
 
 A `question` says what is asked of a matrix, and `reasons` why the matrix is difficult, or is not.
+The function is a weighted sum of its values, or the loss of `vectors`.
 """
 
 import math
@@ -18,7 +19,7 @@ from spectralgrad.system.errors import said
 from spectralgrad.theory import gauge, spectrum, symmetric
 from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.subgradient import GeneralisedGradient
-from spectralgrad.verdict import reasons
+from spectralgrad.verdict import reasons, vectors
 from spectralgrad.verdict.question import Question as Question
 
 #: Every verdict with what it means; the last three are about the framework, not about a gradient.
@@ -109,7 +110,8 @@ def _judge(gradient: Array, valid: GeneralisedGradient, tolerance: float | None)
     else:
         excess = valid.contains(written).excess
     convention, *also = conventions or ("",)
-    right = conventions and excess <= allowed
+    limit = min(allowed, valid.limit) if isinstance(valid, vectors.VectorLoss) else allowed
+    right = conventions and excess <= limit
     return Judgement(
         "wrong" if not right else "agrees" if valid.differentiable else "subgradient",
         convention,
@@ -163,7 +165,7 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What theory and each framework say of a weighted spectral sum at one matrix.
+    """What theory and each framework say of a function at one matrix.
 
     The matrix is as it was given to the frameworks: of one dtype and, for ``"eigh"``, Hermitian.
     Where it comes from is said for a person; its place in a stack is as ``"matrix 3"``, else empty.
@@ -187,14 +189,25 @@ class Verdict:
         return self.valid.tolerance / scale(self.valid)
 
     @property
+    def of(self) -> str:
+        """What f is a function of, ``"values"`` or ``"vectors"``."""
+        return "vectors" if isinstance(self.valid, vectors.VectorLoss) else "values"
+
+    @property
     def reason(self) -> str:
         """Why f is, or is not, differentiable at the matrix, in one sentence."""
-        return reasons.reason(self.valid)
+        of_vectors = self.of == "vectors"
+        return (reasons.everywhere if of_vectors else reasons.reason)(self.valid)
 
     @property
     def digits(self) -> int:
         """How many decimal digits of an answer can be trusted, whoever computes it."""
         return digits(self.allowed, self.matrix.dtype)
+
+    @property
+    def vector_digits(self) -> int:
+        """How many of them the nearest gap leaves to a loss on vectors, whatever f is."""
+        return digits(reasons.vector_error(self.valid, self.matrix.dtype), self.matrix.dtype)
 
     @property
     def regimes(self) -> tuple[str, ...]:
@@ -207,7 +220,12 @@ class Verdict:
         shape, dtype, singular = self.matrix.shape, self.matrix.dtype, self.valid.problem == "svd"
         # At 16 backward errors, no digit is left.
         none = 16 * spectrum.default_rtol(shape, dtype, singular=singular)
-        return reasons.nearest(self.valid, max(gauge.default_tol(dtype), none))
+        valid = self.valid
+        if self.of == "vectors":
+            # It tells all values apart, but not the last singular value from zero.
+            order = np.arange(len(valid.values))[:: -1 if singular else 1]
+            valid = replace(valid, weights=order)
+        return reasons.nearest(valid, max(gauge.default_tol(dtype), none))
 
     def digits_of(self, answer: Answer) -> int | None:
         """How many of the digits that can be trusted an answer has; None if there is none."""
@@ -225,9 +243,10 @@ class Verdict:
             "place": self.place,
             "shape": list(self.matrix.shape),
             "dtype": str(self.matrix.dtype),
+            "of": self.of,
             "problem": valid.problem,
-            "weights": _plain(valid.weights),
-            "spectrum": _plain(valid.values),
+            "weights": None if self.of == "vectors" else plain(valid.weights),
+            "spectrum": plain(valid.values),
             "rtol": valid.rtol,
             "clusters": [
                 {"value": float(np.mean(valid.values[c])), "indices": [*range(c.start, c.stop)]}
@@ -237,10 +256,11 @@ class Verdict:
             "regimes": list(self.regimes),
             "differentiable": valid.differentiable,
             "reason": self.reason,
-            "near": near and {name: _plain(getattr(near, name)) for name in names},
-            "allowed": _plain(self.allowed),
+            "near": near and {name: plain(getattr(near, name)) for name in names},
+            "allowed": plain(self.allowed),
             "digits": self.digits,
-            "gradient": _plain(self.gradient),
+            "vector_digits": self.vector_digits,
+            "gradient": plain(self.gradient),
             "frameworks": {name: self._answer(a) for name, a in self.answers.items()},
         }
 
@@ -248,18 +268,21 @@ class Verdict:
         judged, gradient = answer.judgement, answer.gradient
         return {
             "version": answer.version,
-            "gradient": None if gradient is None else _plain(gradient),
+            "gradient": None if gradient is None else plain(gradient),
             "verdict": answer.verdict,
             "convention": judged.convention if judged else "",
             "also": list(judged.also) if judged else [],
             "conjugated": bool(judged and judged.conjugated),
-            "relative_error": _plain(judged.relative_error) if judged else None,
+            "relative_error": plain(judged.relative_error) if judged else None,
             "digits": self.digits_of(answer),
             "message": answer.message,
         }
 
 
-def _plain(values: ArrayLike) -> Any:
+def plain(values: ArrayLike | None) -> Any:
+    """Return numbers as JSON has them: a complex one as ``[re, im]``, None for one not finite."""
+    if values is None:
+        return None
     values = np.asarray(values)
     if np.iscomplexobj(values):
         values = np.stack([values.real, values.imag], axis=-1)
@@ -271,20 +294,21 @@ def _plain(values: ArrayLike) -> Any:
 def check(matrix: Source, **options: Any) -> Verdict:
     """Ask every framework for a gradient at one matrix, and judge what it returns.
 
-    The function is a weighted spectral sum, Σ wᵢ λᵢ(A) or Σ wᵢ σᵢ(A).
+    The function is a weighted spectral sum, Σ wᵢ λᵢ(A) or Σ wᵢ σᵢ(A), or a loss on vectors, which
+    `spectralgrad.verdict.vectors` has, with what counts as right for that.
 
-    **What counts as right.** A backward stable decomposition is exact for a matrix within ``c ·
-    ‖A‖`` of A, with c of `spectralgrad.theory.spectrum.default_rtol`: values that are no farther
-    apart may be one value. Such a change of A moves the gradient by at most ``c · ‖A‖`` times the
-    largest divided difference ``|wᵢ − wⱼ| / |λᵢ − λⱼ|`` between clusters (for singular values,
-    ``|wᵢ|/σᵢ`` too). So an answer within that distance of the gradient (of the set of valid
+    **What counts as right** of a sum. A backward stable decomposition is exact for a matrix within
+    ``c · ‖A‖`` of A, with c of `spectralgrad.theory.spectrum.default_rtol`: values that are no
+    farther apart may be one value. Such a change of A moves the gradient by at most ``c · ‖A‖``
+    times the largest divided difference ``|wᵢ − wⱼ| / |λᵢ − λⱼ|`` between clusters (for singular
+    values, ``|wᵢ|/σᵢ`` too). So an answer within that distance of the gradient (of the set of valid
     answers, where there is no gradient), plus ``8 max(m, n) · eps · max|w|`` for writing it down,
     is right, and any other is wrong. Where the sum is more than a tenth of the norm of the
     gradient, no digit can be trusted, and the verdict is ``"undecided"``. The precision, eps, is
     that of the dtype in which the framework computes.
 
-    It is a verdict on a sum of values. A loss on vectors needs another one: it may lose
-    digits at every near-tie, whatever the weights.
+    A loss on vectors may lose digits at every near-tie, whatever the weights: `Verdict` says how
+    many the nearest gap leaves.
 
     The matrix is read by `spectralgrad.matrices.load`. The options are the fields of
     `spectralgrad.verdict.question.Question`, which raises ValueError where they cannot be meant,
@@ -321,13 +345,20 @@ def _ask(name: str, matrix: Array, valid: GeneralisedGradient) -> Answer:
         # At ties some divide by zero, and NumPy would warn of it.
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            _, gradient = differentiate(matrix, valid.weights)
+            if isinstance(valid, vectors.VectorLoss):
+                gradient = vectors.differentiate(name, matrix, valid)
+            else:
+                _, gradient = differentiate(matrix, valid.weights)
         return Answer(version, gradient, judge(gradient, valid))
     except ModuleNotFoundError as error:
         return Answer(version, outcome="not installed", message=said(error))
     # Anything at all may come out of a framework. TensorFlow looks for a missing gradient in a
     # dictionary, and has an error class of its own.
     except Exception as error:
-        refused = isinstance(error, NotImplementedError | LookupError)
-        refused = refused or "Unimplemented" in type(error).__name__
-        return Answer(version, outcome="unsupported" if refused else "failed", message=said(error))
+        return Answer(version, outcome=outcome(error), message=said(error))
+
+
+def outcome(error: BaseException) -> Literal["unsupported", "failed"]:
+    """What a framework means that raises instead of differentiating."""
+    refused = isinstance(error, NotImplementedError | LookupError)
+    return "unsupported" if refused or "Unimplemented" in type(error).__name__ else "failed"

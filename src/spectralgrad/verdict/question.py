@@ -15,18 +15,20 @@ from spectralgrad.matrices import MatrixError, Source
 from spectralgrad.system.errors import one_line
 from spectralgrad.theory import subgradient, symmetric
 from spectralgrad.theory.arrays import Array, Problem
+from spectralgrad.verdict import vectors
 
 _CHOICES = {
     "problem": ("auto", "eigh", "svd"),
     "dtype": matrices.DTYPES,
     "symmetrize": ("False", "True"),
+    "of": ("values", "vectors"),
 }
 _NAMED = ("auto", "sum", "first", "last")
 
 
 @dataclass(frozen=True)
 class Question:
-    """Which function of the values of a matrix is differentiated, by whom, and how exactly.
+    """Which function of a matrix is differentiated, by whom, and how exactly.
 
     What means the same is kept as the same, so that ``Question(weights="[1, 2]")`` equals
     ``Question(weights=[1, 2])``. What cannot be meant raises a ValueError, in one line.
@@ -48,6 +50,8 @@ class Question:
         to zero as zero; by default `spectralgrad.theory.spectrum.default_rtol`.
     symmetrize : bool
         Take the Hermitian part of the matrix, and its eigenvalues.
+    of : {"values", "vectors"}
+        The sum of values that the weights make, or the loss of `spectralgrad.verdict.vectors`.
     """
 
     problem: Problem | Literal["auto"] = "auto"
@@ -56,6 +60,7 @@ class Question:
     dtype: str = "auto"
     rtol: float | str = "auto"
     symmetrize: bool = False
+    of: Literal["values", "vectors"] = "values"
 
     def __post_init__(self) -> None:
         for field, choices in _CHOICES.items():
@@ -72,6 +77,10 @@ class Question:
         )
         if self.symmetrize and self.problem == "svd":
             raise ValueError("symmetrize: is for eigenvalues, not for singular values; drop it")
+        if self.of == "vectors" and self.weights != "auto":
+            raise ValueError(
+                "weights: are for sums of values, not for a loss on vectors; drop them"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """What makes this question again, as objects that JSON has; numbers are in texts."""
@@ -89,14 +98,17 @@ class Question:
         eigenvalues of this kind, or not as many values as there are weights.
         """
         label = label or matrices.describe(matrix)
+        rtol = None if isinstance(self.rtol, str) else self.rtol
         try:
             array, problem = self._settle(matrices.load(matrix, dtype=self.dtype))
+            if self.of == "vectors":
+                return array, vectors.pose(array, problem, rtol)
             weights = self._weigh(problem, min(array.shape), array.dtype)
         except MatrixError as error:
             error.source = label
             raise
         find = subgradient.eigvalsh if problem == "eigh" else subgradient.svdvals
-        return array, find(array, weights, rtol=None if isinstance(self.rtol, str) else self.rtol)
+        return array, find(array, weights, rtol=rtol)
 
     def _settle(self, matrix: Array) -> tuple[Array, Problem]:
         """Choose the problem; for eigenvalues the matrix becomes Hermitian to the last bit."""

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from spectralgrad.theory import spectrum
 from spectralgrad.theory.subgradient import GeneralisedGradient
@@ -23,6 +24,37 @@ def reason(valid: GeneralisedGradient) -> str:
     if len(causes) > 3:
         causes = [*causes[:2], f"the same holds for {len(causes) - 2} further clusters"]
     return f"f is not differentiable at this matrix: {tolerance}, {'; '.join(causes)}."
+
+
+def everywhere(valid: GeneralisedGradient) -> str:
+    """The same for a loss on vectors that is smooth, and what the rule for vectors meets there."""
+    kind = "eigenvalue" if valid.problem == "eigh" else "singular value"
+    tied = [
+        f"{valid.name(c)} are {'zero' if valid.is_zero(c) else 'equal'}"
+        for c in valid.clusters
+        if c.stop - c.start > 1
+    ]
+    if len(tied) > 3:
+        tied = [*tied[:2], f"so it is with {len(tied) - 2} further groups"]
+    alone = "there is one only" if len(valid.values) == 1 else f"no two {kind}s are equal"
+    found = f"to a relative tolerance of {valid.rtol:.1e}, {'; '.join(tied) or alone}"
+    return f"f is differentiable at every matrix; at this one, {found}."
+
+
+def vector_error(valid: GeneralisedGradient, dtype: DTypeLike) -> float:
+    """Relative error that the nearest gap lets into a loss on vectors.
+
+    An error of c in a matrix of norm 1 turns two vectors by c over their gap: c is the tolerance,
+    or the backward error of a decomposition, if that is larger. The vectors of a singular value
+    turn against those of zero too, unless the matrix is real and square.
+    """
+    values, singular = valid.values, valid.problem == "svd"
+    if singular and (len(valid.left) != len(valid.right) or np.iscomplexobj(valid.left)):
+        values = np.append(values, 0.0)
+    shape = len(valid.left), len(valid.right)
+    error = max(valid.rtol, spectrum.default_rtol(shape, dtype, singular=singular))
+    gap = spectrum.smallest_gap(values)
+    return error * float(np.max(np.abs(values))) / gap if gap else math.inf
 
 
 def _cause(valid: GeneralisedGradient, cluster: slice) -> str:
@@ -109,14 +141,15 @@ def nearest(valid: GeneralisedGradient, below: float) -> Near | None:
         return None
     places = itertools.product(range(c.start, c.stop)[::-1], range(d.start, d.stop))
     i, j = next((i, j) for i, j in places if weights[i] != weights[j])
-    # What is as far apart up to rounding goes with them.
+    distance = float(abs(values[i] - values[j]))
+    relative = distance / float(size)
+    # What is as far apart up to rounding goes with them, and the two may not be neighbours.
     as_close = gaps <= gap + valid.rtol
-    rtol = _between(np.max(gaps[as_close]), np.min(gaps[~as_close], initial=1.0))
+    rtol = _between(max(np.max(gaps[as_close]), relative), np.min(gaps[~as_close], initial=1.0))
     new = [c for c in spectrum.clusters(values, rtol) if c not in clusters and np.ptp(weights[c])]
     zero = slice(new.pop().start, k) if new and new[-1].stop > k else slice(k, k)
-    distance = float(abs(values[i] - values[j]))
     pair = tuple(x for x in (i, j) if x < k)
-    return Near(pair, distance, distance / float(size), rtol, new, zero)
+    return Near(pair, distance, relative, rtol, new, zero)
 
 
 def _between(low: float, high: float) -> float:

@@ -1,0 +1,103 @@
+"""A loss on vectors whose gradient is known at every matrix, tied or not.
+
+With a fixed random B, Hermitian where A is, it is ⟨B, A²⟩ as Re⟨B, V Λ² Vᴴ⟩ through `eigh`, or
+⟨B, A AᴴA⟩ as Re⟨B, U Σ³ Vᴴ⟩ through `svd`. The gradient is a sum of products, AB + BA or B AᴴA +
+A BᴴA + A AᴴB, so that to judge an answer takes no theory of spectra.
+
+**What a gap allows.** A backward stable decomposition is exact for a matrix within c‖A‖ of A, with
+c of `spectralgrad.theory.spectrum.default_rtol`, which moves this gradient by some c‖A‖‖B‖ only.
+But a rule for vectors makes its entry between two of them, Mᵢⱼ(λⱼ² − λᵢ²)/(λⱼ − λᵢ), M = VᴴBV, of
+two products, whose rounding errors, c times their size, do not vanish with the gap by which they
+are divided. Allowed are 2c‖B‖ max(λᵢ², λⱼ²)/|λᵢ − λⱼ| at the worst pair, and 2c‖A‖‖B‖ for the
+rest; of singular values σ³ instead of λ², and 3c‖A‖²‖B‖.
+
+Of values closer than 10c‖A‖ no digit is left, and any answer would be allowed. There an error above
+a tenth of what the gradient holds between the two is wrong, and one below it luck: undecided.
+"""
+
+import functools
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spectralgrad import frameworks
+from spectralgrad.theory import spectrum, subgradient, symmetric
+from spectralgrad.theory.arrays import Array, MatrixError, Problem
+
+
+@dataclass(frozen=True, eq=False)
+class VectorLoss(subgradient.GeneralisedGradient):
+    """The loss at a matrix: B, its gradient, and the error above which an answer is wrong."""
+
+    cotangent: Array
+    exact: Array
+    limit: float
+
+    @property
+    def minimum_norm(self) -> Array:
+        """The gradient, there being one everywhere."""
+        return self.exact
+
+
+def pose(matrix: Array, problem: Problem, rtol: float | None) -> VectorLoss:
+    """The loss at a matrix; a MatrixError if its fourth power is out of the range of the dtype."""
+    eigen, k, dtype = problem == "eigh", min(matrix.shape), matrix.dtype
+    find, power = (subgradient.eigvalsh, 2) if eigen else (subgradient.svdvals, 3)
+    found = find(matrix, np.zeros(k), rtol=rtol)
+    sizes, least = np.abs(found.values), 1e-9 if np.finfo(dtype).bits == 32 else 1e-75
+    size = float(sizes.max())
+    if size and not least <= size <= 1 / least:
+        fault = f"has the value {size:.1g}, and its fourth power is out of the range of {dtype}"
+        raise MatrixError(fault, "scale the matrix")
+    real, imaginary = np.random.default_rng(0).standard_normal((2, *matrix.shape))
+    b = real + 1j * imaginary if dtype.kind == "c" else real
+    b = (symmetric.hermitian_part(b) if eigen else b).astype(dtype)
+    exact = gradient(matrix, b, problem)
+    error = spectrum.default_rtol(matrix.shape, dtype, singular=not eigen)
+    gaps = np.abs(np.subtract.outer(found.values, found.values)) + np.diag(np.full(k, np.inf))
+    with np.errstate(all="ignore"):
+        # Of two zeros both products are 0.
+        lost = np.nan_to_num(np.maximum.outer(sizes, sizes) ** power / gaps, posinf=np.inf)
+    near, unit = gaps < 10 * error * size, 2 * error * float(np.linalg.norm(b))
+    rounding = unit * power / 2 * size ** (power - 1)
+    allowed, far = (rounding + unit * float(np.max(x, initial=0.0)) for x in (lost, lost[~near]))
+    between = np.linalg.norm((found.left.conj().T @ exact @ found.right)[:k, :k][near])
+    limit = min(allowed, far + float(between) / 10)
+    known = vars(found) | {"rounding": rounding, "tolerance": allowed}
+    return VectorLoss(**known, cotangent=b, exact=exact, limit=limit)
+
+
+def gradient(matrix: Array, b: Array, problem: Problem) -> Array:
+    """The gradient of ⟨B, A²⟩ or ⟨B, A AᴴA⟩, in double precision."""
+    a, b = (x.astype(np.result_type(x, float)) for x in (matrix, b))
+    ah, bh = symmetric.adjoint(a), symmetric.adjoint(b)
+    found: Array = a @ b + b @ a if problem == "eigh" else b @ ah @ a + a @ bh @ a + a @ ah @ b
+    return found
+
+
+@functools.cache
+def through(name: str, problem: Problem) -> Callable[[Any], Any]:
+    """V Λ² Vᴴ or U Σ³ Vᴴ, as a function of the matrix, of the factors that a framework returns."""
+    xp = importlib.import_module(f"spectralgrad.recipes.{name}").xp
+    decompose = frameworks.get(name).decompose
+
+    def product(a: Any) -> Any:
+        if problem == "eigh":
+            values, left = decompose("eigh", a)
+            return (left * xp.cast(values**2, left)) @ xp.adjoint(left)
+        left, values, right = decompose("svd", a)
+        return (left * xp.cast(values**3, left)) @ right
+
+    return product
+
+
+def differentiate(name: str, matrix: Array, loss: VectorLoss) -> Array:
+    """The gradient as a framework returns it: two of them conjugate it, which vjp undoes."""
+    library = frameworks.get(name)
+    # TensorFlow tells its log that the cotangent of a real factor is real.
+    with frameworks.quiet():
+        found = library.vjp(through(name, loss.problem), matrix, loss.cotangent)
+    return found.conj() if library.conjugates else found
