@@ -54,6 +54,7 @@
       choice("differentiable", "differentiable"),
       column("regimes", "regimes"),
       number("digits", "digits", "<=", "at most"),
+      number("vector digits", "vector_digits", "<=", "at most"),
       number("rows", "rows", ">=", "at least"),
       number("columns", "columns", ">=", "at least"),
       choice("dtype", "dtype"),

@@ -106,5 +106,10 @@ def main(before):
 if __name__ == "__main__":
     # Parts and chunks are small, and each is saved at once.
     few = {"PART": 4, "SAVE_AFTER": -1}
-    with mock.patch.multiple(results, **few), mock.patch.multiple(workers, processes=Here, CHUNK=2):
+    with (
+        mock.patch.multiple(results, **few),
+        mock.patch.multiple(workers, processes=Here, CHUNK=2),
+        # It is a call like the others, and takes longer than all else.
+        mock.patch.object(os, "fsync", return_value=None),
+    ):
         main(sys.argv[1] == "before")

@@ -8,8 +8,10 @@ import pytest
 
 from spectralgrad import cli, frameworks, matrices, verdict
 from spectralgrad.book import building, reporting
+from spectralgrad.book import functions as words
 from spectralgrad.survey import pages, results
 from spectralgrad.theory import spectrum
+from spectralgrad.verdict import functions, losses
 
 PAGE = (building.root() / "use.md").read_text(encoding="utf-8")
 
@@ -32,6 +34,23 @@ def test_the_console_example_is_what_the_command_prints(capsys):
     assert without_noise(capsys.readouterr().out) == without_noise(shown[2])
 
 
+def test_so_is_that_with_a_function(here, capsys):
+    section = PAGE.split("(sec-use-function)=", 1)[1]
+    source, shown = (
+        re.search(rf"```{kind}\n(.*?)```", section, re.S)[1] for kind in ("python", "console")
+    )
+    (here / "loss.py").write_text(source, encoding="utf-8")
+    command, expected = shown.removeprefix("$ spectralgrad ").split("\n", 1)
+    assert cli.main(shlex.split(command)) == 0
+
+    def without_noise(text):
+        # Behind the sixth digit; and errors may differ from machine to machine.
+        text = re.sub(r"(\d\.\d{5})\d+", r"\1", re.sub(r" +\de-\d+$", "", text.strip(), flags=re.M))
+        return re.sub(r" {2,}", "  ", text)
+
+    assert without_noise(capsys.readouterr().out) == without_noise(expected)
+
+
 def test_every_verdict_is_explained():
     assert table("sec-verdicts") == [[word] for word in verdict.VERDICTS]
 
@@ -42,6 +61,36 @@ def test_every_key_of_the_json_is_explained():
     assert keys == list(written)
     of_an_answer = PAGE.split("| `frameworks` | by name: ", 1)[1].splitlines()[0]
     assert set(written["frameworks"]["torch"]) <= set(re.findall(r"`(\w+)`", of_an_answer))
+
+
+def test_so_is_every_one_of_a_function():
+    explained = [word for (word,) in table("sec-function-verdicts")]
+    assert [*explained, "unsupported", "failed", "not installed"] == [*words.MEANINGS]
+
+
+@pytest.mark.parametrize("check", [functions.check_function, losses.check_loss])
+def test_so_is_every_key_of_that(check):
+    if check is functions.check_function:
+        written = check(lambda a: (a * a).sum(), [[1.0]], "numpy").to_dict()
+    else:
+        written = check(lambda values, vectors: values.sum(), [[1.0]], "eigh", "numpy").to_dict()
+    keys = [key for row in table("sec-use-function-json") for key in row]
+    of_a_loss = {"right", "right_digits"}
+    assert {*keys} - {*written} == (of_a_loss if check is functions.check_function else set())
+    assert {*written} <= {*keys}
+    of_a_slope = PAGE.split("| `slopes` | ", 1)[1].splitlines()[0]
+    assert {*written["slopes"][0]} <= {*re.findall(r"`(\w+)`", of_a_slope)}
+
+
+def test_the_test_of_the_page_passes():
+    section = PAGE.split("(sec-use-testing)=", 1)[1]
+    source = re.search(r"```python\n(.*?)```", section, re.S)[1]
+    scope = {}
+    exec(source, scope)
+    (test,) = (made for name, made in scope.items() if name.startswith("test_"))
+    (mark,) = test.pytestmark
+    for values in mark.args[1]:
+        test(values)
 
 
 def options(command):

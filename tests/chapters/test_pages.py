@@ -318,7 +318,10 @@ def test_no_page_is_heavy(html):
 def test_figures_are_numbered_and_described(html):
     pages = {name: Path(html, "chapters", f"{name}.html") for name in building.chapters()}
     texts = {name: page.read_text(encoding="utf-8") for name, page in pages.items()}
-    described = r'alt="(Heat maps of \d+ × \d+ matrices on one colour scale|Curves over |Spectrum )'
+    described = (
+        r'alt="(Heat maps of \d+ × \d+ matrices on one colour scale'
+        r"|Curves over |Spectrum |Difference quotients over )"
+    )
     figures = {name: len(re.findall(r'class="sg-figure"', text)) for name, text in texts.items()}
     for name, text in texts.items():
         assert len(re.findall(described, text)) == figures[name]
