@@ -11,16 +11,11 @@ DEADLY = 666.0
 _check_all = checking.check_all
 
 
-def check_all(stack, question):
+def check_all(stack, question, timeout):
     """Check some matrices, unless one is deadly."""
     if any((matrix == DEADLY).any() for matrix in stack):
         os.kill(os.getpid(), signal.SIGKILL)
-    return _check_all(stack, question)
-
-
-def die(*_):
-    """Kill the process, as a framework that was built for another processor does."""
-    os.kill(os.getpid(), signal.SIGKILL)
+    return _check_all(stack, question, timeout)
 
 
 def fail(*_):

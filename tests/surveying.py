@@ -16,7 +16,8 @@ from unittest import mock
 import failing
 import numpy as np
 
-from spectralgrad.survey import results, running, workers
+from spectralgrad import frameworks
+from spectralgrad.survey import checking, results, running, workers
 
 OUTPUT = Path("out/results.parquet")
 
@@ -109,6 +110,8 @@ if __name__ == "__main__":
     with (
         mock.patch.multiple(results, **few),
         mock.patch.multiple(workers, processes=Here, CHUNK=2),
+        # A fork starts nothing.
+        mock.patch.object(checking, "_crew", return_value=frameworks),
         # It is a call like the others, and takes longer than all else.
         mock.patch.object(os, "fsync", return_value=None),
     ):

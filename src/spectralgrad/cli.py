@@ -8,7 +8,8 @@ import io
 import os
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,10 +19,10 @@ from spectralgrad.system import interruption
 from spectralgrad.system.errors import CommandError, InputError, one_line, said
 
 if TYPE_CHECKING:
-    from spectralgrad.verdict import Verdict
+    from spectralgrad.verdict import Answer, Verdict
 
     #: What a command prints, and its status.
-    Said = tuple[object, int]
+    Said = tuple[Iterable[object], int]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -62,8 +63,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         # A terminal that knows no Greek gets it escaped.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    said, status = _COMMANDS[options.pop("command")](**options)
-    print(said)
+    lines, status = _COMMANDS[options.pop("command")](**options)
+    for line in lines:
+        print(line, flush=True)
     return int(status)
 
 
@@ -95,33 +97,72 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _check(matrix: str, *, json: bool = False, timeout: int = 600, **asked: Any) -> Said:
-    from spectralgrad.system import programs
-
-    given = asked.get("function", asked.get("loss"))
+def _check(matrix: str, **asked: Any) -> Said:
     _require_together(asked)
+    ask = _ask_one if {"function", "loss"} & asked.keys() else _ask_all
+    return _as_input_errors(ask(matrix, **asked)), 0
+
+
+def _as_input_errors(lines: Iterator[str]) -> Iterator[str]:
     try:
-        with programs.limit(timeout, matrix if given is None else given.rpartition(":")[0]):
-            verdicts, as_text = (_ask_all if given is None else _ask_one)(matrix, **asked)
+        yield from lines
     except ValueError as error:
         raise InputError(said(error, None)) from error
-    if not json:
-        return "\n\n".join(map(as_text, verdicts)), 0
+
+
+def _as_json(verdicts: Sequence[Any], *, several: bool = False) -> str:
     objects = [v.to_dict() for v in verdicts]
     # A stack of one is a list of one: its matrix has a place in it.
-    is_stack = verdicts[0].place != ""
-    return dumps(objects if is_stack else objects[0], allow_nan=False), 0
+    several = several or verdicts[0].place != ""
+    return dumps(objects if several else objects[0], allow_nan=False)
 
 
-def _ask_all(matrix: str, **question: Any) -> tuple[list[Any], Callable[[Any], str]]:
-    from spectralgrad import verdict
+def _ask_all(
+    matrix: str,
+    *,
+    json: bool = False,
+    timeout: int = 600,
+    python: Sequence[str] = ("",),
+    **options: Any,
+) -> Iterator[str]:
+    """What theory says, and then each framework, of one interpreter after the other."""
+    from spectralgrad import frameworks
+    from spectralgrad.frameworks import elsewhere
 
-    return verdict.check_stack(matrix, **question), _as_text
+    for given in filter(None, python):
+        elsewhere.version(given)
+    names = frameworks.select(options.get("frameworks", "all"))
+    with contextlib.ExitStack() as stack:
+        crews = [stack.enter_context(elsewhere.Crew(names, p, timeout)) for p in python]
+        # They are imported while theory is at work.
+        crews[0].start()
+        from spectralgrad import verdict
+
+        question = verdict.Question(**options)
+        # What is wrong with the last matrix of a stack is said before anything else.
+        posed = [
+            [(replace(v, python=p), crew.ask) for p, crew in zip(python, crews, strict=True)]
+            for v in verdict.pose_stack(matrix, question)
+        ]
+        if json:
+            done = [verdict.answer(v, question, ask) for group in posed for v, ask in group]
+            yield _as_json(done, several=len(python) > 1)
+            return
+        for number, group in enumerate(posed):
+            yield from [""] if number else ()
+            yield from _lines([(v, verdict.answers(v, question, ask)) for v, ask in group])
 
 
 def _ask_one(
-    matrix: str, *, function: str = "", loss: str = "", framework: str = "torch", **options: Any
-) -> tuple[list[Any], Callable[[Any], str]]:
+    matrix: str,
+    *,
+    json: bool = False,
+    timeout: int = 600,
+    function: str = "",
+    loss: str = "",
+    framework: str = "torch",
+    **options: Any,
+) -> Iterator[str]:
     """What becomes of a reader's own function, or of a loss of factors."""
     from spectralgrad import frameworks, matrices
     from spectralgrad.book import functions as words
@@ -129,19 +170,21 @@ def _ask_one(
     from spectralgrad.verdict import functions, losses
 
     given = function or loss
-    # What can be refused at once is.
-    programs.parse(given)
-    matrices.load(matrix, stack=True)
-    with programs.printing() as printed:
-        with contextlib.suppress(ImportError):
-            # Here, where it is quiet.
-            frameworks.get(framework)
-        check = losses.check_losses if loss else functions.check_functions
-        verdicts = check(programs.load(given), matrix, framework=framework, **options)
-    if said := printed.getvalue():
-        first = one_line(said.partition("\n")[0][:80])
-        print(f"spectralgrad: {given}: prints “{first}”, and so on", file=sys.stderr)
-    return verdicts, lambda verdict: words.text(verdict, given)
+    with programs.limit(timeout, given.rpartition(":")[0]):
+        # What can be refused at once is.
+        programs.parse(given)
+        matrices.load(matrix, stack=True)
+        with programs.printing() as printed:
+            with contextlib.suppress(ImportError):
+                # Here, where it is quiet.
+                frameworks.get(framework)
+            check = losses.check_losses if loss else functions.check_functions
+            verdicts = check(programs.load(given), matrix, framework=framework, **options)
+        if said := printed.getvalue():
+            first = one_line(said.partition("\n")[0][:80])
+            print(f"spectralgrad: {given}: prints “{first}”, and so on", file=sys.stderr)
+    texts = "\n\n".join(words.text(verdict, given) for verdict in verdicts)
+    yield _as_json(verdicts) if json else texts
 
 
 # What `check` can be asked of a function, and of a loss.
@@ -154,7 +197,7 @@ _GO_TOGETHER = {
 def _require_together(asked: dict[str, Any]) -> None:
     """Refuse options that are not meant for one another."""
     of = next((option for option in _GO_TOGETHER if option in asked), "")
-    for name in sorted(asked.keys() - {of, *_GO_TOGETHER.get(of, ())}):
+    for name in sorted(asked.keys() - {of, *_GO_TOGETHER.get(of, ()), "json", "timeout"}):
         if of:
             raise InputError(f"--{name} does not go with --{of}; drop one of the two")
         if name in ("framework", "symmetric"):
@@ -165,52 +208,66 @@ def _require_together(asked: dict[str, Any]) -> None:
 
 def _as_text(verdict: Verdict) -> str:
     """What a person wants to know of a verdict."""
+    return "\n".join(_lines([(verdict, verdict.answers.items())]))
+
+
+def _lines(asked: Sequence[tuple[Verdict, Iterable[tuple[str, Answer]]]]) -> Iterator[str]:
+    """The same of one matrix, by each of some interpreters, as it becomes known."""
     import numpy as np
 
     from spectralgrad import frameworks
     from spectralgrad.book import conclusions
 
+    verdict = asked[0][0]
     m, n = verdict.matrix.shape
     where = f"{verdict.source}: {verdict.place}" if verdict.place else verdict.source
     head = f"{where}: {m} × {n}, {verdict.matrix.dtype}. {conclusions.function(verdict.valid)}"
     trust = f"{conclusions.trust(verdict)} {conclusions.vectors(verdict)}"
-    about = [head, verdict.reason, trust, conclusions.near(verdict)]
-    lines = [*filter(None, about), "", *_table(verdict)]
-    lines += [
-        f"{frameworks.TITLES[name]}: {answer.message}"
-        for name, answer in verdict.answers.items()
-        if answer.outcome in ("unsupported", "failed")
-    ]
-    lines += ["", conclusions.outcomes(verdict), f"What to do: {conclusions.advice(verdict)}"]
+    yield from filter(None, (head, verdict.reason, trust, conclusions.near(verdict)))
+    yield from ("", _row(*_HEAD, "Python" if verdict.python else ""))
+    done = []
+    for posed, answers in asked:
+        found = {}
+        for name, answer in answers:
+            found[name] = answer
+            yield _answer_row(posed, name, answer)
+        done.append(replace(posed, answers={n: found[n] for n in frameworks.NAMES if n in found}))
+    for verdict in done:
+        by = f"With {one_line(verdict.python)}: " if len(done) > 1 else ""
+        for name, answer in verdict.answers.items():
+            if answer.outcome in ("unsupported", "failed"):
+                yield f"{by}{frameworks.TITLES[name]}: {answer.message}"
+        yield from ("", by + conclusions.outcomes(verdict))
+        yield f"What to do: {conclusions.advice(verdict)}"
     if n <= 6 and m <= 12:
         what = "gradient" if verdict.valid.differentiable else "valid answer of smallest norm"
         digits = np.array2string(verdict.gradient, precision=6, suppress_small=True)
-        lines += ["", f"The {what}, from theory:", digits]
-    return "\n".join(lines)
+        yield from ("", f"The {what}, from theory:", digits)
 
 
+_HEAD = ("", "version", "verdict", "convention", "digits", "error")
+# Of what is usual: a row stands there before the next is known.
+_WIDTHS = (10, 8, 13, 21, 6, 5)
 _COLOURS = {"agrees": 32, "subgradient": 36, "undecided": 33, "not installed": 2}
 
 
-def _table(verdict: Verdict) -> Iterator[str]:
-    """One row for each framework, in columns."""
+def _row(*cells: str, colour: int = 0) -> str:
+    padded = [cell.ljust(width) for cell, width in zip(cells, _WIDTHS, strict=False)]
+    if colour and sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+        padded[2] = f"\x1b[{colour}m{padded[2]}\x1b[0m"
+    return "  ".join([*padded, *cells[len(_WIDTHS) :]]).rstrip()
+
+
+def _answer_row(verdict: Verdict, name: str, answer: Answer) -> str:
     from spectralgrad import frameworks
     from spectralgrad.book import conclusions
 
-    rows = [["", "version", "verdict", "convention", "digits", "error"]]
-    for name, answer in verdict.answers.items():
-        row = [frameworks.TITLES[name], answer.version or "–", answer.verdict]
-        judgement = answer.judgement
-        if judgement and answer.finite:
-            error = f"{judgement.relative_error:.0e}" if judgement.relative_error else "0"
-            row += [conclusions.form(judgement), str(verdict.digits_of(answer)), error]
-        rows.append(row + ["–"] * (6 - len(row)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        if row is not rows[0] and sys.stdout.isatty() and "NO_COLOR" not in os.environ:
-            cells[2] = f"\x1b[{_COLOURS.get(row[2], 31)}m{cells[2]}\x1b[0m"
-        yield "  ".join(cells).rstrip()
+    cells = [frameworks.TITLES[name], answer.version or "–", answer.verdict, *["–"] * 3]
+    judgement = answer.judgement
+    if judgement and answer.finite:
+        error = f"{judgement.relative_error:.0e}" if judgement.relative_error else "0"
+        cells[3:] = conclusions.form(judgement), str(verdict.digits_of(answer)), error
+    return _row(*cells, one_line(verdict.python), colour=_COLOURS.get(answer.verdict, 31))
 
 
 def _survey(paths: list[str], **options: Any) -> Said:
@@ -221,28 +278,28 @@ def _survey(paths: list[str], **options: Any) -> Said:
         raise InputError(f"a survey needs more ({error}); {mend}") from error
     with interruption.work:
         done = running.survey(paths, **options)
-    return done.summary, 1 if done.bad or done.failures else 0
+    return [done.summary], 1 if done.bad or done.failures else 0
 
 
 def _build(**options: Any) -> Said:
     from spectralgrad.book import building
 
     with interruption.work:
-        return building.build(**options), 0
+        return [building.build(**options)], 0
 
 
 def _pdf(**options: Any) -> Said:
     from spectralgrad.book import pdf
 
     with interruption.work:
-        return pdf.write(**options), 0
+        return [pdf.write(**options)], 0
 
 
 def _report(**options: Any) -> Said:
     from spectralgrad.book import reporting
 
     with interruption.work:
-        return reporting.report(**options), 0
+        return [reporting.report(**options)], 0
 
 
 _COMMANDS: dict[str, Callable[..., Said]] = {

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import distributed
 import killing
+import lame
 import numpy as np
 import pandas as pd
 import psutil
@@ -106,7 +107,7 @@ def test_a_survey_of_vectors_is_another_question():
 
 def test_each_framework_has_a_row_and_each_failure_a_message():
     good, bad = np.eye(2), np.array([[1.0, np.nan]])
-    first, second = checking.check_all([good, bad], verdict.Question())
+    first, second = checking.check_all([good, bad], verdict.Question(), 600)
     assert [row["framework"] for row in first] == list(frameworks.NAMES)
     (row,) = second
     assert row == {
@@ -131,7 +132,7 @@ def test_whatever_check_raises_is_recorded(error, outcome, message, monkeypatch)
         raise error
 
     monkeypatch.setattr(verdict, "answer", fail)
-    (((row),),) = checking.check_all([np.eye(1)], QUESTION)
+    (((row),),) = checking.check_all([np.eye(1)], QUESTION, 600)
     assert (row["verdict"], row["message"]) == (outcome, message)
 
 
@@ -581,7 +582,7 @@ def tasks(number):
 
 
 def test_no_more_is_read_than_is_soon_checked(monkeypatch):
-    monkeypatch.setattr(checking, "check_all", lambda stack, _: [[{}] for _ in stack])
+    monkeypatch.setattr(checking, "check_all", lambda stack, *_: [[{}] for _ in stack])
     taken = []
     run = workers.run((taken.append(t) or t for t in tasks(2_000)), Fake(), {}, lambda _: None)
     for number, _ in enumerate(run):
@@ -595,7 +596,7 @@ def test_a_chunk_is_bounded_in_bytes_too(monkeypatch):
 
 
 def test_only_what_kills_when_it_is_alone_is_blamed(monkeypatch):
-    def check_all(stack, _):
+    def check_all(stack, *_):
         assert all(1 / (int(matrix[0, 0]) - 20) for matrix in stack)
         return [[{"verdict": "agrees"}] for _ in stack]
 
@@ -628,7 +629,7 @@ def test_a_matrix_that_kills_its_process_is_recorded(rng, monkeypatch):
 def test_a_process_has_one_thread_and_the_parent_its_own_settings(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    with workers.processes(1, ()) as crew:
+    with workers.processes(1) as crew:
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         assert [crew.submit(os.getenv, name).result() for name in names] == ["1", "1"]
     assert os.environ["OMP_NUM_THREADS"] == "7"
@@ -671,38 +672,47 @@ def test_a_worker_that_is_killed_costs_no_matrix(rng, monkeypatch):
     assert not list(children())
 
 
-@pytest.mark.parametrize(
-    ("name", "by", "message"),
-    [
-        ("_import", "die", "a new process dies while it imports autograd"),
-        (None, "fail", r"the workers cannot do their part \(RuntimeError: no\\nsuch thing\)"),
-    ],
-)
-def test_what_is_no_matrix_at_fault_ends_it(name, by, message, monkeypatch):
-    save("a.npy", np.full((3, 2, 2), killing.DEADLY))
-    monkeypatch.setattr(checking, "check_all", killing.check_all if name else killing.fail)
-    if name:
-        monkeypatch.setattr(workers, name, getattr(killing, by))
+def test_what_is_no_matrix_at_fault_ends_it(monkeypatch):
+    save("a.npy", np.eye(2))
+    monkeypatch.setattr(checking, "check_all", killing.fail)
+    message = r"the workers cannot do their part \(RuntimeError: no\\nsuch thing\)"
     with pytest.raises(errors.CommandError, match=message):
         running.survey(["a.npy"], **QUICK)
     assert not list(children())
     assert os.listdir() == ["a.npy"]
 
 
-def test_compiled_code_for_many_shapes_is_dropped(monkeypatch):
-    class Jax:
-        cleared = 0
+def test_a_framework_that_takes_too_long_is_a_row_and_the_others_go_on(rng, monkeypatch):
+    save("a.npy", stack(rng, 2))
+    lame.make(monkeypatch, "tensorflow", lame.HANGS)
+    options = {"frameworks": "autograd,tensorflow", "reports": "none", "jobs": 1}
+    done = running.survey(["a.npy"], timeout=4, **options)
+    assert (done.matrices, done.flagged, done.bad) == (2, 2, 0)
+    said = {(r["framework"], r["verdict"], r["message"]) for r in rows()}
+    late = "took longer than 4 s; --timeout gives it more"
+    assert said == {("autograd", "agrees", ""), ("tensorflow", "failed", late)}
 
-        @classmethod
-        def clear_caches(cls):
-            cls.cleared += 1
 
-    monkeypatch.setitem(sys.modules, "jax", Jax)
-    monkeypatch.setattr(checking, "_shapes", set())
-    for i in range(1, 3 * checking.MOST_SHAPES):
-        checking._forget_shapes(np.zeros((1, i)))
-        checking._forget_shapes(np.zeros((1, i)))
-    assert Jax.cleared == 2
+def test_a_framework_of_another_version_is_named_with_what_to_do(rng, monkeypatch):
+    save("a.npy", stack(rng, 3))
+    running.survey(["a.npy"], **QUICK)
+    assert running.survey(["a.npy"], **QUICK).notes == []
+    path = "results.parquet/part-000001.parquet"
+    table = pq.read_table(path)
+    old = pa.array(["1.0"] * len(table), pa.string())
+    at = table.schema.get_field_index("version")
+    pq.write_table(table.set_column(at, table.schema.field(at), old), path)
+    here = frameworks.get("autograd").VERSION
+    told = (
+        f"autograd: 1.0 judged what was checked before, and {here} is here now; to have all judged "
+        "by it, name another output folder"
+    )
+    # Whether or not anything is left to be done.
+    assert running.survey(["a.npy"], **QUICK).notes == [told]
+    save("b.npy", stack(rng, 1))
+    again = running.survey(["a.npy", "b.npy"], **QUICK)
+    assert again.notes == [told]
+    assert told in again.summary
 
 
 # Stopped in the middle

@@ -90,7 +90,8 @@ def test_b_is_always_the_same_and_of_the_kind_of_the_matrix():
 
 def test_jax_compiles_once_for_a_shape():
     """It knows a function by its identity."""
-    assert vectors.through("jax", "svd") is vectors.through("jax", "svd")
+    library = frameworks.get("jax")
+    assert library.product("svd") is library.product("svd")
 
 
 # What a gap allows

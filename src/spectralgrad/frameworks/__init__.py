@@ -1,7 +1,8 @@
 """The four frameworks, and NumPy, behind one small protocol.
 
 Each is a module of this package, with a class `spectralgrad.frameworks.numpy.Library` of its own.
-No framework is imported before `get` asks for it.
+No framework is imported before `get` asks for it. `ask` has them differentiate in this process, and
+`elsewhere` in others.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import os
 import reprlib
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     # What `get` imports by name, for those who read what a module depends on.
     from spectralgrad.frameworks import autograd, jax, tensorflow, torch  # noqa: F401
     from spectralgrad.frameworks.numpy import Library
+    from spectralgrad.theory.arrays import Array, Problem
 
 #: In the order in which the book shows them.
 NAMES = ("autograd", "torch", "tensorflow", "jax")
@@ -64,6 +67,43 @@ def get(name: str) -> Library:
     with quiet():
         library: Library = _library(importlib.import_module(f"{__name__}.{name}"))
     return library
+
+
+#: Why there is no gradient; empty if there is one.
+Outcome = Literal["unsupported", "failed", "not installed", ""]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A gradient in the convention of the framework, or why there is none, and what was said.
+
+    The version is empty where the framework is not installed, or did not live to say it.
+    """
+
+    version: str
+    gradient: Array | None
+    outcome: Outcome
+    message: str
+
+
+def ask(
+    names: Sequence[str], problem: Problem, of: str, matrix: Array, cotangent: Array
+) -> Iterator[tuple[str, Reply]]:
+    """Have frameworks differentiate, in this process, one after the other; yield name and reply.
+
+    The function has the ``"values"`` or the ``"vectors"``, as for `numpy.Library.answer`.
+    """
+    for name in names:
+        try:
+            library = get(name)
+        except Exception as error:
+            missing = isinstance(error, ModuleNotFoundError)
+            yield name, Reply("", None, "not installed" if missing else "failed", str(error))
+            continue
+        # TensorFlow tells its log that the cotangent of a real factor is real.
+        with quiet() if of == "vectors" else contextlib.nullcontext():
+            gradient, outcome, message = library.answer(problem, of, matrix, cotangent)
+        yield name, Reply(library.VERSION, gradient, outcome, message)
 
 
 @contextlib.contextmanager

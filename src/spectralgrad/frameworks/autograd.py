@@ -1,21 +1,25 @@
 """NumPy with HIPS autograd."""
 
+from __future__ import annotations
+
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import autograd.numpy as anp
-import autograd.scipy.linalg
 from autograd.core import make_vjp
 
 from spectralgrad.frameworks import numpy
-from spectralgrad.theory.arrays import Problem
+
+if TYPE_CHECKING:
+    from spectralgrad.theory.arrays import Problem
 
 
 class Library(numpy.Library):
     """What autograd does otherwise; see `spectralgrad.frameworks.numpy.Library`."""
 
     NAME, VERSION = "autograd", version("autograd")
-    modules = (anp.linalg, autograd.scipy.linalg)
+    linalg = anp.linalg
+    further = "autograd.scipy.linalg"
     conjugates = True
 
     def reverse(self, function: numpy.Function, *arrays: Any) -> tuple[Any, Any]:
@@ -26,3 +30,7 @@ class Library(numpy.Library):
     def values(self, problem: Problem, a: Any) -> Any:
         """It has no gradient for eigvalsh itself."""
         return anp.linalg.eigh(a)[0] if problem == "eigh" else anp.linalg.svd(a, compute_uv=False)
+
+    def adjoint(self, a: Any) -> Any:
+        """Its arrays have no method for the conjugate."""
+        return anp.conj(a).T

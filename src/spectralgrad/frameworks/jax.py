@@ -1,18 +1,23 @@
 """JAX."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from __future__ import annotations
+
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import jax.scipy.linalg
 import numpy as np
-from numpy.typing import ArrayLike
 
 from spectralgrad.frameworks import numpy
-from spectralgrad.theory.arrays import Array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import ArrayLike
+
+    from spectralgrad.theory.arrays import Array
 
 
 # It is compiled for a few calls: to optimise would take longer than it saves.
@@ -28,7 +33,8 @@ class Library(numpy.Library):
     """What JAX does otherwise; see `spectralgrad.frameworks.numpy.Library`."""
 
     NAME, VERSION = "jax", jax.__version__
-    modules = (jnp.linalg, jax.scipy.linalg)
+    linalg = jnp.linalg
+    further = "jax.scipy.linalg"
     conjugates = True
 
     def array(self, given: ArrayLike) -> jax.Array:

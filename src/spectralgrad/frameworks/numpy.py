@@ -1,19 +1,29 @@
-"""NumPy, which has values and no gradients; and what all frameworks do alike."""
+"""NumPy, which has values and no gradients; and what all frameworks do alike.
+
+This module and those of the frameworks are sent to other interpreters (see `elsewhere`): they need
+Python 3.9, NumPy 1.20, and nothing else of this package.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import functools
 import inspect
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.linalg
-from numpy.typing import ArrayLike
 
-from spectralgrad.theory.arrays import Array, Problem
-from spectralgrad.theory.symmetric import adjoint
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from types import ModuleType
+
+    from numpy.typing import ArrayLike
+
+    from spectralgrad.frameworks import Outcome
+    from spectralgrad.theory.arrays import Array, Problem
 
 Function = Callable[..., Any]
 # Name and factors of a decomposition -> factors to put in their place.
@@ -28,6 +38,13 @@ _NAMES = (
 DECOMPOSITIONS = frozenset(_NAMES.split())
 
 
+def outcome(error: BaseException) -> Outcome:
+    """What a framework means that raises instead of differentiating."""
+    # TensorFlow looks for a missing gradient in a dictionary, and has an error class of its own.
+    refused = isinstance(error, (NotImplementedError, LookupError))
+    return "unsupported" if refused or "Unimplemented" in type(error).__name__ else "failed"
+
+
 class Library:
     """A framework: what it is asked in NumPy's arrays, in the dtype of the matrix.
 
@@ -35,8 +52,9 @@ class Library:
     """
 
     NAME, VERSION = "numpy", np.__version__
-    # Where its decompositions are, the first of them those of its own.
-    modules: Sequence[ModuleType] = (np.linalg, scipy.linalg)
+    # Where its decompositions are, and, if that is imported, further ones.
+    linalg: ModuleType = np.linalg
+    further = "scipy.linalg"
     #: Whether its gradients, and the cotangents that it takes, are the conjugates of this book's.
     conjugates = False
     # Where U, σ, and Vᴴ or V, are in what its svd returns.
@@ -69,13 +87,35 @@ class Library:
 
     def values(self, problem: Problem, a: Any) -> Any:
         """Eigenvalues, ascending, or singular values, by its own function for them alone."""
-        linalg: Any = self.modules[0]
+        linalg: Any = self.linalg
         return linalg.eigvalsh(a) if problem == "eigh" else linalg.svd(a, compute_uv=False)
 
     def decompose(self, problem: Problem, a: Any) -> tuple[Any, ...]:
         """λ and V, or the thin U, σ and Vᴴ, of one of its arrays."""
-        linalg: Any = self.modules[0]
+        linalg: Any = self.linalg
         return tuple(linalg.eigh(a) if problem == "eigh" else linalg.svd(a, full_matrices=False))
+
+    def adjoint(self, a: Any) -> Any:
+        """Aᴴ of one of its arrays."""
+        return a.conj().T
+
+    def cast(self, real: Any, like: Any) -> Any:
+        """A real array to be multiplied with another."""
+        return real
+
+    # The same function each time: JAX compiles each that it has not seen.
+    @functools.cache  # noqa: B019
+    def product(self, problem: Problem) -> Function:
+        """V Λ² Vᴴ or U Σ³ Vᴴ as a function of A, of the factors that the framework returns."""
+
+        def product(a: Any) -> Any:
+            if problem == "eigh":
+                values, left = self.decompose("eigh", a)
+                return (left * self.cast(values**2, left)) @ self.adjoint(left)
+            left, values, right = self.decompose("svd", a)
+            return (left * self.cast(values**3, left)) @ right
+
+        return product
 
     def value(self, function: Function, *arrays: ArrayLike) -> Array:
         """What a function that is written in the framework returns."""
@@ -99,6 +139,26 @@ class Library:
     def vjp(self, function: Function, matrix: ArrayLike, cotangent: ArrayLike) -> Array:
         """The gradient of Re Σ conj(Cᵢⱼ) f(A)ᵢⱼ; see `value_and_gradient`."""
         return self.value_and_gradient(function, matrix, cotangent=cotangent)[1][0]
+
+    def answer(
+        self, problem: Problem, of: str, matrix: Array, cotangent: Array
+    ) -> tuple[Array | None, Outcome, str]:
+        """A gradient in the convention of the framework, or why there is none, and what is said.
+
+        The cotangent is that of the values, or of their `product` with the ``"vectors"``.
+        """
+        try:
+            # At ties some divide by zero, and NumPy would warn of it.
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                if of == "vectors":
+                    found = self.vjp(self.product(problem), matrix, cotangent)
+                    return found.conj() if self.conjugates else found, "", ""
+                weighted = self.eigvalsh if problem == "eigh" else self.svdvals
+                return weighted(matrix, cotangent)[1], "", ""
+        # Anything at all may come out of a framework.
+        except Exception as error:
+            return None, outcome(error), str(error) or type(error).__name__
 
     def eigvalsh(self, matrix: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
         """Eigenvalues, and the gradient of Σ wᵢ λᵢ in the convention of the framework."""
@@ -134,7 +194,8 @@ class Library:
             return call
 
         # There, and in the module of the function.
-        spaces = [*map(vars, self.modules)]
+        further = sys.modules.get(self.further)
+        spaces = [vars(self.linalg), *([vars(further)] if further else [])]
         known = {id(s[name]): name for s in spaces for name in DECOMPOSITIONS & s.keys()}
         spaces.append(getattr(inspect.unwrap(function), "__globals__", {}))
         found = [(s, key, f) for s in spaces for key, f in s.items() if id(f) in known]
@@ -156,14 +217,15 @@ class Library:
         ):
             return found
         order = self.order if name == "svd" else (0, 1)
-        turn: Callable[..., Array] = adjoint if has_v and name == "svd" else np.asarray
+        adjoint = has_v and name == "svd"
         try:
             *old, last = (self.numpy(found[i]) for i in order)
         # What is traced or mapped has no numbers; each framework says so by an error of its own.
         except Exception:
             return found
-        *new, end = change(name, [*old, turn(last)])
+        *new, end = change(name, [*old, last.conj().swapaxes(-1, -2) if adjoint else last])
+        end = end.conj().swapaxes(-1, -2) if adjoint else end
         parts = [*found]
-        for i, x, like in zip(order, (*new, turn(end)), (*old, last), strict=True):
+        for i, x, like in zip(order, (*new, end), (*old, last), strict=True):
             parts[i] = self.array(x.astype(like.dtype))
         return type(found)(*parts) if hasattr(found, "_fields") else type(found)(parts)

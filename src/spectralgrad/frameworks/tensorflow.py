@@ -1,22 +1,29 @@
 """TensorFlow."""
 
+from __future__ import annotations
+
 import contextlib
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
 
 from spectralgrad.frameworks import numpy
-from spectralgrad.theory.arrays import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import ArrayLike
+
+    from spectralgrad.theory.arrays import Problem
 
 
 class Library(numpy.Library):
     """What TensorFlow does otherwise; see `spectralgrad.frameworks.numpy.Library`."""
 
     NAME, VERSION = "tensorflow", tf.__version__
-    modules = (tf.linalg,)
+    linalg = tf.linalg
+    further = ""
     order = (1, 0, 2)
     has_v = True
 
@@ -54,3 +61,11 @@ class Library(numpy.Library):
             return tf.math.real(values), vectors
         s, u, v = tf.linalg.svd(a)
         return u, s, tf.linalg.adjoint(v)
+
+    def adjoint(self, a: Any) -> Any:
+        """Its arrays have no method for it."""
+        return tf.linalg.adjoint(a)
+
+    def cast(self, real: Any, like: Any) -> Any:
+        """It multiplies arrays of one dtype only."""
+        return tf.cast(real, like.dtype)

@@ -1,25 +1,32 @@
 """PyTorch."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch.overrides import TorchFunctionMode
 
 from spectralgrad.frameworks import numpy
-from spectralgrad.frameworks.numpy import DECOMPOSITIONS, Change, Function
-from spectralgrad.theory.arrays import Array, Problem
+from spectralgrad.frameworks.numpy import DECOMPOSITIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import ArrayLike
+
+    from spectralgrad.frameworks.numpy import Change, Function
+    from spectralgrad.theory.arrays import Array, Problem
 
 
 class Library(numpy.Library):
     """What PyTorch does otherwise; see `spectralgrad.frameworks.numpy.Library`."""
 
     NAME, VERSION = "torch", torch.__version__.split("+")[0]
-    modules = (torch.linalg,)
+    linalg = torch.linalg
 
     def array(self, given: ArrayLike) -> Any:
         """One of its own arrays."""

@@ -3,13 +3,13 @@
 One that cannot be checked has one row, without a framework.
 """
 
-import sys
 import threading
 from typing import Any
 
 import numpy as np
 
 from spectralgrad import verdict
+from spectralgrad.frameworks.elsewhere import Crew
 from spectralgrad.matrices import MatrixError
 from spectralgrad.system.errors import one_line, said
 from spectralgrad.theory import spectrum
@@ -17,38 +17,37 @@ from spectralgrad.theory.arrays import Array
 
 Row = dict[str, Any]
 
-# JAX keeps about 5 MB of compiled code for each shape of matrix, for ever.
-MOST_SHAPES = 64
-
-# Standard error, NumPy's error state and the list of warnings belong to the whole process, and a
-# worker of Dask may have several threads.
+# One for a process: a worker of Dask may have several threads, and one after the other asks.
 _LOCK = threading.Lock()
-_shapes: set[tuple[tuple[int, ...], str]] = set()
+_crews: dict[tuple[object, ...], Crew] = {}
 
 
-def check_all(stack: list[Array], question: verdict.Question) -> list[list[Row]]:
+def check_all(stack: list[Array], question: verdict.Question, timeout: float) -> list[list[Row]]:
     """The rows of each matrix."""
     with _LOCK:
-        return [_check(matrix, question) for matrix in stack]
+        crew = _crew(tuple(question.frameworks), timeout)
+        return [_check(matrix, question, crew) for matrix in stack]
 
 
-def _check(matrix: Array, question: verdict.Question) -> list[Row]:
-    _forget_shapes(matrix)
+def _crew(names: tuple[str, ...], timeout: float) -> Crew:
+    """Processes that ask the frameworks, for as long as the same are asked."""
+    if (names, timeout) not in _crews:
+        for other in _crews.values():
+            other.__exit__()
+        _crews.clear()
+        _crews[names, timeout] = Crew(names, timeout=timeout)
+    return _crews[names, timeout]
+
+
+def _check(matrix: Array, question: verdict.Question, crew: Crew) -> list[Row]:
     try:
-        return _rows(verdict.answer(matrix, question), question)
+        answered = verdict.answer(verdict.pose(matrix, question), question, crew.ask)
+        return _rows(answered, question)
     except MatrixError as error:
         return [unreadable(error) | _shape(matrix)]
     # A survey goes on, whatever is wrong with one matrix.
     except Exception as error:
         return [failed(f"{type(error).__name__}: {error}", matrix)]
-
-
-def _forget_shapes(matrix: Array) -> None:
-    _shapes.add((matrix.shape, matrix.dtype.char))
-    if len(_shapes) > MOST_SHAPES:
-        _shapes.clear()
-        if "jax" in sys.modules:
-            sys.modules["jax"].clear_caches()
 
 
 def unreadable(error: MatrixError) -> Row:

@@ -105,6 +105,13 @@ def by_matrix(*paths: Path) -> Iterator[tuple[Key, list[Row]]]:
             yield matrix, list(group)
 
 
+def note_versions(rows: list[Row], versions: dict[str, set[str]]) -> None:
+    """Note, of each framework that has answered, its version."""
+    for row in rows:
+        if row["framework"] and row["version"]:
+            versions.setdefault(row["framework"], set()).add(row["version"])
+
+
 class Results:
     """Rows on their way into a folder; saved now and then, and at the end, whatever ends it."""
 
@@ -113,6 +120,8 @@ class Results:
         self._schema = SCHEMA.with_metadata({OPTIONS: json.dumps(question.to_dict())})
         # By source and place, what the parts of earlier runs hold, but for what has been met since.
         self._earlier: dict[str, dict[str, _Earlier]] = collections.defaultdict(dict)
+        #: Of each framework, those whose answers are kept.
+        self.versions: dict[str, set[str]] = {}
         # By part, what has to be taken out of it.
         self._outdated: dict[Path, set[tuple[str, str]]] = collections.defaultdict(set)
         for part in parts(folder) if _is_ours(folder) else []:
@@ -146,6 +155,7 @@ class Results:
             # What could not be checked is neither flagged nor not.
             judged = flagged(rows) if rows[0]["framework"] else None
             self._earlier[source][place] = part, digest, judged
+            note_versions(rows, self.versions)
 
     def visit(self, task: Task) -> bool | None:
         """Whether a matrix was flagged; None if it is new, has changed or could not be checked."""

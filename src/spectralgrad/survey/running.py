@@ -16,7 +16,9 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 from tqdm import tqdm
 
-from spectralgrad import matrices, verdict
+from spectralgrad import frameworks, matrices, verdict
+from spectralgrad.book import environment
+from spectralgrad.frameworks import elsewhere
 from spectralgrad.matrices import MatrixError
 from spectralgrad.survey import checking, files, pages, results, workers
 from spectralgrad.survey.checking import Row
@@ -44,6 +46,8 @@ class Survey:
     bad: int = 0
     #: About the first of the bad ones.
     messages: list[str] = dataclasses.field(default_factory=list)
+    #: About frameworks that were others before.
+    notes: list[str] = dataclasses.field(default_factory=list)
     #: About reports that failed.
     failures: list[str] = dataclasses.field(default_factory=list)
 
@@ -60,7 +64,7 @@ class Survey:
             lines += [f"{what}: {message}" for message in messages[:_NAMED]]
             if number > _NAMED:
                 lines.append(f"{what}: {number - _NAMED} more")
-        lines.append(f"results: {self.output}")
+        lines += [*self.notes, f"results: {self.output}"]
         if self.index:
             lines.append(f"pages: {self.index}")
         return "\n".join(lines)
@@ -80,14 +84,15 @@ def survey(
     reports: Literal["flagged", "all", "none"] = "flagged",
     jobs: int | None = None,
     scheduler: str | None = None,
+    timeout: float = elsewhere.TIMEOUT,
     **options: Any,
 ) -> Survey:
     """Check every matrix in files and folders, by processes or the workers of a Dask scheduler.
 
-    The options are those of `spectralgrad.verdict.Question`. What the output has already is not
-    done again, unless the matrix has changed or could not be checked. An InputError says that an
-    argument is at fault; a CommandError, that the workers cannot do their part or the pages cannot
-    be rendered, and the results are saved.
+    The options are those of `spectralgrad.verdict.Question`; the time is that for one answer. What
+    the output has already is not done again, unless the matrix has changed or could not be checked.
+    An InputError says that an argument is at fault; a CommandError, that the workers cannot do
+    their part or the pages cannot be rendered, and the results are saved.
     """
     try:
         question = verdict.Question(**options)
@@ -100,10 +105,7 @@ def survey(
     done = Survey(folder)
     jobs = jobs or len(os.sched_getaffinity(0))
     opened: contextlib.AbstractContextManager[workers.Crew]
-    if scheduler:
-        opened = workers.cluster(scheduler)
-    else:
-        opened = workers.processes(jobs, tuple(question.frameworks))
+    opened = workers.cluster(scheduler) if scheduler else workers.processes(jobs)
     with results.locked(folder):
         with results.Results(folder, question) as store, opened as crew:
             kept = None if reports == "none" else pages.Reports(folder, reports, question)
@@ -111,8 +113,9 @@ def survey(
             number = sum(map(files.count, files.paths(roots)))
             with _bar(number) as bar:
                 run = Run(done, store, kept, bar, number)
-                for task, rows in workers.run(run.tasks(roots), crew, question, run.idle):
+                for task, rows in workers.run(run.tasks(roots), crew, question, run.idle, timeout):
                     run.note(task, rows)
+        done.notes = run.changed_versions()
         if kept:
             try:
                 done.index, done.failures = kept.write(jobs)
@@ -151,6 +154,8 @@ class Run:
     bar: "tqdm[NoReturn]"
     #: How many there are to be done, beside those of an earlier run.
     number: int
+    #: Of each framework, those that have answered in this run.
+    versions: dict[str, set[str]] = dataclasses.field(default_factory=dict)
 
     def idle(self, trouble: str) -> None:
         """Save, if it is time to, and say what keeps the workers from going on."""
@@ -183,11 +188,27 @@ class Run:
         names = {"source": task.source, "place": task.place, "digest": task.digest}
         self.store.add([names | row for row in rows])
         if "framework" in rows[0]:
+            results.note_versions(rows, self.versions)
             self._judge(task, checking.flagged(rows))
         else:
             self.done.note_bad(task.source, task.place, rows[0]["message"])
         self.bar.total = self.number
         self.bar.update()
+
+    def changed_versions(self) -> list[str]:
+        """What is to be said of results by frameworks of other versions than those of today."""
+        lines = []
+        for name, before in self.store.versions.items() if self.done.before else ():
+            title = frameworks.TITLES[name]
+            here = environment.version(*environment.NAMED[title])
+            now = self.versions.get(name, {here} - {""})
+            if now - before:
+                old, new = (", ".join(sorted(versions)) for versions in (before, now))
+                lines.append(
+                    f"{title}: {old} judged what was checked before, and {new} is here now; to "
+                    "have all judged by it, name another output folder"
+                )
+        return lines
 
     def _judge(self, task: files.Task, flagged: bool) -> None:
         self.done.matrices += 1

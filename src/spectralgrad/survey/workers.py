@@ -22,6 +22,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from spectralgrad import frameworks
+from spectralgrad.frameworks import elsewhere
 from spectralgrad.survey import checking
 from spectralgrad.survey.checking import Row
 from spectralgrad.survey.files import Task
@@ -55,6 +56,7 @@ def run(
     crew: Crew,
     question: Question,
     idle: Callable[[str], None],
+    timeout: float = elsewhere.TIMEOUT,
 ) -> Iterator[tuple[Task, list[Row]]]:
     """Have matrices checked, and yield each once, with its rows, in the order in which it is done.
 
@@ -65,7 +67,8 @@ def run(
     suspects: collections.deque[Task] = collections.deque()
 
     def send(chunk: list[Task], alone: bool = False) -> None:
-        future = crew.submit(checking.check_all, [task.matrix for task in chunk], question)
+        matrices = [task.matrix for task in chunk]
+        future = crew.submit(checking.check_all, matrices, question, timeout)
         flying[future] = chunk, alone
 
     while True:
@@ -109,14 +112,14 @@ def _result(future: Future[list[list[Row]]], crew: Crew) -> list[list[Row]] | No
 
 
 @contextlib.contextmanager
-def processes(jobs: int, names: tuple[str, ...]) -> Iterator[Processes]:
+def processes(jobs: int) -> Iterator[Processes]:
     """Processes on this machine, of one thread each: so they do not fight for the processors."""
     with contextlib.ExitStack() as stack:
         stack.callback(os.environ.update, dict(os.environ))
         for name, one in frameworks.ONE_THREAD.items():
             stack.callback(os.environ.pop, name)
             os.environ[name] = one
-        yield stack.enter_context(contextlib.closing(Processes(jobs, names)))
+        yield stack.enter_context(contextlib.closing(Processes(jobs)))
 
 
 class Processes:
@@ -125,22 +128,16 @@ class Processes:
     deaths = (BrokenProcessPool,)
     trouble = ""
 
-    def __init__(self, jobs: int, names: tuple[str, ...]) -> None:
-        self.width, self._names = jobs, names
+    def __init__(self, jobs: int) -> None:
+        self.width = jobs
         self._start()
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Send a call to a process; a CommandError if new ones end before they do anything."""
+        """Send a call to a process."""
         with contextlib.suppress(BrokenProcessPool):
             return self._submit(function, *arguments)
         self.close()
         self._start()
-        # It may have been a framework that is to blame.
-        try:
-            self._submit(_import, self._names).result()
-        except BrokenProcessPool:
-            names = ", ".join(self._names)
-            raise CommandError(f"a new process dies while it imports {names}") from None
         return self._submit(function, *arguments)
 
     @interruption.whole
@@ -179,12 +176,6 @@ def _end_with_parent() -> None:
     if parent := multiprocessing.parent_process():
         parent.join()
     os._exit(1)
-
-
-def _import(names: tuple[str, ...]) -> None:
-    for name in names:
-        with contextlib.suppress(ImportError):
-            frameworks.get(name)
 
 
 @contextlib.contextmanager

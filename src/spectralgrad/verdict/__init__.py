@@ -5,7 +5,7 @@ The function is a weighted sum of its values, or the loss of `vectors`.
 """
 
 import math
-import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from spectralgrad import frameworks as libraries
 from spectralgrad import matrices
+from spectralgrad.frameworks import Outcome, Reply
 from spectralgrad.matrices import Source
-from spectralgrad.system.errors import said
+from spectralgrad.system.errors import one_line, said
 from spectralgrad.theory import gauge, spectrum, symmetric
 from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.subgradient import GeneralisedGradient
@@ -147,7 +148,7 @@ class Answer:
     version: str
     gradient: Array | None = None
     judgement: Judgement | None = None
-    outcome: Literal["unsupported", "failed", "not installed", ""] = ""
+    outcome: Outcome = ""
     message: str = ""
 
     @property
@@ -169,7 +170,8 @@ class Verdict:
 
     The matrix is as it was given to the frameworks: of one dtype and, for ``"eigh"``, Hermitian.
     Where it comes from is said for a person; its place in a stack is as ``"matrix 3"``, else empty.
-    ``valid`` are all valid answers, with problem, weights, spectrum and clusters.
+    ``valid`` are all valid answers, with problem, weights, spectrum and clusters. Where another
+    interpreter was asked, it is named, as it was given.
     """
 
     source: str
@@ -177,6 +179,7 @@ class Verdict:
     matrix: Array
     valid: GeneralisedGradient
     answers: dict[str, Answer]
+    python: str = ""
 
     @property
     def gradient(self) -> Array:
@@ -241,6 +244,7 @@ class Verdict:
         return {
             "source": self.source,
             "place": self.place,
+            "python": self.python,
             "shape": list(self.matrix.shape),
             "dtype": str(self.matrix.dtype),
             "of": self.of,
@@ -315,50 +319,54 @@ def check(matrix: Source, **options: Any) -> Verdict:
     and MatrixError where they cannot be asked of the matrix. Whatever a framework raises is in its
     answer, and the others go on.
     """
-    return answer(matrix, Question(**options))
+    question = Question(**options)
+    return answer(pose(matrix, question), question)
 
 
 def check_stack(stack: Source, **options: Any) -> list[Verdict]:
     """Check every matrix of a stack, of shape (..., m, n), in its order; else as `check`."""
-    question, label = Question(**options), matrices.describe(stack)
-    array = matrices.load(stack, dtype=question.dtype, stack=True)
-    return [answer(a, question, label, place) for place, a in matrices.members(array)]
+    question = Question(**options)
+    return [answer(posed, question) for posed in pose_stack(stack, question)]
 
 
-def answer(
-    matrix: Source, question: Question, label: str | None = None, place: str = ""
-) -> Verdict:
-    """Answer a question about one matrix, as `check` does; for a person it has a name and place."""
+def pose(matrix: Source, question: Question, label: str | None = None, place: str = "") -> Verdict:
+    """What theory says of one matrix, which for a person has a name and a place; no answers yet."""
     label = label or matrices.describe(matrix)
-    matrix, valid = question.pose(matrix, f"{label}: {place}" if place else label)
-    answers = {name: _ask(name, matrix, valid) for name in question.frameworks}
-    return Verdict(label, place, matrix, valid, answers)
+    posed = question.pose(matrix, f"{label}: {place}" if place else label)
+    return Verdict(label, place, *posed, answers={})
 
 
-def _ask(name: str, matrix: Array, valid: GeneralisedGradient) -> Answer:
-    """Have one framework differentiate, and judge the answer."""
-    version = ""
+def pose_stack(stack: Source, question: Question) -> list[Verdict]:
+    """As `pose`, of each matrix of a stack."""
+    label = matrices.describe(stack)
+    array = matrices.load(stack, dtype=question.dtype, stack=True)
+    return [pose(a, question, label, place) for place, a in matrices.members(array)]
+
+
+#: As `spectralgrad.frameworks.ask`: here, or elsewhere.
+Ask = Callable[..., Iterator[tuple[str, Reply]]]
+
+
+def answer(posed: Verdict, question: Question, ask: Ask = libraries.ask) -> Verdict:
+    """With what each framework answers, in the order in which the question names them."""
+    found = dict(answers(posed, question, ask))
+    return replace(posed, answers={name: found[name] for name in question.frameworks})
+
+
+def answers(posed: Verdict, question: Question, ask: Ask) -> Iterator[tuple[str, Answer]]:
+    """What each framework answers, judged, as it comes."""
+    valid = posed.valid
+    cotangent = valid.cotangent if isinstance(valid, vectors.VectorLoss) else valid.weights
+    asked = ask(question.frameworks, valid.problem, posed.of, posed.matrix, cotangent)
+    return ((name, _judged(reply, valid)) for name, reply in asked)
+
+
+def _judged(reply: Reply, valid: GeneralisedGradient) -> Answer:
+    if reply.gradient is None:
+        message = one_line(" ".join(reply.message.split()), 300)
+        return Answer(reply.version, outcome=reply.outcome, message=message)
     try:
-        library = libraries.get(name)
-        version = library.VERSION
-        differentiate = library.eigvalsh if valid.problem == "eigh" else library.svdvals
-        # At ties some divide by zero, and NumPy would warn of it.
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            if isinstance(valid, vectors.VectorLoss):
-                gradient = vectors.differentiate(name, matrix, valid)
-            else:
-                _, gradient = differentiate(matrix, valid.weights)
-        return Answer(version, gradient, judge(gradient, valid))
-    except ModuleNotFoundError as error:
-        return Answer(version, outcome="not installed", message=said(error))
-    # Anything at all may come out of a framework. TensorFlow looks for a missing gradient in a
-    # dictionary, and has an error class of its own.
-    except Exception as error:
-        return Answer(version, outcome=outcome(error), message=said(error))
-
-
-def outcome(error: BaseException) -> Literal["unsupported", "failed"]:
-    """What a framework means that raises instead of differentiating."""
-    refused = isinstance(error, NotImplementedError | LookupError)
-    return "unsupported" if refused or "Unimplemented" in type(error).__name__ else "failed"
+        return Answer(reply.version, reply.gradient, judge(reply.gradient, valid))
+    # Of another shape.
+    except ValueError as error:
+        return Answer(reply.version, outcome="failed", message=said(error))

@@ -19,13 +19,14 @@ import numpy as np
 from spectralgrad import frameworks as libraries
 from spectralgrad import matrices
 from spectralgrad.frameworks import TITLES
+from spectralgrad.frameworks.numpy import outcome
 from spectralgrad.matrices import MatrixError, Source
 from spectralgrad.matrices.checks import times
 from spectralgrad.system.errors import one_line, said
 from spectralgrad.theory import gauge
 from spectralgrad.theory import symmetric as forms
 from spectralgrad.theory.arrays import Array
-from spectralgrad.verdict import digits, outcome, plain, turning
+from spectralgrad.verdict import digits, plain, turning
 from spectralgrad.verdict.mending import advice, reproducer
 from spectralgrad.verdict.slopes import BEYOND, Differences, Slope, Slopes, directions, size
 

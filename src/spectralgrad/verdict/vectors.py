@@ -15,15 +15,10 @@ Of values closer than 10c‖A‖ no digit is left, and any answer would be allow
 a tenth of what the gradient holds between the two is wrong, and one below it luck: undecided.
 """
 
-import functools
-import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from spectralgrad import frameworks
 from spectralgrad.theory import spectrum, subgradient, symmetric
 from spectralgrad.theory.arrays import Array, MatrixError, Problem
 
@@ -76,28 +71,3 @@ def gradient(matrix: Array, b: Array, problem: Problem) -> Array:
     ah, bh = symmetric.adjoint(a), symmetric.adjoint(b)
     found: Array = a @ b + b @ a if problem == "eigh" else b @ ah @ a + a @ bh @ a + a @ ah @ b
     return found
-
-
-@functools.cache
-def through(name: str, problem: Problem) -> Callable[[Any], Any]:
-    """V Λ² Vᴴ or U Σ³ Vᴴ, as a function of the matrix, of the factors that a framework returns."""
-    xp = importlib.import_module(f"spectralgrad.recipes.{name}").xp
-    decompose = frameworks.get(name).decompose
-
-    def product(a: Any) -> Any:
-        if problem == "eigh":
-            values, left = decompose("eigh", a)
-            return (left * xp.cast(values**2, left)) @ xp.adjoint(left)
-        left, values, right = decompose("svd", a)
-        return (left * xp.cast(values**3, left)) @ right
-
-    return product
-
-
-def differentiate(name: str, matrix: Array, loss: VectorLoss) -> Array:
-    """The gradient as a framework returns it: two of them conjugate it, which vjp undoes."""
-    library = frameworks.get(name)
-    # TensorFlow tells its log that the cotangent of a real factor is real.
-    with frameworks.quiet():
-        found = library.vjp(through(name, loss.problem), matrix, loss.cotangent)
-    return found.conj() if library.conjugates else found

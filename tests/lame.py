@@ -1,0 +1,20 @@
+"""Frameworks that go wrong, in place of real ones, for the processes that ask them."""
+
+import os
+from pathlib import Path
+
+HANGS = "import time\ntime.sleep(600)\n"
+CRASHES = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"
+ENDS = "import os\nos.write(2, b'Illegal thing\\n')\nos._exit(3)\n"
+RAISES = "raise RuntimeError('built for another processor')\n"
+MISSES = "raise ModuleNotFoundError('No module named \\'tensorflow\\'')\n"
+
+
+def make(monkeypatch, name, text):
+    """Have a process that is started from now on import this text for a module."""
+    folder = Path("lame").absolute()
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(text, encoding="utf-8")
+    # An empty place would be the current folder.
+    given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *given]))
