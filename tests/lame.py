@@ -7,7 +7,8 @@ HANGS = "import time\ntime.sleep(600)\n"
 CRASHES = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"
 ENDS = "import os\nos.write(2, b'Illegal thing\\n')\nos._exit(3)\n"
 RAISES = "raise RuntimeError('built for another processor')\n"
-MISSES = "raise ModuleNotFoundError('No module named \\'tensorflow\\'')\n"
+MISSES = "raise ModuleNotFoundError('there is none', name='tensorflow')\n"
+LACKS = "import there_is_none\n"
 
 
 def make(monkeypatch, name, text):

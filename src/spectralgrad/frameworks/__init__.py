@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from spectralgrad.frameworks import worker
+
 if TYPE_CHECKING:
     # What `get` imports by name, for those who read what a module depends on.
     from spectralgrad.frameworks import autograd, jax, tensorflow, torch  # noqa: F401
@@ -97,8 +99,7 @@ def ask(
         try:
             library = get(name)
         except Exception as error:
-            missing = isinstance(error, ModuleNotFoundError)
-            yield name, Reply("", None, "not installed" if missing else "failed", str(error))
+            yield name, Reply("", None, *worker.absence(error, name))
             continue
         # TensorFlow tells its log that the cotangent of a real factor is real.
         with quiet() if of == "vectors" else contextlib.nullcontext():

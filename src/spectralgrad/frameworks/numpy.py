@@ -12,16 +12,14 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-    from types import ModuleType
-
-    from numpy.typing import ArrayLike
-
     from spectralgrad.frameworks import Outcome
     from spectralgrad.theory.arrays import Array, Problem
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch.overrides import TorchFunctionMode
 
 from spectralgrad.frameworks import numpy
-from spectralgrad.frameworks.numpy import DECOMPOSITIONS
+from spectralgrad.frameworks.numpy import DECOMPOSITIONS, Change, Function
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import ArrayLike
-
-    from spectralgrad.frameworks.numpy import Change, Function
     from spectralgrad.theory.arrays import Array, Problem
 
 

@@ -36,6 +36,15 @@ def load(folder: str, name: str) -> Any:
     return made.Library()
 
 
+def absence(error: Exception, name: str) -> tuple[Any, str]:
+    """What it means that a framework cannot be imported, and what is said."""
+    # One whose own needs are not there is installed.
+    lacks = getattr(error, "name", None) or name
+    missing = lacks.partition(".")[0] in (name, "numpy", "spectralgrad")
+    found = missing and isinstance(error, ModuleNotFoundError)
+    return "not installed" if found else "failed", str(error) or type(error).__name__
+
+
 def forget(shapes: set[Any], matrix: Any) -> None:
     """Note a shape; after many, drop what was compiled for them."""
     shapes.add((matrix.shape, matrix.dtype.char))
@@ -59,8 +68,7 @@ def main(folder: str, name: str, given: int, found: int) -> None:
         library = load(folder, name)
         about["version"] = library.VERSION
     except Exception as error:
-        missing = isinstance(error, ModuleNotFoundError)
-        trouble = "not installed" if missing else "failed", str(error) or type(error).__name__
+        trouble = absence(error, name)
     shapes: set[Any] = set()
     for line in sys.stdin:
         written = io.BytesIO()
