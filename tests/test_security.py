@@ -22,6 +22,9 @@ JUSTIFIED = {
     ("src/spectralgrad/book/reporting.py", "check_input", "exec"): (
         "runs a cell of a committed chapter, whose variables the reader's parameters are"
     ),
+    ("src/spectralgrad/frameworks/worker.py", "load", "exec"): (
+        "runs the modules of this package where it is not installed"
+    ),
     ("src/spectralgrad/system/programs.py", "load", "exec"): (
         "runs the program that a reader has written and names, as use.md says"
     ),
