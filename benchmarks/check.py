@@ -64,10 +64,9 @@ def main():
     pairs = [(run("-c", BARE), run(*CHECK)) for _ in range(REPETITIONS)]
     bare, check = (np.median(runs, axis=0) for runs in zip(*pairs, strict=True))
     print(f"bare imports, one after the other: {bare[1]:.2f} s, {bare[2]:.2f} s of CPU")
-    for what, seconds, of in zip(
-        ("first line", "last line", "CPU"), check, bare[[1, 1, 2]], strict=True
-    ):
-        print(f"check, {what}: {seconds:.2f} s, {seconds / of:.2f} times that")
+    names = ("first line", "last line", "CPU")
+    for what, seconds, whole in zip(names, check, bare[[1, 1, 2]], strict=True):
+        print(f"check, {what}: {seconds:.2f} s, {seconds / whole:.2f} times that")
     for name in frameworks.NAMES:
         alone = run("-c", f"from spectralgrad import frameworks; frameworks.get({name!r})")[1]
         print(f"  {name}: import {alone:.1f} s")
