@@ -1,7 +1,13 @@
 # Every target does its own set-up, once: a second run goes straight to the work.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
-BIN := .venv/bin
-READY := .venv/ready
+DEFAULT := $(shell command -v python3.11 || command -v python3)
+PYTHON ?= $(DEFAULT)
+
+# .venv holds the default version of Python, and .venv-3.13 what PYTHON=python3.13 asks for.
+version = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+ASKED := $(or $(call version,$(PYTHON)),$(error PYTHON=$(PYTHON) does not start))
+VENV := .venv$(addprefix -,$(filter-out $(call version,$(DEFAULT)),$(ASKED)))
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
 
 .PHONY: book pdf quick test lint bench linkcheck audit report lock clean
 
@@ -42,15 +48,16 @@ report: $(READY)
 	@test -n "$$MATRIX" || { echo 'make report: name a matrix, as in: make report MATRIX=my.csv' >&2; exit 2; }
 	@$(BIN)/spectralgrad report $${CHAPTER:+--chapter "$$CHAPTER"} -- "$$MATRIX"
 
+# make lock UPGRADE=1 takes the newest of everything; without it, what is pinned and fits stays.
 lock:
-	$(PYTHON) tools/lock.py
+	$(PYTHON) tools/lock.py $(if $(UPGRADE),--upgrade)
 
 clean:
-	rm -rf _build .venv node_modules src/*.egg-info
+	rm -rf _build .venv .venv-* node_modules src/*.egg-info
 
 $(READY): requirements.lock pyproject.toml package-lock.json
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit("spectralgrad needs Python 3.11, and this is %d.%d: set PYTHON=python3.11" % v)'
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit("spectralgrad needs Python 3.11 or later, and this is %d.%d: set PYTHON=python3.11" % v)'
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from spectralgrad.book import building
 
-_IGNORED = shutil.ignore_patterns("_build", ".venv", "node_modules", "__pycache__", ".*_cache")
+_IGNORED = shutil.ignore_patterns("_build", ".venv*", "node_modules", "__pycache__", ".*_cache")
 _RENDER = """
 import sys
 from pathlib import Path

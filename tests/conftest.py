@@ -7,6 +7,7 @@ import os
 import sys
 from collections import Counter
 
+import absent
 import executing
 import mpmath
 import numpy as np
@@ -41,6 +42,7 @@ COMPILED = {
 
 
 def pytest_configure(config):
+    config.pluginmanager.register(absent)
     # With `-p no:cacheprovider` there is none.
     if cache := getattr(config, "cache", None):
         os.environ.update({"JAX_COMPILATION_CACHE_DIR": str(cache.mkdir("jax")), **COMPILED})

@@ -1,5 +1,6 @@
 """What holds the files of the project together."""
 
+import importlib.metadata
 import json
 import os
 import re
@@ -9,12 +10,14 @@ import sys
 import tomllib
 from pathlib import Path
 
+import absent
 import nbformat
 import numpy as np
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from spectralgrad import cli
 from spectralgrad.book import building, reporting
@@ -25,14 +28,42 @@ ROOT = building.root()
 def direct_dependencies():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
-    return {canonicalize_name(Requirement(r).name): Requirement(r) for g in groups for r in g}
+    found = {canonicalize_name(Requirement(r).name): Requirement(r) for g in groups for r in g}
+    # A group of groups names the project itself.
+    return {name: r for name, r in found.items() if name != project["name"]}
+
+
+def applies(requirement, **environment):
+    """Whether a requirement is one on a machine like this, but for what is named."""
+    return requirement.marker is None or requirement.marker.evaluate(environment)
+
+
+#: What the lock has to serve.
+ELSEWHERE = [
+    {
+        "python_version": python,
+        "python_full_version": f"{python}.9",
+        "sys_platform": system,
+        "platform_machine": machine,
+    }
+    for python in ("3.11", "3.12", "3.13", "3.14")
+    for system, machine in (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
+]
 
 
 def locked():
     lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
     pins = [line for line in lines if not line.startswith("#")]
-    assert all(re.fullmatch(r"[a-z0-9-]+==[^+\s]+", pin) for pin in pins)
-    return dict(pin.split("==") for pin in pins)
+    # No address, no local version, no hash: a name, a version, and where it holds.
+    assert all(re.fullmatch(r"[a-z0-9-]+==[^+\s]+( ; [^:;]+)?", pin) for pin in pins)
+    return [Requirement(pin) for pin in pins]
+
+
+def pins(**environment):
+    """The lock as pip reads it on some machine: one version of each package."""
+    found = [(r.name, str(r.specifier)[2:]) for r in locked() if applies(r, **environment)]
+    assert len(dict(found)) == len(found)
+    return dict(found)
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +71,44 @@ def environment():
     return yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
 
 
-def test_the_lock_satisfies_pyproject():
-    pins = locked()
+@pytest.mark.parametrize("there", ELSEWHERE, ids=lambda there: "-".join(there.values()))
+def test_the_lock_satisfies_pyproject(there):
+    found = pins(**there)
     for name, requirement in direct_dependencies().items():
-        assert requirement.specifier.contains(pins[name]), name
+        # PyPI has PyTorch with CUDA, which the lock asks of nobody.
+        if name == "torch" and there["python_version"] != "3.11":
+            assert name not in found
+        elif applies(requirement, **there):
+            assert requirement.specifier.contains(found[name]), name
+        else:
+            assert name not in found
+    assert not [name for name in found if re.match("nvidia|cuda|triton", name)]
+
+
+@pytest.mark.parametrize("name", ["numpy", "scipy", "jax"])
+def test_the_oldest_python_does_not_hold_the_others_back(name):
+    oldest, *others = (
+        Version(pins(**there)[name]) for there in ELSEWHERE if there["sys_platform"] == "darwin"
+    )
+    assert all(oldest < other for other in others)
+
+
+def test_the_lock_knows_what_pytorch_asks_for(monkeypatch):
+    """Its build for processors alone, which is installed here, and not that of PyPI."""
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import lock
+
+    settings = tomllib.loads(lock.SETTINGS)["tool"]["uv"]
+    (said,) = settings["dependency-metadata"]
+    (override,) = map(Requirement, settings["override-dependencies"])
+    assert (override.name, str(override.specifier)) == ("torch", f"=={said['version']}")
+    assert direct_dependencies()["torch"].specifier.contains(said["version"])
+    if "torch" in absent.ABSENT or not override.marker.evaluate():
+        pytest.skip(absent.REASONS.get("torch", "another build than the one that is locked"))
+    asked = [Requirement(r) for r in importlib.metadata.requires("torch")]
+    assert {str(r) for r in asked if r.marker is None} == {
+        str(Requirement(r)) for r in said["requires-dist"]
+    }
 
 
 def test_environment_yml_agrees_with_pyproject(environment):
@@ -51,11 +116,14 @@ def test_environment_yml_agrees_with_pyproject(environment):
     assert conda == ["python=3.11", "pip"]
     constraint, *names, package = pip["pip"]
     assert (constraint, package) == ("--constraint requirements.lock", "--editable .")
-    assert sorted(names) == sorted(direct_dependencies())
-    assert set(names) <= set(locked())
+    found = {Requirement(name).name: Requirement(name) for name in names}
+    assert list(found) == sorted(direct_dependencies())
+    for there in (there for there in ELSEWHERE if there["python_version"] == "3.11"):
+        assert {name for name, r in found.items() if applies(r, **there)} <= set(pins(**there))
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="environment.yml has Python 3.11")
 def test_pip_resolves_the_pip_section(environment, tmp_path):
     requirements = ROOT / ".environment-test.txt"
     requirements.write_text("\n".join(environment[-1]["pip"]), encoding="utf-8")
@@ -200,15 +268,6 @@ def test_the_table_of_contents_lists_every_chapter():
     assert set(re.findall(r"chapters/(\w+)", toc)) == set(building.chapters())
 
 
-def test_the_lock_tool_pins_public_versions(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "tools")
-    import lock
-
-    packages = [("Torch", "2.13.0+cpu"), ("jupyter_book", "1.0"), ("spectralgrad", "0.1.0")]
-    report = {"install": [{"metadata": {"name": n, "version": v}} for n, v in packages]}
-    assert lock.pins(report) == ["jupyter-book==1.0", "torch==2.13.0"]
-
-
 def test_the_picture_of_the_readme_is_what_the_package_draws(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "tools")
     import picture
@@ -238,7 +297,7 @@ def test_the_examples_of_the_readme_run():
 @pytest.mark.parametrize("name", ['it\'s $HOME; "x".csv', "-x.csv"])
 def test_make_report_takes_any_file_name(name):
     # -o: this environment is set up already.
-    command = ["make", "-o", ".venv/ready", "report", f"BIN={Path(sys.executable).parent}"]
+    command = ["make", "-o", "here", "report", "READY=here", f"BIN={Path(sys.executable).parent}"]
     environment = os.environ | {"MATRIX": name}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False

@@ -3,6 +3,7 @@
 import io
 import re
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -127,6 +128,18 @@ def test_without_chromium_there_is_one_clear_line(named, monkeypatch, capsys):
     monkeypatch.setenv("PATH", "/nowhere")
     assert cli.main(["pdf"]) == 2
     assert capsys.readouterr().err == f"spectralgrad: {pdf.NO_CHROMIUM}\n"
+
+
+@pytest.mark.parametrize("name", ["playwright", "pypdf"])
+def test_what_only_a_clone_needs_is_named(name, monkeypatch, capsys):
+    # Importing what has none of it, as after pip install 'spectralgrad[book]'.
+    monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, f"{name}.sync_api", raising=False)
+    assert cli.main(["pdf"]) == 2
+    error = capsys.readouterr().err
+    assert re.fullmatch(
+        r"spectralgrad: a PDF needs more \(.*\); pip install '.*\[clone\]'\n", error
+    )
 
 
 @pytest.mark.usefixtures("browser")

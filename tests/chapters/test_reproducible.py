@@ -16,7 +16,7 @@ from executing import execute_again, shown
 from spectralgrad.book import building
 
 ROOT = building.root()
-COPIED = shutil.ignore_patterns("_build", ".venv", "node_modules", "__pycache__", ".*_cache")
+COPIED = shutil.ignore_patterns("_build", ".venv*", "node_modules", "__pycache__", ".*_cache")
 
 
 @pytest.mark.parametrize("chapter", sorted(set(building.chapters()) - {"performance"}))

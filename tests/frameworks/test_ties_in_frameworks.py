@@ -232,6 +232,7 @@ def test_near_a_tie_the_frameworks_lose_digits_that_we_keep(name, rng):
     assert bounds[0] < np.linalg.norm(theirs - right) < bounds[1]
 
 
+@pytest.mark.needs("torch")
 def test_gradcheck_of_torch_agrees_that_what_equals_ours_is_right():
     """In a process without TensorFlow, beside which gradcheck may abort."""
     code = """

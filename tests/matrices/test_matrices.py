@@ -343,13 +343,14 @@ def test_missing_and_unreadable_files(write, tmp_path, monkeypatch):
     write("a.csv", "1")
     refuses("a.csv/b.csv", "no such file")
 
-    def denied(*_):
+    def denied(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", denied)
-    refuses("a.csv", "a.csv: cannot be read (Permission denied)", "permissions")
-    monkeypatch.setattr(Path, "stat", denied)
-    refuses("a.csv", "a.csv: cannot be read (Permission denied)", "permissions")
+    for name in ("read_bytes", "stat"):
+        # Undone at once, because pytest asks for the state of files, too.
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, name, denied)
+            refuses("a.csv", "a.csv: cannot be read (Permission denied)", "permissions")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads anything")

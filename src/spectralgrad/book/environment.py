@@ -104,14 +104,18 @@ def sentence(facts: Mapping[str, Any], verb: str) -> str:
 
 
 def direct(folder: Path) -> list[tuple[str, str, str]]:
-    """Each direct dependency, its version and the groups that need it."""
+    """Each direct dependency on this machine, its version and the groups that need it."""
+    from packaging.requirements import Requirement
+
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = {"package": project["dependencies"], **project["optional-dependencies"]}
     needed: dict[str, list[str]] = {}
     for group, requirements in groups.items():
-        for requirement in requirements:
-            name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
-            needed.setdefault(name, []).append(group)
+        for requirement in map(Requirement, requirements):
+            # A group of groups names the project itself.
+            here = requirement.marker is None or requirement.marker.evaluate()
+            if here and requirement.name != project["name"]:
+                needed.setdefault(requirement.name, []).append(group)
     return [(n, version(n) or "not installed", ", ".join(g)) for n, g in sorted(needed.items())]
 
 

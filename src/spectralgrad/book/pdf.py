@@ -49,6 +49,12 @@ _PAGE: Template = Template(
 
 def write(output: str | os.PathLike[str] | None = None) -> Path:
     """Build the book, as far as anything has changed, and print it to a file."""
+    try:
+        import playwright.sync_api  # noqa: F401
+        import pypdf  # noqa: F401
+    except ImportError as error:
+        mend = "pip install 'spectralgrad[clone]'"
+        raise InputError(f"a PDF needs more ({error}); {mend}") from error
     browser = chromium()
     output = storage.absolute(output or building.root() / "_build" / "spectralgrad.pdf")
     _require_ours(output)
