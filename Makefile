@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: book pdf quick test lint bench linkcheck audit report lock clean
+.PHONY: book pdf quick test lint bench linkcheck audit newest report lock clean
 
 book: $(READY)
 	$(BIN)/spectralgrad build
@@ -35,6 +35,10 @@ linkcheck: $(READY)
 
 audit: $(READY)
 	@$(BIN)/python tools/audit.py
+
+# make newest PYTHON=python3.13: what has changed since the book in the newest releases, in sentences.
+newest:
+	@$(PYTHON) tools/newest.py
 
 # make report MATRIX=my.csv [CHAPTER=svd_example]: the shell reads them from the environment, so that
 # no character of a file name means anything to it.
