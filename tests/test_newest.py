@@ -42,6 +42,7 @@ def outcome(now=(), lost=(), held=0):
     [
         ("JAX is right.", outcome(held=1), ""),
         ("JAX is right.", outcome(lost=[ABSENT], held=1), ""),
+        ("PyTorch is right.", outcome(["its verdict is false"]), ""),
         (
             "JAX is\n right.",
             outcome(["error < 1 is false: error is 2.0"], [ABSENT]),
@@ -58,7 +59,7 @@ def outcome(now=(), lost=(), held=0):
     ],
 )
 def test_an_outcome_is_a_sentence_with_versions(sentence, found, said, newest, versions):
-    assert newest.of_statement(sentence, found, versions, {ABSENT}) == said
+    assert newest.of_statement(sentence, found, versions, {"PyTorch"}) == said
 
 
 def test_tests_that_fail_alike_are_one_sentence(newest, versions):
@@ -141,9 +142,9 @@ def test_what_is_said_of_an_absent_framework_is_left_out(statements):
 @pytest.mark.parametrize("chapter", ["shapes_and_orders", "gradienttape_claims"])
 def test_without_some_frameworks_no_statement_is_said_to_fail(chapter, left_out, tmp_path, newest):
     found = newest.statements(building.chapters()[chapter], tmp_path, left_out)
-    reasons = {f"{frameworks.TITLES[name]} is not installed" for name in left_out}
+    absent = {frameworks.TITLES[name] for name in left_out}
     versions = newest.Versions({}, {})
-    told = [newest.of_statement(*item, versions, reasons) for item in found.items()]
+    told = [newest.of_statement(*item, versions, absent) for item in found.items()]
     assert [line for line in told if line] == []
     assert sum(not outcome["lost"] for outcome in found.values()) >= (30, 20, 3)[len(left_out)]
 

@@ -107,12 +107,16 @@ def of_statement(sentence, outcome, versions, absent=()):
         As `statements.Judge.state` leaves it.
     versions : Versions
     absent : collection of str
-        Reasons that are known.
+        Frameworks that are not installed.
     """
+    named = {name for name, word in WORDS.items() if re.search(word, sentence)}
+    if named and named <= {*absent}:
+        return ""
     who, said = versions.about(sentence), f"“{' '.join(sentence.split())}”"
     if outcome["now"]:
         return f"{who}: {said} does not hold any more ({outcome['at']}); now: {outcome['now'][0]}."
-    others = [why for why in outcome["lost"] if why not in absent]
+    known = [f"{name} is not installed" for name in absent]
+    others = [why for why in outcome["lost"] if why not in known]
     if others:
         return f"{who}: {said} could not be tried ({outcome['at']}): {others[0]}."
     return ""
@@ -196,7 +200,7 @@ def chapters(folder, there, versions):
     from spectralgrad.book import building
 
     absent = [name for name in frameworks.NAMES if name not in there]
-    known = {f"{frameworks.TITLES[name]} is not installed" for name in absent}
+    titles = {frameworks.TITLES[name] for name in absent}
     stating = [c for c in building.chapters().values() if "statements(" in c.read_text("utf-8")]
     said, counts = [], Counter()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -205,10 +209,10 @@ def chapters(folder, there, versions):
                 said.append(f"{versions.about('')}: {found}.")
                 continue
             for sentence, outcome in found.items():
-                line = of_statement(sentence, outcome, versions, known)
+                line = of_statement(sentence, outcome, versions, titles)
                 said += [line] if line else []
-                whole = not outcome["lost"] or outcome["held"]
-                counts["changed" if line else "hold" if whole else "were not tried"] += 1
+                tried = outcome["held"] and not outcome["now"]
+                counts["changed" if line else "hold" if tried else "were passed over"] += 1
     return said, counts
 
 

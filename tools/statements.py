@@ -36,8 +36,8 @@ def _lose(self, *_, **__):
 
 _OPERATIONS = """
     getattr call getitem setitem iter next bool len contains hash array float int index str format
-    enter exit eq ne lt le gt ge neg abs add radd sub rsub mul rmul truediv rtruediv pow rpow matmul
-    rmatmul or ror and rand
+    enter exit eq ne lt le gt ge neg invert abs add radd sub rsub mul rmul truediv rtruediv pow
+    rpow matmul rmatmul or ror and rand
 """
 Lost = type(
     "Lost",
@@ -45,6 +45,8 @@ Lost = type(
     {
         "__doc__": "What could not be computed: to use it is a LossError with the same reason.",
         "__init__": lambda self, why: self.__dict__.update(why=why),
+        # Where isinstance asks.
+        "__class__": property(_lose),
         **{f"__{name}__": _lose for name in _OPERATIONS.split()},
     },
 )
@@ -82,6 +84,13 @@ class LeaveOut(ast.NodeTransformer):
         if getattr(node.func, "id", "") == "__lost__":
             return node
         node.args = self._shorter(node.args)
+        return self.generic_visit(node)
+
+    def visit_Attribute(self, node):
+        """All names are those of the others."""
+        if node.attr == "NAMES" and getattr(node.value, "id", "") in ("frameworks", "libraries"):
+            kept = [name for name in frameworks.NAMES if name not in self.missing]
+            return ast.parse(repr(tuple(kept)), mode="eval").body
         return self.generic_visit(node)
 
     def visit_Dict(self, node):
@@ -280,7 +289,6 @@ def short(value):
 def judge(chapter, missing=()):
     """The outcome of each statement of a chapter."""
     judge = Judge(chapter.stem, missing)
-    frameworks.NAMES = tuple(n for n in frameworks.NAMES if n not in judge.missing)
     for number, cell in enumerate(json.loads(chapter.read_text(encoding="utf-8"))["cells"], 1):
         if cell["cell_type"] == "code":
             judge.cell(number, "".join(cell["source"]))
