@@ -190,8 +190,8 @@ def test_the_polar_factor_is_exact_to_rounding_whatever_the_gap(shape, gap, is_c
     truth = exact.gradient(loss, a)
     u, s, vh = thin(a)
     assert error(singular.polar_vjp(u, s, vh, b), truth) <= 50 * EPS * s[0] / s[-1]
-    # Not so the formula for vectors, which divides rounding errors by the gap; of one cotangent they
-    # may be zero, as they are with the LAPACK of NumPy 2.5.
+    # Not so the formula for vectors, which divides rounding errors by the gap; those of a single
+    # cotangent may be zero, as they are with the LAPACK of NumPy 2.5.
     if gap == 1e-12 and k == 3:
         errors = []
         for b in (random_matrix(rng, *shape, is_complex=is_complex) for _ in range(10)):
