@@ -9,7 +9,7 @@ VENV := .venv$(addprefix -,$(filter-out $(call version,$(DEFAULT)),$(ASKED)))
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: book pdf quick test lint bench linkcheck audit report lock clean
+.PHONY: book pdf quick test lint bench linkcheck audit newest report lock clean
 
 book: $(READY)
 	$(BIN)/spectralgrad build
@@ -41,6 +41,10 @@ linkcheck: $(READY)
 
 audit: $(READY)
 	@$(BIN)/python tools/audit.py
+
+# make newest PYTHON=python3.13: what has changed since the book in the newest releases, in sentences.
+newest:
+	@$(PYTHON) tools/newest.py
 
 # make report MATRIX=my.csv [CHAPTER=svd_example]: the shell reads them from the environment, so that
 # no character of a file name means anything to it.

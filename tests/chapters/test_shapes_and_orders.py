@@ -1,8 +1,11 @@
 """Shapes, orders, batches and scale: the outcomes that the text relies on."""
 
+from importlib.metadata import version
+
 import numpy as np
 import pytest
 from executing import execute
+from packaging.version import Version
 
 CHAPTER = "shapes_and_orders"
 ALL = ("autograd", "torch", "tensorflow", "jax")
@@ -55,8 +58,10 @@ def test_the_default_page(tmp_path):
     assert raised["jax"] == "good ones as alone; bad one NaN"
     # From which norm to which each is right.
     limits = facts["limits"]
-    assert limits["eigh, jax, float32"] == pytest.approx([0, 2**24])
-    assert limits["eigh, jax, float64"] == pytest.approx([0, 2**53])
+    mended = Version(version("jax")) >= Version("0.11.2")
+    for dtype, limit in (("float32", 2**24), ("float64", 2**53)):
+        of_jax = [0, None] if mended else pytest.approx([0, limit])
+        assert limits[f"eigh, jax, {dtype}"] == of_jax
     assert limits["eigh, torch, float64"] == [0, None]
     # The singular values of the first of the three matrices, divided by the largest.
     s = np.linalg.svd([[3.0, 0, 1], [4, 5, 0], [0, 2, 2], [1, 1, 1]], compute_uv=False)

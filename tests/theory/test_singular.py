@@ -190,10 +190,14 @@ def test_the_polar_factor_is_exact_to_rounding_whatever_the_gap(shape, gap, is_c
     truth = exact.gradient(loss, a)
     u, s, vh = thin(a)
     assert error(singular.polar_vjp(u, s, vh, b), truth) <= 50 * EPS * s[0] / s[-1]
-    # Not so the formula for vectors, which divides by the gap.
+    # Not so the formula for vectors, which divides rounding errors by the gap; those of a single
+    # cotangent may be zero, as they are with the LAPACK of NumPy 2.5.
     if gap == 1e-12 and k == 3:
-        plain = singular.svd_vjp(u, s, vh, b @ vh.conj().T, 0, u.conj().T @ b)
-        assert 1e-8 < error(plain, truth) < 50 * EPS / gap
+        errors = []
+        for b in (random_matrix(rng, *shape, is_complex=is_complex) for _ in range(10)):
+            plain = singular.svd_vjp(u, s, vh, b @ vh.conj().T, 0, u.conj().T @ b)
+            errors.append(error(plain, singular.polar_vjp(u, s, vh, b)))
+        assert 1e-8 < max(errors) < 50 * EPS / gap
 
 
 @real_or_complex
@@ -404,11 +408,15 @@ def test_the_polar_factor_and_bases_are_two_ways_to_one_gradient(shape, is_compl
     """They agree, and not because one calls the other."""
     values = np.array([2.0, 2.0, 2.0, 1.0])[: min(shape)]
     a = with_values(rng, *shape, values, is_complex=is_complex)
-    b = random_matrix(rng, *shape, is_complex=is_complex)
-    first = singular.polar_vjp(*thin(a), b)
-    second = singular.invariant_vjp(*thin(a), of_function(b, np.ones_like, np.zeros_like))
-    assert second == pytest.approx(first, abs=1e-11)
-    assert not np.array_equal(first, second)
+    same = 0
+    for _ in range(10):
+        b = random_matrix(rng, *shape, is_complex=is_complex)
+        first = singular.polar_vjp(*thin(a), b)
+        second = singular.invariant_vjp(*thin(a), of_function(b, np.ones_like, np.zeros_like))
+        assert second == pytest.approx(first, abs=1e-11)
+        same += np.array_equal(first, second)
+    # Of a small matrix both may be rounded alike.
+    assert same < 10
     u, _, vh = thin(a)
     assert singular.polar_factor(a) == pytest.approx(u @ vh)
 
