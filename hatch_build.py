@@ -26,6 +26,7 @@ class Sources(BuildHookInterface):
                 raise FileNotFoundError(message)
             self.app.display_warning(f"{message}: this wheel makes no reports")
             scripts = []
-        place = f"{_INSIDE}/" if of_wheel else ""
-        for path in (path for pattern in (*_SOURCES, *scripts) for path in root.glob(pattern)):
+        # An sdist has the sources anyway.
+        place, patterns = (f"{_INSIDE}/", (*_SOURCES, *scripts)) if of_wheel else ("", scripts)
+        for path in (path for pattern in patterns for path in root.glob(pattern)):
             build_data["force_include"][str(path)] = place + str(path.relative_to(root))

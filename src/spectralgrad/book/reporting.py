@@ -106,9 +106,11 @@ def _finish(run: Run, keep: Path) -> None:
         if fault := _FAULT.search(str(error)):
             message = fault[1]
         elif missing := _MISSING.search(str(error)):
+            # Most chapters need all of them.
+            extra = missing[1] if run.page.name == "your_function" else "frameworks"
             message = (
                 f"chapter {run.page.name}: needs {TITLES[missing[1]]}, which is not installed; "
-                f"pip install 'spectralgrad[{missing[1]}]'"
+                f"pip install 'spectralgrad[{extra}]'"
             )
         else:
             raise
