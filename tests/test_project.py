@@ -265,6 +265,13 @@ def test_the_citation_file_is_valid_and_up_to_date():
     assert cff["license"] == project["license"].split(" AND ")[0]
 
 
+def test_the_changelog_ends_with_this_version_or_before_it():
+    heads = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)
+    released = [Version(head) for head in heads if head != "Unreleased"]
+    assert heads[0] in ("Unreleased", __version__)
+    assert [version for version in released if version > Version(__version__)] == []
+
+
 def test_the_table_of_contents_lists_every_chapter():
     toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     assert set(re.findall(r"chapters/(\w+)", toc)) == set(building.chapters())
