@@ -9,13 +9,17 @@ VENV := .venv$(addprefix -,$(filter-out $(call version,$(DEFAULT)),$(ASKED)))
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: book pdf quick test lint bench linkcheck audit newest report lock clean
+.PHONY: book pdf wheel quick test lint bench linkcheck audit newest report lock clean
 
 book: $(READY)
 	$(BIN)/spectralgrad build
 
 pdf: $(READY)
 	@$(BIN)/spectralgrad pdf
+
+# The package with the chapters and the scripts of its pages, to be installed anywhere, in dist.
+wheel: $(READY)
+	@$(BIN)/hatchling build
 
 # Two processes with as many threads each as there are processors would wait for one another.
 quick test: export OMP_NUM_THREADS ?= 1
@@ -57,7 +61,7 @@ lock:
 	$(PYTHON) tools/lock.py $(if $(UPGRADE),--upgrade)
 
 clean:
-	rm -rf _build .venv .venv-* node_modules src/*.egg-info
+	rm -rf _build .venv .venv-* dist node_modules
 
 $(READY): requirements.lock pyproject.toml package-lock.json
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit("spectralgrad needs Python 3.11 or later, and this is %d.%d: set PYTHON=python3.11" % v)'

@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from spectralgrad import cli
+from spectralgrad import __version__, cli
 from spectralgrad.book import building, reporting
 
 ROOT = building.root()
@@ -141,7 +141,7 @@ def test_pip_resolves_the_pip_section(environment, tmp_path):
     assert done.returncode == 0, done.stderr
     # The environment of the tests is the locked one, so that nothing else is left to install.
     (would,) = re.findall(r"Would install (.*)", done.stdout)
-    assert would.split() == ["spectralgrad-0.1.0"]
+    assert would.split() == [f"spectralgrad-{__version__}"]
 
 
 def notebooks():
@@ -260,7 +260,16 @@ def test_the_citation_file_is_valid_and_up_to_date():
     assert all(isinstance(value, str) and value for value in cff.values())
     assert set(cff) == {"cff-version", "message", "type", "title", "abstract", "version", "license"}
     assert (cff["cff-version"], cff["type"]) == ("1.2.0", "software")
-    assert (cff["version"], cff["license"]) == (project["version"], project["license"])
+    assert cff["version"] == __version__
+    # What is shipped with it, and not cited, is under the others.
+    assert cff["license"] == project["license"].split(" AND ")[0]
+
+
+def test_the_changelog_ends_with_this_version_or_before_it():
+    heads = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)
+    released = [Version(head) for head in heads if head != "Unreleased"]
+    assert heads[0] in ("Unreleased", __version__)
+    assert [version for version in released if version > Version(__version__)] == []
 
 
 def test_the_table_of_contents_lists_every_chapter():

@@ -289,6 +289,10 @@ def _build(**options: Any) -> Said:
 
 
 def _pdf(**options: Any) -> Said:
+    from spectralgrad.book import building
+
+    # It needs more than the package does.
+    building.clone()
     from spectralgrad.book import pdf
 
     with interruption.work:

@@ -12,6 +12,7 @@ import pytest
 from absent import ABSENT
 from test_project import applies, direct_dependencies
 
+from spectralgrad import __version__
 from spectralgrad.book import building, environment
 from spectralgrad.frameworks import TITLES
 
@@ -30,6 +31,20 @@ def test_versions_are_those_that_are_installed():
 
 def book_lock():
     return (ROOT / "requirements.lock").read_bytes()
+
+
+def test_a_lock_that_does_not_fix_what_is_installed_is_not_named(tmp_path):
+    """As with the newest versions, in the clone that has the lock of others."""
+    lock = tmp_path / "requirements.lock"
+    assert environment.describe(tmp_path)["lock"] == ""
+    lock.write_bytes(book_lock())
+    assert environment.describe(tmp_path)["lock"] != ""
+    found = environment.version("numpy").encode()
+    lock.write_bytes(book_lock().replace(b"numpy==" + found, b"numpy==" + found + b"1"))
+    assert environment.describe(tmp_path)["lock"] == ""
+    assert "requirements.lock" not in environment.machine(tmp_path)
+    said = environment.sentence(environment.describe_build(tmp_path), "Built")
+    assert said.endswith(f"; spectralgrad {__version__}.")
 
 
 def test_what_is_not_installed_has_no_version():
@@ -79,13 +94,18 @@ def test_a_sentence_says_it_all():
         "python": "3.11.7",
         "versions": {"NumPy": "2.4.6"},
         "platform": "Linux x86_64",
+        "package": "0.1",
         "lock": "0123456789ab",
         "commit": "",
     }
     start = "Executed on 2026-01-31 (UTC) with Python 3.11.7, NumPy 2.4.6, on Linux x86_64; "
-    assert environment.sentence(facts, "Executed") == f"{start}lock 0123456789ab."
+    start += "spectralgrad 0.1"
+    assert environment.sentence(facts, "Executed") == f"{start}, lock 0123456789ab."
     facts["commit"] = "abcdef0"
-    assert environment.sentence(facts, "Executed").endswith("lock 0123456789ab, commit abcdef0.")
+    both = f"{start}, lock 0123456789ab, commit abcdef0."
+    assert environment.sentence(facts, "Executed") == both
+    # In a wheel there is neither.
+    assert environment.sentence(facts | {"lock": "", "commit": ""}, "Executed") == f"{start}."
 
 
 def test_a_build_bears_no_time_unless_one_is_set(tmp_path, monkeypatch):

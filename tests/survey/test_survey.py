@@ -25,7 +25,7 @@ from pyarrow import dataset
 
 from spectralgrad import cli, frameworks, matrices, verdict
 from spectralgrad.book import building
-from spectralgrad.survey import checking, files, pages, results, running, workers
+from spectralgrad.survey import checking, files, results, running, workers
 from spectralgrad.system import errors, storage
 
 pytestmark = pytest.mark.slow
@@ -523,10 +523,10 @@ def test_a_package_that_is_missing_is_named(module, arguments):
     assert "pip install 'spectralgrad[" in done.stderr
 
 
-@pytest.mark.parametrize("path", [building.MATHJAX, pages._SCRIPTS[0]])
-def test_what_the_pages_need_is_looked_for_first(path, monkeypatch):
+@pytest.mark.parametrize("package", building.SCRIPTS)
+def test_what_the_pages_need_is_looked_for_first(package, monkeypatch):
     save("a.npy", np.eye(2))
-    missing, is_file = building.root() / path, Path.is_file
+    missing, is_file = [*building.scripts(package)][-1], Path.is_file
     monkeypatch.setattr(Path, "is_file", lambda self: self != missing and is_file(self))
     with pytest.raises(errors.CommandError, match=r"is missing .*; run `make book` .*reports none"):
         running.survey(["a.npy"], frameworks="autograd")

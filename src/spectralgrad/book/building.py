@@ -4,10 +4,12 @@ What is made is written aside and moved into place when it is whole, so that a b
 is killed leaves the last good book as it was.
 """
 
+import importlib.util
 import json
 import os
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,17 +26,27 @@ _EVERY = ("_config.yml", "references.bib", "assets/*")
 _BOOK = ("_toc.yml", "*.md", "api/*.md")
 _LOOKED_UP = ("CITATION.cff", "pyproject.toml", "requirements.lock")
 
-MATHJAX = Path("node_modules/mathjax/es5/tex-svg-full.js")
-ML_MATRIX = Path("node_modules/ml-matrix/matrix.umd.js")
+#: What npm brings, by package: the place of each file, and its name among the assets of a page.
+SCRIPTS = tomllib.loads(Path(__file__).with_name("scripts.toml").read_text(encoding="utf-8"))
 _SCRATCH = "spectralgrad-"
+# In a wheel alone; hatch_build.py puts it there.
+_INSIDE = Path(__file__).with_name("sources")
 
 
 def root() -> Path:
-    """Folder of the book: the checkout that this package runs from, or that one stands in."""
-    for folder in (Path(__file__).resolve().parents[3], Path.cwd(), *Path.cwd().parents):
-        if (folder / "_toc.yml").is_file() and (folder / "chapters").is_dir():
+    """Folder of the sources: a clone that this package runs from, or that of an installed one."""
+    clone = Path(__file__).resolve().parents[3]
+    for folder in (clone, _INSIDE, Path.cwd(), *Path.cwd().parents):
+        if (folder / "_config.yml").is_file() and (folder / "chapters").is_dir():
             return folder
     raise InputError("the book is not here; run this in a clone of the spectralgrad repository")
+
+
+def clone() -> Path:
+    """The same, for what needs all of the book: its pages, and a folder to write into."""
+    if not (root() / "_toc.yml").is_file():
+        raise InputError("the whole book needs a clone of the repository; run `make book` in one")
+    return root()
 
 
 def chapters() -> dict[str, Path]:
@@ -42,14 +54,33 @@ def chapters() -> dict[str, Path]:
     return {path.stem: path for path in sorted((root() / "chapters").glob("*.ipynb"))}
 
 
-def require_scripts(*paths: Path, mend: str = "") -> None:
-    """Refuse to go on without what npm brings into the folder of the book."""
-    for path in paths:
-        if not (root() / path).is_file():
-            raise CommandError(
-                f"{path.parts[1]} is missing ({path}); run `make book` once, or `npm ci`, in the "
-                f"book's folder{mend}"
-            )
+def scripts(*packages: str) -> dict[Path, str]:
+    """Where the files of npm's packages are, and what their names are to be."""
+    return {
+        root() / "node_modules" / path: name
+        for package in packages
+        for path, name in SCRIPTS[package].items()
+    }
+
+
+def require(*packages: str, mend: str = "") -> None:
+    """Refuse to go on without what makes pages, and what npm brings for them."""
+    for module in ("jupyter_book", "papermill"):
+        if not importlib.util.find_spec(module):
+            raise InputError(f"{module} is missing; pip install 'spectralgrad[book]'{mend}")
+    how = "run `make book` once, or `npm ci`, in the book's folder"
+    if root() == _INSIDE:
+        how = "it was built without npm's files: install a wheel that `make wheel` builds"
+    for path in scripts(*packages):
+        if not path.is_file():
+            place = path.relative_to(root())
+            raise CommandError(f"{place.parts[1]} is missing ({place}); {how}{mend}")
+
+
+def place_scripts(assets: Path, *packages: str) -> None:
+    """Copy what npm brings, and the licences, into the assets of some pages."""
+    for path, name in scripts(*packages).items():
+        shutil.copyfile(path, assets / name)
 
 
 def _sources(*patterns: str) -> list[Path]:
@@ -58,13 +89,13 @@ def _sources(*patterns: str) -> list[Path]:
 
 def lay_out(source: Path, *patterns: str) -> None:
     """Copy sources into a folder: what every rendered book needs, and what is named."""
-    require_scripts(MATHJAX, ML_MATRIX)
+    require("mathjax", "ml-matrix")
     for path in _sources(*_EVERY, *patterns):
         target = source / path.relative_to(root())
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
-    shutil.copy(root() / MATHJAX, source / "assets")
-    shutil.copy(root() / ML_MATRIX, source / "assets" / "ml-matrix.js")
+        # Without the mode: an installed file may be one that nobody may write.
+        shutil.copyfile(path, target)
+    place_scripts(source / "assets", "mathjax", "ml-matrix")
 
 
 def lay_out_book(source: Path, executed: Path) -> None:
@@ -91,7 +122,7 @@ def build(
 
     One build at a time: another waits until it has ended.
     """
-    made = root() / "_build"
+    made = clone() / "_build"
     output = storage.absolute(output or made / "html")
     storage.require_ours(output)
     executed = made / "executed"

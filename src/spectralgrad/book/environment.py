@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from spectralgrad import __version__
+
 #: Distributions whose versions stand on every page, by the name that their makers write.
 NAMED = {
     "NumPy": ("numpy",),
@@ -73,14 +75,23 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def describe(folder: Path) -> dict[str, Any]:
     """What a chapter of the book in a folder is executed with, as JSON holds it."""
-    lock = (folder / "requirements.lock").read_bytes()
     versions = {name: version(*distributions) for name, distributions in NAMED.items()}
     return {
         "python": platform.python_version(),
         "versions": {name: number for name, number in versions.items() if number},
         "platform": f"{platform.system()} {platform.machine()}",
-        "lock": hashlib.sha256(lock).hexdigest()[:12],
+        "package": __version__,
+        "lock": _lock(folder / "requirements.lock"),
     }
+
+
+def _lock(file: Path) -> str:
+    """Hash of the lock; empty where there is none, or where a page names what it does not fix."""
+    lock = file.read_bytes() if file.is_file() else b""
+    pinned = re.findall(r"^[\w-]+==[^\s;]+", lock.decode(), re.MULTILINE)
+    named = [name for names in NAMED.values() for name in names if version(name)]
+    fixed = all(f"{name}=={version(name)}" in pinned for name in named)
+    return hashlib.sha256(lock).hexdigest()[:12] if fixed else ""
 
 
 def describe_build(folder: Path) -> dict[str, Any]:
@@ -96,9 +107,9 @@ def sentence(facts: Mapping[str, Any], verb: str) -> str:
     """What `describe_build` found, in one line that begins with a verb: Executed, or Built."""
     tools = {"Python": facts["python"]} | facts["versions"]
     with_what = ", ".join(f"{name} {number}" for name, number in tools.items())
-    sources = f"lock {facts['lock']}"
-    if facts["commit"]:
-        sources += f", commit {facts['commit']}"
+    sources = f"spectralgrad {facts['package']}"
+    for source in ("lock", "commit"):
+        sources += f", {source} {facts[source]}" if facts[source] else ""
     when = f" on {facts['time'][:10]} (UTC)" if facts["time"] else ""
     return f"{verb}{when} with {with_what}, on {facts['platform']}; {sources}."
 
@@ -147,11 +158,12 @@ def machine(folder: Path) -> dict[str, str]:
     """What the whole book was built on."""
     facts = describe_build(folder)
     time = facts["time"].replace("T", " ").replace("Z", " UTC")
+    lock = {"requirements.lock": f"SHA-256 {facts['lock']}…"} if facts["lock"] else {}
     return ({"Built": time} if time else {}) | {
         "Commit": facts["commit"] or "unknown",
         "Python": f"{platform.python_implementation()} {facts['python']}",
         "Platform": platform.platform(),
         "Processors": f"{os.cpu_count()} × {processor()}",
         **libraries(),
-        "requirements.lock": f"SHA-256 {facts['lock']}…",
+        **lock,
     }

@@ -56,7 +56,7 @@ def write(output: str | os.PathLike[str] | None = None) -> Path:
         mend = "pip install 'spectralgrad[clone]'"
         raise InputError(f"a PDF needs more ({error}); {mend}") from error
     browser = chromium()
-    output = storage.absolute(output or building.root() / "_build" / "spectralgrad.pdf")
+    output = storage.absolute(output or building.clone() / "_build" / "spectralgrad.pdf")
     _require_ours(output)
     pages = building.build().parent
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".spectralgrad-") as aside:

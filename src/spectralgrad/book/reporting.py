@@ -15,6 +15,7 @@ from spectralgrad import matrices
 from spectralgrad.book import TIMEOUT, building, environment, execution
 from spectralgrad.book.execution import Page, Run
 from spectralgrad.book.rendering import Renderer
+from spectralgrad.frameworks import TITLES
 from spectralgrad.system import storage
 from spectralgrad.system.errors import ChapterError, InputError, said
 
@@ -23,6 +24,10 @@ LARGEST = 300
 
 #: Folder in a rendered one of reports: the matrices and the executed notebooks, to be used again.
 EXECUTED = "_executed"
+
+# What a chapter stops at through no fault of its own.
+_FAULT = re.compile(r": cell \d+: (?:Function|Input|Matrix)Error: (.*) \(kept: ")
+_MISSING = re.compile(rf": cell \d+: ModuleNotFoundError: No module named '({'|'.join(TITLES)})\b")
 
 Notebook = Mapping[str, Any]
 
@@ -75,6 +80,7 @@ def report(
     timeout: int = TIMEOUT,
 ) -> Path:
     """Make a page of a chapter with another matrix, and parameters as typed; return it."""
+    building.require("mathjax", "ml-matrix")
     page = _page(matrix, chapter, given)
     output = storage.absolute(output or f"{_stem(matrix)}-report")
     storage.require_ours(output)
@@ -97,11 +103,19 @@ def _finish(run: Run, keep: Path) -> None:
     try:
         run.finish(keep)
     except ChapterError as error:
-        fault = re.search(r": cell \d+: (?:Function|Input|Matrix)Error: (.*) \(kept: ", str(error))
-        if fault is None:
+        if fault := _FAULT.search(str(error)):
+            message = fault[1]
+        elif missing := _MISSING.search(str(error)):
+            # Most chapters need all of them.
+            extra = missing[1] if run.page.name == "your_function" else "frameworks"
+            message = (
+                f"chapter {run.page.name}: needs {TITLES[missing[1]]}, which is not installed; "
+                f"pip install 'spectralgrad[{extra}]'"
+            )
+        else:
             raise
         keep.unlink()
-        raise InputError(fault[1]) from None
+        raise InputError(message) from None
 
 
 def _page(matrix: str, chapter: str, given: Sequence[tuple[str, str]]) -> Page:

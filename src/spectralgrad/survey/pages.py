@@ -3,11 +3,9 @@
 import collections
 import hashlib
 import heapq
-import importlib.util
 import json
 import os
 import re
-import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Template
@@ -33,8 +31,6 @@ MOST_REPORTS = 200
 #: Rows of the index at most, so that a browser opens it at once.
 MOST_ROWS = 20_000
 
-_TABULATOR = Path("node_modules/tabulator-tables/dist")
-_SCRIPTS = (_TABULATOR / "js/tabulator.min.js", _TABULATOR / "css/tabulator_simple.min.css")
 _INDEX = Template(Path(__file__).with_name("index.md").read_text(encoding="utf-8"))
 
 
@@ -62,7 +58,8 @@ class Reports:
         self._output, self._question = output, question
         self._looks = ("yes", "no") if which == "all" else ("yes",)
         self._kept: collections.Counter[str] = collections.Counter()
-        _require_book()
+        # Before hours are spent what would be refused after them.
+        building.require(*building.SCRIPTS, mend=", or ask for no reports (reports none)")
         _require_no_links(self.folder)
         self._executed = reporting.open_folder(self.folder)
 
@@ -118,19 +115,6 @@ class Reports:
             f"of the matrices of [a survey](../index.md).{_NOTES[self._question.of]}"
         )
         return Page(building.chapters()["your_matrix"], name, values, head)
-
-
-def _require_book() -> None:
-    """Refuse before hours are spent what would be refused after them."""
-    missing = [m for m in ("jupyter_book", "papermill") if not importlib.util.find_spec(m)]
-    mend = "or ask for no reports (reports none)"
-    if missing:
-        raise InputError(f"reports need the book's tools ({missing[0]} is missing), {mend}")
-    try:
-        building.root()
-    except InputError as error:
-        raise InputError(f"{error}, {mend}") from None
-    building.require_scripts(building.MATHJAX, *_SCRIPTS, mend=f"; {mend}")
 
 
 def _require_no_links(folder: Path) -> None:
@@ -203,8 +187,7 @@ def _order(row: Row) -> tuple[int, list[Any]]:
 
 
 def _write_table(assets: Path, rows: Collection[Row]) -> None:
-    for path in _SCRIPTS:
-        shutil.copy(building.root() / path, assets)
+    building.place_scripts(assets, "tabulator")
     asked = [[name, title] for name, title in TITLES.items() if any(name in row for row in rows)]
     text = f"window.SURVEY = {json.dumps({'frameworks': asked, 'rows': [*rows]})};\n"
     (assets / "survey-data.js").write_text(text.replace("<", "\\u003c"), encoding="utf-8")

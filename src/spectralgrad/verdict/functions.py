@@ -156,7 +156,8 @@ def _check(
     try:
         library = libraries.get(framework)
     except ModuleNotFoundError as error:
-        return replace(start, message=said(error))
+        start = replace(start, message=said(error))
+        return replace(start, advice=advice(start))
     # At ties some divide by zero, and NumPy would warn of it.
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

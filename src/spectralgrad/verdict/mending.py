@@ -23,7 +23,7 @@ _ELSE = {
     "not a function of the matrix": "Draw random numbers once, outside of f; of vectors, use only "
     "what no sign, phase or basis changes, as the projector v vᴴ (the chapter on gauge).",
     "undecided": "Give the matrix and compute in double precision, or add less to the value.",
-    "not installed": "Install the framework, or choose another one.",
+    "not installed": "pip install 'spectralgrad[{}]', or choose another framework.",
 }
 
 # How a framework makes an array, finds the gradient, and applies it to a direction.
@@ -51,7 +51,8 @@ def advice(found: Any) -> str:
         text = f"{' and '.join(steps)} before you compare or take a step."
         return text[:1].upper() + text[1:] if steps else ""
     if found.verdict in _ELSE or found.framework not in TITLES:
-        return _ELSE.get(found.verdict, "spectralgrad.theory has gradients for NumPy.")
+        else_ = _ELSE.get(found.verdict, "spectralgrad.theory has gradients for NumPy.")
+        return else_.format(found.framework)
     kept = [(call, RECIPES[call].split()) for call in found.calls if call in RECIPES]
     if kept:
         texts = [f"{call} by one of {', '.join(names)}" for call, names in kept]
