@@ -14,9 +14,9 @@ from spectralgrad.book import building
 ROOT = building.root()
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 HASH = "0123456789abcdef" * 4
-#: Of nobody: the host is reserved, and the ORCID is the one of ORCID's own documentation.
+#: Of nobody; the ORCID is the one of ORCID's own documentation.
 SAMPLE = {
-    "repository": "https://forge.example/owner/name",
+    "repository": "https://github.com/owner/name",
     "pages": "https://owner.example/name",
     "index": "spectralgrad",
     "orcid": "https://orcid.org/0000-0002-1825-0097",
@@ -135,8 +135,8 @@ def test_what_is_known_is_written_where_it_is_wanted(publish, project):
     assert list(told.values()) == [SAMPLE["repository"], SAMPLE["pages"], SAMPLE["doi"]]
     assert cff["authors"][0]["orcid"] == SAMPLE["orcid"]
     book = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
-    assert book["repository"]["url"] == SAMPLE["repository"]
-    assert book["html"]["use_repository_button"] is True
+    assert book["html"]["baseurl"] == SAMPLE["pages"] + "/"
+    assert book["sphinx"]["config"]["html_theme_options"]["repository_url"] == SAMPLE["repository"]
     release = yaml.safe_load((root / ".github/workflows/release.yml").read_text("utf-8"))
     environment = release["jobs"]["publish"]["environment"]
     assert environment == {"name": "pypi", "url": "https://pypi.org/project/spectralgrad/"}
@@ -151,7 +151,7 @@ def test_what_is_known_is_written_where_it_is_wanted(publish, project):
     assert contents(root, publish) == written
     # The other way, too: what is open again is in no file.
     publish.publish(project())
-    assert "forge.example" not in "".join(contents(root, publish).values())
+    assert "github.com/owner" not in "".join(contents(root, publish).values())
 
 
 def test_before_the_first_release_a_home_is_enough(publish, project):
@@ -170,7 +170,11 @@ def test_before_the_first_release_a_home_is_enough(publish, project):
         ("release", {"pages": ""}, "home.pages is open"),
         ("release", {"doi": ""}, "release.doi is open"),
         ("home", {"repository": "https://github.com"}, "'https://github.com' does not look like"),
-        ("home", {"repository": "http://a.b/c/d"}, "'http://a.b/c/d' does not look like"),
+        (
+            "home",
+            {"repository": "http://github.com/a/b"},
+            "'http://github.com/a/b' does not look like",
+        ),
         ("home", {"pages": "https://a.b/c/"}, "'https://a.b/c/' does not look like"),
         ("home", {"doi": "https://doi.org/10.1234/5"}, "does not look like"),
         ("release", {"sha256": "abc"}, "'abc' does not look like"),

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 VALUES = "tools/publish.toml"
 #: What a value looks like.
 FORMS = {
-    "repository": r"https://[\w.-]+/[\w.-]+/[\w.-]*\w",
+    "repository": r"https://github\.com/[\w.-]+/[\w.-]*\w",
     "pages": r"https://[\w./-]*\w",
     "index": r"[a-z0-9]+(-[a-z0-9]+)*",
     "orcid": r"https://orcid\.org/(\d{4}-){3}\d{3}[\dX]",
@@ -34,9 +34,11 @@ Changelog = "$repository/blob/main/CHANGELOG.md"
     ("CITATION.cff", "orcid"): "orcid: $orcid\n",
     ("CITATION.cff", "addresses"): "repository-code: $repository\nurl: $pages\n",
     ("CITATION.cff", "doi"): "doi: $doi\n",
-    ("_config.yml", "repository"): "repository: {url: $repository, branch: main}\n",
+    ("_config.yml", "pages"): "baseurl: $pages/\n",
+    # Here, because theme options that are given take the place of those that Jupyter Book makes.
     ("_config.yml", "buttons"): """\
-baseurl: $pages/
+repository_url: $repository
+repository_branch: main
 use_repository_button: true
 use_issues_button: true
 """,
