@@ -39,9 +39,6 @@ from spectralgrad.theory import gauge, second_basis, spectrum
 from spectralgrad.theory.arrays import Array, as_finite, as_inexact, cotangents, divide
 from spectralgrad.theory.symmetric import adjoint, skew_part
 
-# Smallest size of a matrix for which its Gram matrix is a quicker way to the polar factor.
-GRAM_SIZE = 64
-
 
 def svdvals_vjp(u: ArrayLike, vh: ArrayLike, singular_values_cotangent: ArrayLike) -> Array:
     """Pull a cotangent σ̄ of the singular values back to the matrix: G = U diag(σ̄) Vᴴ (eq-turns).
@@ -224,7 +221,9 @@ def polar_factor(matrix: ArrayLike, *, rtol: float | None = None) -> Array:
 
     If a singular value is zero, there are several: a GaugeError.
     """
-    return _polar(matrix, rtol, full_rank=True)
+    u, sigma, vh, rtol = _decompose(matrix, rtol)
+    _require_full_rank(sigma, rtol)
+    return svdvals_vjp(u, vh, np.ones_like(sigma))
 
 
 def nuclear_norm_gradient(matrix: ArrayLike, *, rtol: float | None = None) -> Array:
@@ -233,58 +232,10 @@ def nuclear_norm_gradient(matrix: ArrayLike, *, rtol: float | None = None) -> Ar
     It is U₁V₁ᴴ, with the singular vectors of the positive singular values; see
     `spectralgrad.theory.subgradient.svdvals` for the others.
     """
-    return _polar(matrix, rtol, full_rank=False)
+    u, sigma, vh, rtol = _decompose(matrix, rtol)
+    return svdvals_vjp(u, vh, spectrum.positive(sigma, rtol))
 
 
-def _polar(matrix: ArrayLike, rtol: float | None, *, full_rank: bool) -> Array:
-    """U₁V₁ᴴ, with the singular vectors of the positive singular values."""
-    matrix = as_finite(matrix)
-    if rtol is None:
-        rtol = spectrum.default_rtol(matrix.shape, matrix.dtype, singular=True)
-    factor = _polar_by_gram(matrix, rtol)
-    if factor is None:
-        u, sigma, vh = np.linalg.svd(matrix, full_matrices=False)
-        if full_rank:
-            _require_full_rank(sigma, rtol)
-        factor = svdvals_vjp(u, vh, spectrum.positive(sigma, rtol))
-    return factor.astype(matrix.dtype, copy=False)
-
-
-def _polar_by_gram(matrix: Array, rtol: float) -> Array | None:
-    """Polar factor of one large matrix that is far from rank-deficient; else None, for an SVD.
-
-    The eigenvectors V of AᴴA are orthonormal to rounding, but the squares have cost digits of the
-    small singular values. So X = AV has columns of lengths d that are orthogonal but for a small F,
-    XᴴX = D(I + F)D, and A = X Vᴴ the polar factor X (XᴴX)^(−1/2) Vᴴ. Up to F², the square root is
-    D + K with KD + DK = DFD, and its inverse D⁻¹ (I − KD⁻¹), (KD⁻¹)ᵢⱼ = dᵢFᵢⱼ/(dᵢ + dⱼ).
-    """
-    if matrix.ndim != 2 or min(matrix.shape) < GRAM_SIZE:
-        return None
-    if matrix.shape[0] < matrix.shape[1]:
-        factor = _polar_by_gram(adjoint(matrix), rtol)
-        return None if factor is None else adjoint(factor)
-    size = np.max(np.abs(matrix))
-    if not size:
-        return None
-    lossy = gauge.default_tol(matrix.dtype)
-    # What overflows or underflows in a square would not otherwise do so.
-    scaled = matrix / size
-    gram = adjoint(scaled) @ scaled
-    try:
-        # Takes a small part of the time, and tells most matrices that need the SVD.
-        pivots = np.diagonal(np.linalg.cholesky(gram)).real ** 2
-    except np.linalg.LinAlgError:
-        return None
-    if not pivots.min() > lossy * pivots.max():
-        return None
-    _, v = np.linalg.eigh(gram)
-    x = scaled @ v
-    lengths = np.linalg.norm(x, axis=0)
-    x /= lengths
-    f = adjoint(x) @ x
-    f[np.diag_indices(len(f))] = 0
-    if not (np.linalg.norm(f) < lossy and lengths.min() > 2 * rtol * lengths.max()):
-        return None
-    f *= lengths[:, None] / (lengths[:, None] + lengths)
-    corrected: Array = (x - x @ f) @ adjoint(v)
-    return corrected
+def _decompose(matrix: ArrayLike, rtol: float | None) -> tuple[Array, Array, Array, float]:
+    u, sigma, vh = np.linalg.svd(as_finite(matrix), full_matrices=False)
+    return u, sigma, vh, _default_rtol(u, vh) if rtol is None else rtol
