@@ -12,7 +12,7 @@ import string
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -126,6 +126,7 @@ read_txt = partial(_read_table, _split_txt, "white space or commas")
 
 
 _Lines = Iterator[tuple[int, list[str]]]
+_Places = Iterator[tuple[int, int]]
 
 # Of each field, how many numbers make an entry.
 _WIDTHS = {"pattern": 0, "real": 1, "double": 1, "integer": 1, "unsigned-integer": 1, "complex": 2}
@@ -139,16 +140,6 @@ _BANNER = re.compile(
 )
 
 
-class _Head(NamedTuple):
-    """What the first two lines say."""
-
-    is_sparse: bool
-    field: str
-    symmetry: str
-    shape: tuple[int, int]
-    stored: int
-
-
 # Entries given twice add up, as in SciPy, and may overflow; that is checked at the end.
 @np.errstate(over="ignore")
 def read_mtx(path: Path) -> Array:
@@ -158,20 +149,20 @@ def read_mtx(path: Path) -> Array:
         for line, text in lines(path)
         if text.strip() and (line == 1 or not text.startswith("%"))
     )
-    head = _read_head(content)
-    matrix = np.zeros(head.shape, complex if head.field == "complex" else float)
-    mirror, sides = _MIRRORS.get(head.symmetry), set()
-    for line, i, j, value in _read_entries(content, head):
+    field, symmetry, shape, stored, places = _read_head(content)
+    matrix = np.zeros(shape, complex if field == "complex" else float)
+    mirror, sides = _MIRRORS.get(symmetry), set()
+    for line, i, j, value in _read_entries(content, field, shape, stored, places):
         matrix[i, j] += value
         if mirror is None:
             continue
         sides.add((i > j) - (i < j))
         if {-1, 1} <= sides:
-            raise _damaged(f"{head.symmetry}, but with entries on both sides", line)
+            raise _damaged(f"{symmetry}, but with entries on both sides", line)
         if i != j:
             matrix[j, i] += mirror(value)
         elif value != mirror(value):
-            raise _damaged(f"no {head.symmetry} matrix has this on its diagonal", line)
+            raise _damaged(f"no {symmetry} matrix has this on its diagonal", line)
     return matrix
 
 
@@ -179,7 +170,8 @@ def _damaged(reason: str, line: int) -> MatrixError:
     return damaged(".mtx", reason, "scipy.io.mmwrite", f"line {line}")
 
 
-def _read_head(content: _Lines) -> _Head:
+def _read_head(content: _Lines) -> tuple[str, str, tuple[int, int], int, _Places | None]:
+    """Field, symmetry, shape, how many entries follow, and the places of a dense matrix's."""
     banner = _BANNER.fullmatch(" ".join(next(content, (1, []))[1]).lower())
     if not banner:
         raise _damaged("no Matrix Market banner", 1)
@@ -192,45 +184,42 @@ def _read_head(content: _Lines) -> _Head:
     checks.check_size((rows, columns))
     if symmetry != "general" and rows != columns:
         raise _damaged(f"{symmetry}, but {rows} × {columns}", line)
-    dense = rows * columns if symmetry == "general" else rows * (rows + 1) // 2
-    dense -= rows if symmetry == "skew-symmetric" else 0
-    return _Head(bool(stored), field, symmetry, (rows, columns), (*stored, dense)[0])
+    if stored:
+        return field, symmetry, (rows, columns), stored[0], None
+    if symmetry == "general":
+        places = ((i, j) for j in range(columns) for i in range(rows))
+        return field, symmetry, (rows, columns), rows * columns, places
+    # Down the columns, without what symmetry implies.
+    skip = symmetry == "skew-symmetric"
+    places = ((i, j) for j in range(columns) for i in range(j + skip, rows))
+    return field, symmetry, (rows, columns), rows * (rows + 1) // 2 - skip * rows, places
 
 
-def _read_entries(content: _Lines, head: _Head) -> Iterator[tuple[int, int, int, complex]]:
+def _read_entries(
+    content: _Lines, field: str, shape: tuple[int, int], stored: int, places: _Places | None
+) -> Iterator[tuple[int, int, int, complex]]:
     """Yield for each entry its line, its place, and its value."""
-    (rows, columns), places, found, line = head.shape, _dense_places(head), 0, 2
-    width = _WIDTHS[head.field] + 2 * head.is_sparse
+    found, line, parts = 0, 2, _WIDTHS[field]
+    width = parts if places else parts + 2
     for line, words in content:
         found += 1
-        if len(words) != width or found > head.stored:
-            many = found > head.stored
+        if len(words) != width or found > stored:
+            many = found > stored
             raise _damaged("more entries than promised" if many else f"not {width} numbers", line)
-        if head.is_sparse:
-            i, j = (_whole(word) - 1 for word in words[:2])
-            if not (0 <= i < rows and 0 <= j < columns):
-                raise _damaged(f"{shown(' '.join(words[:2]))} is no place in the matrix", line)
-        else:
-            i, j = next(places)
-        written = words[width - _WIDTHS[head.field] :]
-        parts: list[Any] = [read_number(word) for word in written] or [1.0]
-        for word, part in zip(written, parts, strict=False):
-            if not isinstance(part, float):
+        i, j = next(places) if places else (_whole(word) - 1 for word in words[:2])
+        if not (0 <= i < shape[0] and 0 <= j < shape[1]):
+            raise _damaged(f"{shown(' '.join(words[:2]))} is no place in the matrix", line)
+        numbers: list[Any] = [read_number(word) for word in words[width - parts :]] or [1.0]
+        for word, number in zip(words[width - parts :], numbers, strict=False):
+            if not isinstance(number, float):
                 raise _damaged(f"{shown(word)} is not a number", line)
-        value = complex(*parts) if head.field == "complex" else parts[0]
+        value = complex(*numbers) if field == "complex" else numbers[0]
         if not cmath.isfinite(value):
             raise not_finite(f"line {line}", value)
         yield line, i, j, value
-    if found < head.stored:
-        raise _damaged(f"ends after {found} of the {head.stored} entries", line)
+    if found < stored:
+        raise _damaged(f"ends after {found} of the {stored} entries", line)
 
 
 def _whole(text: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 20 else -1
-
-
-def _dense_places(head: _Head) -> Iterator[tuple[int, int]]:
-    """Down the columns, without what symmetry implies."""
-    (rows, columns), skip = head.shape, head.symmetry == "skew-symmetric"
-    is_general = head.symmetry == "general"
-    return ((i, j) for j in range(columns) for i in range(0 if is_general else j + skip, rows))
