@@ -69,14 +69,14 @@ def test_a_product_in_blocks(n, is_complex, rng, monkeypatch):
     stack = np.stack([unitary(rng, n, is_complex=is_complex) for _ in range(3)])
     weights = rng.standard_normal((2, 1, n))
     whole = (stack * weights[..., None, :]) @ adjoint(stack)
-    monkeypatch.setattr(eigen, "BLOCK", 8)
+    monkeypatch.setattr(symmetric, "BLOCK", 8)
     found = eigen.eigvalsh_vjp(stack, weights)
     assert found == pytest.approx(whole, abs=50 * EPS)
     assert np.array_equal(found, adjoint(found))
 
 
 def test_a_matrix_larger_than_a_block(rng):
-    n = eigen.BLOCK + 2
+    n = symmetric.BLOCK + 2
     matrix = hermitian(rng, n, is_complex=False)
     values, vectors = np.linalg.eigh(matrix)
     scale = np.abs(values).max()

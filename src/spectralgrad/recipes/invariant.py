@@ -1,13 +1,10 @@
 """Any loss of eigenvectors or singular vectors that does not depend on their basis, also at ties.
 
-Between two equal values the quotient of a pullback by their gap is 0/0, and between null vectors by
-their size. But if the values are moved apart, λ + tδ, and the vectors stay, the loss is that of the
-matrix V (Λ + tΔ) Vᴴ, and what it says of the vectors is the gap times the gradient there: for
-cotangents V̄, the skew part of VᴴV̄ is Mᵢⱼ (λⱼ − λᵢ + t (δⱼ − δᵢ)), and Mᵢⱼ at a tie its derivative,
-divided by δⱼ − δᵢ (eq-recipes-moved). The derivative of V̄ along δ is the gradient in V of Σ δᵢ λ̄ᵢ.
-So this is for a loss that has second derivatives, as a function of its factors.
-`spectralgrad.theory.second_basis` needs first ones only, and decides cluster by cluster. This has
-to run under ``jit``, where nobody knows what is tied, and decides pair by pair.
+Where a pullback would be divided by a gap of 0, its derivative is taken, along values that move
+apart while the vectors stay (eq-recipes-moved). So this is for a loss that has second derivatives,
+as a function of its factors. `spectralgrad.theory.second_basis` needs first ones only, and decides
+cluster by cluster. This has to run under ``jit``, where nobody knows what is tied, and decides pair
+by pair.
 
 Values that a stable decomposition cannot tell apart (`spectralgrad.theory.spectrum.default_rtol`,
 or what the caller says) are one cluster, and those that it cannot tell from 0 are zeros. Between
@@ -295,9 +292,8 @@ class Invariant:
             pair = zeros[0], zeros[0]
             said = f"; {gauge.names(symbol, *pair)} counts as 0"
             fault = gauge.AT_ZERO if fault == gauge.SPREAD else fault
-        where = f"matrix {list(place)} of the stack: " if place else ""
-        message = f"{where}{fault}: by {by:.1e}, allowed {limit:.1e}{said}"
-        raise gauge.GaugeError(message, pair, by, limit)
+        message = f"{fault}: by {by:.1e}, allowed {limit:.1e}{said}"
+        raise gauge.GaugeError(message, pair, by, limit, *place)
 
 
 def _no_gradient(xp: Namespace, factors: Factors, options: Option) -> Tensor:

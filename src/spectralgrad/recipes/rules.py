@@ -259,7 +259,6 @@ class Rule:
         values, (first, last) = values[tuple(place)], pair
         limit = rtol * max(abs(values[0]), abs(values[-1]))
         upper, lower = float(values[first]), 0.0 if last is None else float(values[last])
-        where = f"matrix {place} of the stack: " if place else ""
         name = gauge.names(self.symbol, first, first)
         if last is None:
             last, said, counted = first, f"{name} = {upper:.1e}", "0"
@@ -268,10 +267,10 @@ class Rule:
             said, counted = f"{name} = {upper:.9g} and {other} = {lower:.9g} are {apart}", "equal"
         safe = _safe_ranks(values, min(first, last), limit) if "rank" in self.options else ""
         message = (
-            f"{where}{said}, and up to {limit:.1e} that counts as {counted}: there is no "
+            f"{said}, and up to {limit:.1e} that counts as {counted}: there is no "
             f"derivative ({safe}rtol says what counts)"
         )
-        return gauge.GaugeError(message, (first, last), upper - lower, limit)
+        return gauge.GaugeError(message, (first, last), upper - lower, limit, *place)
 
     @functools.cached_property
     def options(self) -> list[str]:

@@ -4,7 +4,8 @@ A gradient G of a loss L satisfies dL = Re⟨G, dA⟩ for every Hermitian dA, an
 the ``"symmetric"`` convention of `spectralgrad.theory.symmetric`. Cotangents follow the same rule,
 dL = Σ λ̄ᵢ dλᵢ + Re⟨V̄, dV⟩. Nothing is defined by the choice of a sign, a phase, or a basis of
 equal eigenvalues; what asks for it raises `spectralgrad.theory.gauge.GaugeError`. The labels of
-equations are those of the chapter on eigenvalues and eigenvectors, which derives them.
+equations are those of the chapter on eigenvalues and eigenvectors, which derives them, with their
+sources.
 
 Parameters that mean the same everywhere, with stacks in the first dimensions:
 
@@ -22,13 +23,6 @@ Parameters that mean the same everywhere, with stacks in the first dimensions:
 ``gauge_tol``
     What depends on the choice of basis, relative to the cotangents, must not exceed this; by
     default the square root of eps.
-
-References
-----------
-Magnus (1985), "On differentiating eigenvalues and eigenvectors", Theorem 1, for eigenvalues and
-eigenvectors; Giles (2008), "An extended collection of matrix derivative results", for the reverse
-mode; Daleckii and Krein (1965), Higham (2008), "Functions of Matrices", Theorem 3.11, for
-functions of a matrix.
 """
 
 import reprlib
@@ -40,11 +34,7 @@ from numpy.typing import ArrayLike
 
 from spectralgrad.theory import gauge, second_basis, spectrum
 from spectralgrad.theory.arrays import Array, as_finite, as_inexact, cotangents, divide
-from spectralgrad.theory.symmetric import adjoint, hermitian_part
-
-# Rows of a product that are computed at once: few enough that little is computed twice, and enough
-# for the matrix product of the library to be as fast as it is for large matrices.
-BLOCK = 128
+from spectralgrad.theory.symmetric import adjoint, hermitian_part, hermitian_product
 
 
 def eigvalsh_vjp(eigenvectors: ArrayLike, eigenvalues_cotangent: ArrayLike) -> Array:
@@ -54,25 +44,7 @@ def eigvalsh_vjp(eigenvectors: ArrayLike, eigenvalues_cotangent: ArrayLike) -> A
     depends on the basis V (see `spectralgrad.theory.subgradient`).
     """
     V = np.asarray(eigenvectors)
-    return _hermitian_product(V * np.asarray(eigenvalues_cotangent)[..., None, :], V)
-
-
-def _hermitian_product(left: Array, right: Array) -> Array:
-    """Return left @ rightᴴ where that is Hermitian: only blocks of one triangle are computed.
-
-    The product has the shape and the dtype of the left factor, which is made from the right one.
-    """
-    right = adjoint(right)
-    n = left.shape[-2]
-    if n <= BLOCK:
-        return hermitian_part(left @ right)
-    product = np.empty(left.shape, left.dtype)
-    for start in range(0, n, BLOCK):
-        rows = slice(start, start + BLOCK)
-        product[..., rows, : rows.stop] = left[..., rows, :] @ right[..., : rows.stop]
-        product[..., rows, rows] = hermitian_part(product[..., rows, rows])
-        product[..., :start, rows] = adjoint(product[..., rows, :start])
-    return product
+    return hermitian_product(V * np.asarray(eigenvalues_cotangent)[..., None, :], V)
 
 
 def select(index: int, n: int) -> Array:
@@ -99,12 +71,10 @@ def eigh_vjp(
 ) -> Array:
     """Pull cotangents of eigenvalues and eigenvectors back to the matrix (eq-pullback).
 
-    With S the skew-Hermitian part of VᴴV̄, G = V (diag(λ̄) + K) Vᴴ, where Kᵢⱼ = Sᵢⱼ/(λⱼ − λᵢ), and
-    0 within a cluster. At a tie, one pair of cotangents does not determine the gradient of every
-    loss. It does if the loss L(λ, V) is the same for all bases of the cluster whatever the values
-    λ, as a sum of a symmetric function of the eigenvalues and a function of the projectors is.
-    Others, such as tr(C A²), do not always show in the cotangents, and the answer may then be wrong
-    without an error: use `function_vjp` or `invariant_vjp`.
+    At a tie, one pair of cotangents determines the gradient if the loss L(λ, V) is the same for all
+    bases of the cluster whatever the values λ, as that of projectors is. Others, such as tr(C A²),
+    do not always show in the cotangents, and the answer may then be wrong without an error: use
+    `function_vjp` or `invariant_vjp`.
 
     Parameters
     ----------
@@ -115,30 +85,12 @@ def eigh_vjp(
     ------
     GaugeError
         If the cotangents depend on the phase of an eigenvector, or on the basis of a cluster. A
-        sign never shows in a cotangent, and a phase does not where the loss is stationary in it;
-        `invariant_vjp` tries both.
+        sign does not show, nor a phase in which the loss is stationary: `invariant_vjp` tries both.
     """
-    # The factors, their cotangents, and which eigenvalues are equal.
     values, V = as_inexact(eigenvalues), as_inexact(eigenvectors)
     values_bar, V_bar = cotangents((eigenvalues_cotangent, eigenvectors_cotangent), (values, V))
-    finest = spectrum.default_rtol(V.shape, V.dtype)
-    labels = spectrum.labels(values, finest if rtol is None else rtol)
-
-    # How the loss turns the eigenvectors; nothing may depend on their phases and bases.
-    S, out = gauge.rotation_cotangents(V, V_bar)
-    gauge_tol = gauge.tolerance(gauge_tol, V.dtype)
-    rtol = max(rtol or 0.0, finest)
-    allowed = gauge.allowance(values, values_bar, [V_bar], rtol=rtol, gauge_tol=gauge_tol)
-    gauge.require_invariant([(S, out)], labels, allowed, "λ")
-    allowed = gauge.allowance_of_values(allowed, values, values_bar, gauge_tol)
-    gauge.require_equal(values_bar, labels, allowed, "λ")
-
-    # The formula.
-    tied = spectrum.in_one_cluster(labels)
-    K = divide(S, values[..., None, :] - values[..., :, None], tied)
-    i = np.arange(values.shape[-1])
-    K[..., i, i] += values_bar
-    return _hermitian_product(V @ K, V).astype(V.dtype, copy=False)
+    tolerances = {"rtol": rtol, "gauge_tol": gauge_tol}
+    return second_basis.one_basis(values, [V], values_bar, [V_bar], **tolerances)
 
 
 def invariant_vjp(
@@ -151,11 +103,8 @@ def invariant_vjp(
 ) -> Array:
     """Gradient of a loss L(λ, V) that does not depend on the basis of a cluster, at ties too.
 
-    Where eigenvalues are equal, the pullback in one basis V_c of their span leaves the block
-    M = V_cᴴ G V_c of the gradient open but for its diagonal, which is λ̄. The pullback in the basis
-    V_c Q gives the diagonal of QᴴMQ (eq-block). A few rotations Q determine M; then the answer is
-    tried in bases drawn at random. `spectralgrad.theory.second_basis` says what the tolerances
-    mean here, and what is refused.
+    `spectralgrad.theory.second_basis` says how (eq-block), what the tolerances mean here, and what
+    is refused.
 
     Parameters
     ----------
@@ -171,12 +120,7 @@ def invariant_vjp(
         values_bar, V_bar = cotangents(pullback(values, V), (values, V))
         return values_bar, [V_bar]
 
-    def off_the_blocks(values: Array, V_bar: Array) -> Array:
-        return eigh_vjp(values, V, 0, V_bar, rtol=0.0, gauge_tol=np.inf)
-
-    gradient = second_basis.invariant_vjp(
-        values, [V], pull, off_the_blocks, rtol=rtol, gauge_tol=gauge_tol
-    )
+    gradient = second_basis.invariant_vjp(values, [V], pull, rtol=rtol, gauge_tol=gauge_tol)
     return hermitian_part(gradient)
 
 
@@ -187,11 +131,9 @@ def divided_differences(
 ) -> Array:
     """Table D, (..., n, n), of g[λᵢ, λⱼ] = (g(λᵢ) − g(λⱼ))/(λᵢ − λⱼ), g′(λᵢ) where they are equal.
 
-    The quotient loses digits as λᵢ and λⱼ come close (eq-rounding); the mean of g′ over the
-    interval between them (eq-mean), which is the same number, by Gauss's rule with six nodes, is
-    inaccurate if they are far apart. Each entry is computed both ways where the rounding errors of
-    the quotient matter, and the mean is taken if it differs from the rule with five nodes, and from
-    the quotient, by no more than those.
+    Where the rounding errors of the quotient matter (eq-rounding), the mean of g′ over the interval
+    (eq-mean), by Gauss's rule with six nodes, is taken if it differs from the rule with five nodes,
+    and from the quotient, by no more than those.
 
     The values are real, in any order; the table has their dtype.
     """
@@ -244,8 +186,8 @@ def function_vjp(
     V = as_inexact(eigenvectors)
     (B,) = cotangents([hermitian_part(cotangent)], [V])
     D = divided_differences(eigenvalues, function, derivative)
-    inner = D * _hermitian_product(adjoint(V) @ B, adjoint(V))
-    return _hermitian_product(V @ inner, V).astype(V.dtype, copy=False)
+    inner = D * hermitian_product(adjoint(V) @ B, adjoint(V))
+    return hermitian_product(V @ inner, V).astype(V.dtype, copy=False)
 
 
 def eigenvalue_gradient(

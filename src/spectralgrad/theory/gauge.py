@@ -38,11 +38,14 @@ class GaugeError(ValueError):
     """A cotangent asks for something that the choice of a sign, phase or basis decides.
 
     The pair are the two vectors between which it does, from 0; one twice where its phase does. The
-    excess is by how much, and what is allowed would pass for rounding.
+    excess is by how much, and what is allowed would pass for rounding. In a stack, the message says
+    of which matrix.
     """
 
-    def __init__(self, message: str, pair: tuple[int, int], excess: float, allowed: float) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, pair: tuple[int, int], excess: float, allowed: float, *stack: int
+    ) -> None:
+        super().__init__(f"matrix {[*stack]} of the stack: {message}" if stack else message)
         self.pair, self.excess, self.allowed = pair, excess, allowed
 
 
@@ -138,10 +141,9 @@ def require_within(excess: Array, allowed: ArrayLike, symbol: str, fault: str) -
     worst = np.unravel_index(np.argmax(sizes), excess.shape)
     size, limit = float(excess[worst]), float(np.broadcast_to(limits, excess.shape)[worst])
     *stack, i, j = map(int, worst)
-    where = f"matrix {stack} of the stack: " if stack else ""
     pair = names(symbol, min(i, j), max(i, j))
-    message = f"{where}{pair}: {fault}: by {size:.1e}, allowed {limit:.1e}"
-    raise GaugeError(message, (i, j), size, limit)
+    message = f"{pair}: {fault}: by {size:.1e}, allowed {limit:.1e}"
+    raise GaugeError(message, (i, j), size, limit, *stack)
 
 
 def names(symbol: str, first: int, last: int, joint: str = " and ") -> str:

@@ -1,4 +1,6 @@
-"""A second basis: gradients at ties and zeros, where one pullback does not hold the information.
+"""What pullbacks say of a gradient, in one basis, and in a second one where that is not enough.
+
+One says all that there is off the blocks of ties and zeros (eq-pullback, eq-svd-pullback).
 
 In the vectors of a decomposition, the gradient has a block M for each cluster of equal values, of
 which one pullback gives the diagonal. In vectors that are rotated within the cluster, it gives the
@@ -34,8 +36,8 @@ from typing import NamedTuple
 import numpy as np
 
 from spectralgrad.theory import gauge, spectrum
-from spectralgrad.theory.arrays import Array, diagonal
-from spectralgrad.theory.symmetric import adjoint
+from spectralgrad.theory.arrays import Array, diagonal, divide
+from spectralgrad.theory.symmetric import adjoint, hermitian_product
 
 
 class _View(NamedTuple):
@@ -63,33 +65,73 @@ class _View(NamedTuple):
         return found
 
 
+def one_basis(
+    values: Array,
+    bases: Sequence[Array],
+    values_bar: Array,
+    bars: Sequence[Array],
+    *,
+    rtol: float | None,
+    gauge_tol: float | None,
+) -> Array:
+    """Pull cotangents back, where they do not depend on the bases; else, a GaugeError.
+
+    The bases are [V] of a Hermitian matrix, or [U, V] of a thin singular value decomposition.
+    """
+    symbol, finest = _kind(bases)
+    labels = spectrum.labels(values, finest if rtol is None else rtol, singular=symbol == "σ")
+    # How the loss turns the bases, within their spans and out of them.
+    rotations = [gauge.rotation_cotangents(B, bar) for B, bar in zip(bases, bars, strict=True)]
+    gauge_tol, rtol = gauge.tolerance(gauge_tol, bases[0].dtype), max(rtol or 0.0, finest)
+    allowed = gauge.allowance(values, values_bar, bars, rtol=rtol, gauge_tol=gauge_tol)
+    gauge.require_invariant(rotations, labels, allowed, symbol)
+    allowed = gauge.allowance_of_values(allowed, values, values_bar, gauge_tol)
+    gauge.require_equal(values_bar, labels, allowed, symbol)
+    # Within the spans (eq-k).
+    (X, U_out), (Y, V_out), U, V = rotations[0], rotations[-1], bases[0], bases[-1]
+    tied, i = spectrum.in_one_cluster(labels), np.arange(values.shape[-1])
+    one, other, zero = values[..., :, None], values[..., None, :], labels < 0
+    if symbol == "λ":
+        K = divide(X, other - one, tied)
+        K[..., i, i] += values_bar
+        return hermitian_product(V @ K, V).astype(V.dtype, copy=False)
+    null = zero[..., :, None] & zero[..., None, :]
+    K = divide(X + Y, other - one, tied, null) + divide(X - Y, other + one, null)
+    K[..., i, i] += values_bar
+    # Out of them: of a square factor, nothing.
+    inverse = divide(np.ones_like(values), values, zero)[..., None, :]
+    left = U @ K
+    if U_out.size:
+        left += U_out * inverse
+    gradient: Array = left @ adjoint(V)
+    if V_out.size:
+        gradient += U @ adjoint(V_out * inverse)
+    return gradient.astype(U.dtype, copy=False)
+
+
+def _kind(bases: Sequence[Array]) -> tuple[str, float]:
+    """The symbol of the values, and the distance at which two of them are one at least."""
+    shape, singular = (bases[0].shape[-2], bases[-1].shape[-2]), len(bases) == 2
+    finest = spectrum.default_rtol(shape, bases[0].dtype, singular=singular)
+    return "σ" if singular else "λ", finest
+
+
 def invariant_vjp(
     values: Array,
     bases: Sequence[Array],
     pull: Callable[..., tuple[Array, list[Array]]],
-    off_the_blocks: Callable[..., Array],
     *,
     rtol: float | None,
     gauge_tol: float | None,
 ) -> Array:
     """Gradient of a loss that does not depend on the choice of bases, (..., m, n).
 
-    Parameters
-    ----------
-    bases : list of numpy.ndarray
-        [V] of a Hermitian matrix, [U, V] of a thin singular value decomposition.
-    pull : callable
-        ``pull(values, *bases)`` returns the cotangents of values and, as a list, of bases.
-    off_the_blocks : callable
-        ``off_the_blocks(values, *cotangents of bases)``, at values of which clusters are exactly
-        equal, is the gradient that one pullback gives, 0 within the clusters.
+    ``pull(values, *bases)`` returns the cotangents of values and, as a list, of bases.
     """
-    dtype, k, singular = bases[0].dtype, values.shape[-1], len(bases) == 2
-    symbol, shape = "σ" if singular else "λ", (bases[0].shape[-2], bases[-1].shape[-2])
-    finest = spectrum.default_rtol(shape, dtype, singular=singular)
+    dtype, k, (symbol, finest) = bases[0].dtype, values.shape[-1], _kind(bases)
     width = max(gauge.default_tol(dtype), finest) if rtol is None else rtol
     gauge_tol = gauge.tolerance(gauge_tol, dtype)
-    labels = spectrum.labels(values, width, singular=singular)
+    labels = spectrum.labels(values, width, singular=symbol == "σ")
     merged = spectrum.merge(values, labels)
 
     def look(bases: Sequence[Array], Q: list[Array], at: Array = merged) -> _View:
@@ -117,7 +159,8 @@ def invariant_vjp(
         _compare(view, M, full, turned)
     if as_they_are:
         _compare_unmerged(as_they_are, M, bases, labels)
-    gradient = full[0] @ M @ adjoint(full[-1]) + off_the_blocks(merged, *first.bars)
+    off = one_basis(merged, bases, np.zeros(k), first.bars, rtol=0.0, gauge_tol=np.inf)
+    gradient: Array = full[0] @ M @ adjoint(full[-1]) + off
     return gradient.astype(dtype, copy=False)
 
 

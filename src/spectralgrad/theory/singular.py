@@ -4,7 +4,7 @@ A gradient G of a loss L satisfies dL = Re⟨G, dA⟩ for every dA. Cotangents f
 dL = Re⟨Ū, dU⟩ + Σ σ̄ᵢ dσᵢ + Re⟨V̄ʰ, dVʰ⟩, with Vʰ = Vᴴ as `numpy.linalg.svd` returns it. Nothing
 is defined by the choice of signs, phases, or bases of equal singular values; what asks for it
 raises `spectralgrad.theory.gauge.GaugeError`. The labels of equations are those of the chapter on
-the singular value decomposition, which derives them.
+the singular value decomposition, which derives them, with their sources.
 
 Parameters that mean the same everywhere, with stacks in the first dimensions:
 
@@ -21,13 +21,6 @@ Parameters that mean the same everywhere, with stacks in the first dimensions:
 ``gauge_tol``
     What depends on the choice of bases, relative to the cotangents, must not exceed this; by
     default the square root of eps.
-
-References
-----------
-Giles (2008), "An extended collection of matrix derivative results", for singular values; Townsend
-(2016), "Differentiating the singular value decomposition", for real matrices; Wan and Zhang (2019),
-arXiv:1909.02659, for the phase term; Watson (1992), "Characterization of the subdifferential of
-some matrix norms".
 """
 
 from collections.abc import Callable, Sequence
@@ -36,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spectralgrad.theory import gauge, second_basis, spectrum
-from spectralgrad.theory.arrays import Array, as_finite, as_inexact, cotangents, divide
+from spectralgrad.theory.arrays import Array, as_finite, as_inexact, cotangents
 from spectralgrad.theory.symmetric import adjoint, skew_part
 
 
@@ -62,17 +55,11 @@ def svd_vjp(
     rtol: float | None = None,
     gauge_tol: float | None = None,
 ) -> Array:
-    """Pull cotangents of a thin singular value decomposition back to the matrix.
+    """Pull cotangents of a thin singular value decomposition back to the matrix (eq-svd-pullback).
 
-    With X and Y the skew-Hermitian parts of UᴴŪ and VᴴV̄ (eq-svd-pullback),
-
-    G = U (diag(σ̄) + K) Vᴴ + (I − UUᴴ) Ū Σ⁻¹ Vᴴ + U Σ⁻¹ V̄ᴴ (I − VVᴴ),
-
-    where Kᵢⱼ = (X + Y)ᵢⱼ/(σⱼ − σᵢ) + (X − Y)ᵢⱼ/(σᵢ + σⱼ) (eq-k). The first term is 0 within a
-    cluster, the second one where both values are zero; its diagonal is the phase term of complex
-    matrices. At ties and zeros, one set of cotangents does not determine the gradient of every
-    loss, and not all such losses show in the cotangents: see
-    `spectralgrad.theory.eigen.eigh_vjp`, and use `invariant_vjp`.
+    At ties and zeros, one set of cotangents does not determine the gradient of every loss, and not
+    all such losses show in the cotangents: see `spectralgrad.theory.eigen.eigh_vjp`, and use
+    `invariant_vjp`.
 
     Parameters
     ----------
@@ -83,43 +70,14 @@ def svd_vjp(
     ------
     GaugeError
         If the cotangents depend on the joint phase of uᵢ and vᵢ, on the basis of a cluster, or on
-        the choice of null vectors. Signs do not show in a cotangent, nor do phases in which the
-        loss is stationary; `invariant_vjp` tries both.
+        the choice of null vectors, as far as they show: see `spectralgrad.theory.eigen.eigh_vjp`.
     """
-    # The factors, their cotangents, and which singular values are equal or zero.
     U, sigma, Vh = as_inexact(u), as_inexact(s), as_inexact(vh)
-    V, finest = adjoint(Vh), _default_rtol(U, Vh)
+    _default_rtol(U, Vh)
     U_bar, sigma_bar, Vh_bar = cotangents((u_cotangent, s_cotangent, vh_cotangent), (U, sigma, Vh))
-    V_bar = adjoint(Vh_bar)
-    labels = spectrum.labels(sigma, finest if rtol is None else rtol, singular=True)
-
-    # How the loss turns U and V, within their spans and out of them; nothing may depend on bases.
-    X, U_out = gauge.rotation_cotangents(U, U_bar)
-    Y, V_out = gauge.rotation_cotangents(V, V_bar)
-    gauge_tol = gauge.tolerance(gauge_tol, U.dtype)
-    rtol = max(rtol or 0.0, finest)
-    allowed = gauge.allowance(sigma, sigma_bar, [U_bar, V_bar], rtol=rtol, gauge_tol=gauge_tol)
-    gauge.require_invariant([(X, U_out), (Y, V_out)], labels, allowed, "σ")
-    allowed = gauge.allowance_of_values(allowed, sigma, sigma_bar, gauge_tol)
-    gauge.require_equal(sigma_bar, labels, allowed, "σ")
-
-    # Within the spans.
-    tied, zero = spectrum.in_one_cluster(labels), labels < 0
-    null = zero[..., :, None] & zero[..., None, :]
-    K = divide(X + Y, sigma[..., None, :] - sigma[..., :, None], tied, null)
-    K += divide(X - Y, sigma[..., None, :] + sigma[..., :, None], null)
-    i = np.arange(sigma.shape[-1])
-    K[..., i, i] += sigma_bar
-
-    # Out of them: of a square factor, nothing.
-    inverse = divide(np.ones_like(sigma), sigma, zero)[..., None, :]
-    left = U @ K
-    if U_out.size:
-        left += U_out * inverse
-    gradient: Array = left @ Vh
-    if V_out.size:
-        gradient += U @ adjoint(V_out * inverse)
-    return gradient.astype(U.dtype, copy=False)
+    bases, bars = [U, adjoint(Vh)], [U_bar, adjoint(Vh_bar)]
+    tolerances = {"rtol": rtol, "gauge_tol": gauge_tol}
+    return second_basis.one_basis(sigma, bases, sigma_bar, bars, **tolerances)
 
 
 def _default_rtol(u: Array, vh: Array) -> float:
@@ -142,10 +100,7 @@ def invariant_vjp(
 ) -> Array:
     """Gradient of a loss L(U, σ, Vᴴ) that does not depend on the choice of bases, at ties too.
 
-    As `spectralgrad.theory.eigen.invariant_vjp` (thm-svd-second-basis): the bases U_c and V_c of a
-    cluster are rotated jointly; those of the null spaces, including the null vectors that the thin
-    decomposition leaves out, are chosen independently of one another.
-    `spectralgrad.theory.second_basis` says what the tolerances mean here, and what is refused.
+    As `spectralgrad.theory.eigen.invariant_vjp` (thm-svd-second-basis).
 
     Parameters
     ----------
@@ -164,12 +119,8 @@ def invariant_vjp(
         U_bar, sigma_bar, Vh_bar = cotangents(pullback(*factors), factors)
         return sigma_bar, [U_bar, adjoint(Vh_bar)]
 
-    def off_the_blocks(sigma: Array, U_bar: Array, V_bar: Array) -> Array:
-        return svd_vjp(U, sigma, Vh, U_bar, 0, adjoint(V_bar), rtol=0.0, gauge_tol=np.inf)
-
-    return second_basis.invariant_vjp(
-        sigma, [U, adjoint(Vh)], pull, off_the_blocks, rtol=rtol, gauge_tol=gauge_tol
-    )
+    bases = [U, adjoint(Vh)]
+    return second_basis.invariant_vjp(sigma, bases, pull, rtol=rtol, gauge_tol=gauge_tol)
 
 
 def polar_vjp(
@@ -177,12 +128,8 @@ def polar_vjp(
 ) -> Array:
     """Pull a cotangent B of the unitary polar factor UVᴴ back to the matrix, at ties too.
 
-    With M = UᴴBV (eq-polar), what is left of `svd_vjp` for Ū = BV and V̄ = BᴴU,
-
-    G = U [(M − Mᴴ)ᵢⱼ/(σᵢ + σⱼ)] Vᴴ + (I − UUᴴ) B V Σ⁻¹ Vᴴ + U Σ⁻¹ Uᴴ B (I − VVᴴ):
-
-    no difference σᵢ − σⱼ occurs. If a singular value is zero, the polar factor depends on the
-    choice of vectors: a GaugeError.
+    It is what is left of `svd_vjp` for Ū = BV and V̄ = BᴴU (eq-polar): no difference σᵢ − σⱼ occurs.
+    If a singular value is zero, the polar factor depends on the choice of vectors: a GaugeError.
     """
     U, sigma, Vh = as_inexact(u), as_inexact(s), as_inexact(vh)
     finest = _default_rtol(U, Vh)
@@ -206,14 +153,9 @@ def _require_full_rank(sigma: Array, rtol: float) -> None:
         *stack, i = map(int, np.argwhere(~positive)[0])
         row: Array = sigma[tuple(stack)]
         value, tolerance = float(row[i]), float(rtol * np.max(row))
-        raise gauge.GaugeError(
-            f"{f'matrix {stack} of the stack: ' if stack else ''}{gauge.names('σ', i, i)} = "
-            f"{value:.1e} is zero to a tolerance of {tolerance:.1e}: the polar factor depends on "
-            "the choice of singular vectors there",
-            (i, i),
-            value,
-            tolerance,
-        )
+        fault = f"= {value:.1e} is zero to a tolerance of {tolerance:.1e}: the polar factor depends"
+        message = f"{gauge.names('σ', i, i)} {fault} on the choice of singular vectors there"
+        raise gauge.GaugeError(message, (i, i), value, tolerance, *stack)
 
 
 def polar_factor(matrix: ArrayLike, *, rtol: float | None = None) -> Array:

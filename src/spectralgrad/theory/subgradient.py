@@ -10,13 +10,7 @@ diagonal, with one block for each cluster of equal values:
   all left and right null vectors, whose singular values are weakly majorised by |w_0|.
 
 It is a single matrix, the gradient, exactly if the weights are equal within each cluster and zero
-on the zero cluster.
-
-References
-----------
-Clarke (1983), "Optimization and nonsmooth analysis", for the definition; Watson (1992),
-"Characterization of the subdifferential of some matrix norms", for norms of real matrices; Lewis
-(1996), "Derivatives of spectral functions", for eigenvalues.
+on the zero cluster. The chapter on generalised gradients proves it, and says whose it is.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -22,6 +22,10 @@ from spectralgrad.theory.arrays import Array, Convention, MatrixError, as_inexac
 #: The ways to write a gradient with respect to a Hermitian matrix.
 CONVENTIONS: tuple[Convention, ...] = ("symmetric", "lower", "upper")
 
+# Rows of a product that are computed at once: few enough that little is computed twice, and enough
+# for the matrix product of the library to be as fast as it is for large matrices.
+BLOCK = 128
+
 
 def adjoint(matrix: ArrayLike) -> Array:
     """Aᴴ, of (..., m, n); a view if A is real."""
@@ -39,6 +43,24 @@ def hermitian_part(matrix: ArrayLike) -> Array:
     """(A + Aᴴ)/2."""
     half = np.asarray(matrix) / 2
     return half + adjoint(half)
+
+
+def hermitian_product(left: Array, right: Array) -> Array:
+    """Return left @ rightᴴ where that is Hermitian: only blocks of one triangle are computed.
+
+    The product has the shape and the dtype of the left factor, which is made from the right one.
+    """
+    right = adjoint(right)
+    n = left.shape[-2]
+    if n <= BLOCK:
+        return hermitian_part(left @ right)
+    product = np.empty(left.shape, left.dtype)
+    for start in range(0, n, BLOCK):
+        rows = slice(start, start + BLOCK)
+        product[..., rows, : rows.stop] = left[..., rows, :] @ right[..., : rows.stop]
+        product[..., rows, rows] = hermitian_part(product[..., rows, rows])
+        product[..., :start, rows] = adjoint(product[..., rows, :start])
+    return product
 
 
 def convert(gradient: ArrayLike, convention: Convention) -> Array:
