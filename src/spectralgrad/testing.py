@@ -35,19 +35,6 @@ def assert_gradient(
         differences can tell.
     **options
         As for the check.
-
-    Examples
-    --------
-    The rule of a decomposition, at matrices that are hard for it::
-
-        @pytest.mark.parametrize("values", [[1, 2, 3], [1, 1, 3], [1, 1 + 1e-9, 3], [0, 0, 0]])
-        def test_the_gradient_of_a_square_through_eigh(values):
-            q = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
-
-            def entry(values, vectors):
-                return ((vectors * values**2) @ vectors.mT)[0, 1]
-
-            assert_gradient(entry, q * values @ q.T, problem="eigh", rtol=1e-12)
     """
     if problem is None:
         found = functions.check_function(function, matrix, framework, **options)

@@ -10,19 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spectralgrad.book.prose import (
-    agree,
-    clause,
-    count,
-    kind_of_values,
-    listing,
-    literal,
-    numbers,
-    paragraph,
-    relative,
-    shortened,
-    table,
-)
+from spectralgrad.book import prose
 from spectralgrad.frameworks import TITLES
 from spectralgrad.theory import gauge
 from spectralgrad.theory.arrays import Array
@@ -68,10 +56,10 @@ def function(valid: GeneralisedGradient) -> str:
     if isinstance(valid, VectorLoss):
         loss, product = _LOSSES[valid.problem]
         return f"f is {loss}, through the vectors, with a fixed random B: {product}."
-    k, w, kind = len(valid.values), valid.weights, kind_of_values(valid)
+    k, w, kind = len(valid.values), valid.weights, prose.kind_of_values(valid)
     first, last = ("smallest", "largest") if kind == "eigenvalue" else ("largest", "smallest")
     chosen = np.flatnonzero(w)
-    weights = agree(k, f"with the weight[|s] {numbers(w)}")
+    weights = prose.agree(k, f"with the weight[|s] {prose.numbers(w)}")
     if k == 1:
         return f"f is the {kind} of the matrix{'' if w[0] == 1 else f', {weights}'}."
     if len(chosen) == 1 and w[chosen[0]] == 1:
@@ -92,7 +80,7 @@ def verdict_of(judgement: Judgement) -> str:
 def convention(judgement: Judgement) -> str:
     """Name the convention of a gradient, with what is ambiguous said to be so."""
     if judgement.also:
-        return f"{listing([judgement.convention, *judgement.also])} alike"
+        return f"{prose.listing([judgement.convention, *judgement.also])} alike"
     return judgement.convention or "none of the three"
 
 
@@ -111,16 +99,20 @@ def who_is_right(judgements: Mapping[str, Judgement]) -> str:
             text += _CAVEAT
         text = text.replace("{allowed}", f"{min(allowed, 1e9):.1g}")
         everyone = "any of them" if verdict == "undecided" else "All of them"
-        sentences.append(clause(found, f"{text}.", judgements, everyone))
+        sentences.append(prose.clause(found, f"{text}.", judgements, everyone))
     conjugated = [n for n, j in judgements.items() if j.conjugated]
-    return paragraph(*sentences, clause(conjugated, "{} [returns its|return theirs] conjugated."))
+    return prose.paragraph(
+        *sentences, prose.clause(conjugated, "{} [returns its|return theirs] conjugated.")
+    )
 
 
 def outcomes(verdict: Verdict) -> str:
     """Say what each framework returned, or why it did not."""
     judged = {TITLES[n]: a.judgement for n, a in verdict.answers.items() if a.judgement}
-    others = (clause(_who_got(verdict, outcome), text) for outcome, text in _OF_OUTCOMES.items())
-    return paragraph(who_is_right(judged), *others)
+    others = (
+        prose.clause(_who_got(verdict, outcome), text) for outcome, text in _OF_OUTCOMES.items()
+    )
+    return prose.paragraph(who_is_right(judged), *others)
 
 
 def _who_got(verdict: Verdict, *verdicts: str) -> list[str]:
@@ -146,13 +138,13 @@ def trust(verdict: Verdict, answer: str = "an answer") -> str:
             f"In {dtype}, no digit of {answer} can be trusted: rounding errors alone may change it "
             f"by {min(verdict.allowed, 1e9):.1g} times its norm."
         )
-    held = count(int(np.finfo(dtype).precision), "digit")
+    held = prose.count(int(np.finfo(dtype).precision), "digit")
     return f"In {dtype}, {verdict.digits} of {held} of {answer} can be trusted."
 
 
 def vectors(verdict: Verdict) -> str:
     """Say how many digits the nearest gap leaves to a loss on vectors, whatever f is."""
-    left = count(verdict.vector_digits, "digit") if verdict.vector_digits else "no digit"
+    left = prose.count(verdict.vector_digits, "digit") if verdict.vector_digits else "no digit"
     a = "another" if verdict.of == "vectors" else "a"
     return f"To {a} loss on vectors, the nearest gap leaves {left}."
 
@@ -164,7 +156,7 @@ def near(verdict: Verdict, option: str = "--rtol {}") -> str:
         return ""
     symbol = "λ" if verdict.valid.problem == "eigh" else "σ"
     who = gauge.names(symbol, close.indices[0], close.indices[-1])
-    sentence = agree(
+    sentence = prose.agree(
         len(close.indices),
         f"{who}, [on which f depends, is|which f treats differently, are] only "
         f"{close.distance:.1e}[| apart], {close.relative:.1e} times the largest",
@@ -182,23 +174,23 @@ def _mend(verdict: Verdict, option: str) -> str:
     if close is None:
         return ""
     groups = [f"{verdict.valid.name(c)} as equal" for c in close.equal]
-    groups = shortened(groups, 3, "{} more groups as equal")
+    groups = prose.shortened(groups, 3, "{} more groups as equal")
     if close.zero.start < close.zero.stop:
         groups.append(f"{verdict.valid.name(close.zero)} as zero")
-    return f"count {listing(groups)}, with {option.format(close.rtol)}"
+    return f"count {prose.listing(groups)}, with {option.format(close.rtol)}"
 
 
 def advice(verdict: Verdict, option: str = "--rtol {}") -> str:
     """Say what to do with the answers; the option is to set rtol."""
     bad = _who_got(verdict, "wrong", "not finite")
-    instead = clause(bad, ", not what {} [returns|return]")
+    instead = prose.clause(bad, ", not what {} [returns|return]")
     if verdict.of == "vectors" and (bad or not verdict.digits or not _who_got(verdict, *RIGHT)):
         text = (
             "write the loss as a function of the matrix, or through "
             f"invariant_{verdict.valid.problem} of spectralgrad.recipes, which does not divide by "
             "the gap"
         )
-        text = clause(bad, f"do not take what {{}} [returns|return]; {text}") or text
+        text = prose.clause(bad, f"do not take what {{}} [returns|return]; {text}") or text
         return f"{text[0].upper()}{text[1:]}."
     if not verdict.digits:
         ways = ", or ".join(filter(None, (_mend(verdict, option), "change the function")))
@@ -209,7 +201,7 @@ def advice(verdict: Verdict, option: str = "--rtol {}") -> str:
         text = f"use the gradient from theory{instead}"
     else:
         mends = zip(("replace G by (G + Gᴴ)/2", "conjugate G"), _forms(verdict), strict=True)
-        steps = [f"{mend}, if it is from {listing(who, 'or')}" for mend, who in mends if who]
+        steps = [f"{mend}, if it is from {prose.listing(who, 'or')}" for mend, who in mends if who]
         text = f"{'; '.join(steps)}, before you compare or take a step"
         text = text if steps else "use any of the answers that agree"
     return f"{text[0].upper()}{text[1:]}."
@@ -226,18 +218,18 @@ def headline(verdict: Verdict) -> str:
     fine = (*right, *_who_got(verdict, "not installed"))
     wrong = [TITLES[name] for name in verdict.answers if TITLES[name] not in fine]
     if right and wrong:
-        they = clause(right, "; {} [returns|return] ") + it
-        they += clause(wrong, ", and {} [does|do] not")
+        they = prose.clause(right, "; {} [returns|return] ") + it
+        they += prose.clause(wrong, ", and {} [does|do] not")
     elif right:
-        they = clause(right, ", and {} [returns|return] ", right, "every framework") + it
+        they = prose.clause(right, ", and {} [returns|return] ", right, "every framework") + it
     elif wrong:
         they = "no framework returns" if len(wrong) > 1 else f"{wrong[0]} does not return"
         they = f", and {they} {it}"
     else:
         they = "; there was no framework to ask"
     said = zip(_forms(verdict), ("{} [writes|write] a triangle", "{} conjugate[s|]"), strict=True)
-    forms = "; ".join(clause(who, text) for who, text in said if who)
-    return paragraph(f"{there}{they}.", forms and f"{forms}.")
+    forms = "; ".join(prose.clause(who, text) for who, text in said if who)
+    return prose.paragraph(f"{there}{they}.", forms and f"{forms}.")
 
 
 def summary(verdict: Verdict) -> str:
@@ -245,7 +237,9 @@ def summary(verdict: Verdict) -> str:
     option = "`-p rtol {}`"
     # If no digit can be trusted, then the headline is about that.
     trusted = trust(verdict) if verdict.digits else ""
-    text = paragraph(f"**{headline(verdict)}**", verdict.reason, trusted, near(verdict, option))
+    text = prose.paragraph(
+        f"**{headline(verdict)}**", verdict.reason, trusted, near(verdict, option)
+    )
     return f"{text}\n\n**What to do.** {advice(verdict, option)}"
 
 
@@ -261,7 +255,7 @@ def worth(verdict: Verdict) -> str:
         cells = ["–"] * 3
         if answer.finite and (judged := answer.judgement):
             digits = f"{verdict.digits_of(answer)} of {verdict.digits}" if verdict.digits else "0"
-            cells = [form(judged), relative(judged.relative_error), digits]
+            cells = [form(judged), prose.relative(judged.relative_error), digits]
         rows.append([names[name], answer.verdict, *cells])
         notes[f"*{answer.verdict}*"] = VERDICTS[answer.verdict]
     what, norm = "gradient", "its norm"
@@ -273,9 +267,9 @@ def worth(verdict: Verdict) -> str:
     )
     notes["*digits*"] = "how many an answer has, of those that any answer can have here"
     messages = {name: a.message for name, a in verdict.answers.items() if a.message}
-    notes |= {f"{names[name]} says": literal(text) for name, text in messages.items()}
+    notes |= {f"{names[name]} says": prose.literal(text) for name, text in messages.items()}
     items = "\n".join(f"- {term}: {meaning}" for term, meaning in notes.items())
-    return f"{table(['', 'verdict', 'convention', 'error', 'digits'], rows)}\n\n{items}"
+    return f"{prose.table(['', 'verdict', 'convention', 'error', 'digits'], rows)}\n\n{items}"
 
 
 # Adjoint, conjugate and transpose of G, in each framework's own words.
@@ -308,7 +302,7 @@ def conversions(verdict: Verdict) -> str:
     if not usable:
         return "There is no answer to convert."
     if not any(lines.values()):
-        return clause(
+        return prose.clause(
             [TITLES[name] for name in usable],
             "Nothing is to be converted: {} [returns|return] G in this form.",
         )
@@ -316,7 +310,7 @@ def conversions(verdict: Verdict) -> str:
         [TITLES[name], form(judged), f"`{lines[name]}`" if lines[name] else "as it is"]
         for name, judged in usable.items()
     ]
-    return table(["", "writes G", "to convert it"], rows)
+    return prose.table(["", "writes G", "to convert it"], rows)
 
 
 def distances(raw: Mapping[str, Array], converted: Mapping[str, Array], verdict: Verdict) -> str:
@@ -334,7 +328,7 @@ def distances(raw: Mapping[str, Array], converted: Mapping[str, Array], verdict:
         return far
 
     returned, mended = apart(raw), apart(converted)
-    cells = [list(map(relative, row)) for row in np.triu(returned) + np.tril(mended)]
+    cells = [list(map(prose.relative, row)) for row in np.triu(returned) + np.tril(mended)]
     for i, name in enumerate(names):
         cells[i][i] = "·"
         cells[i].insert(0, name)
@@ -342,7 +336,7 @@ def distances(raw: Mapping[str, Array], converted: Mapping[str, Array], verdict:
     before, after = (
         float(max(filter(np.isfinite, far[pairs]), default=np.nan)) for far in (returned, mended)
     )
-    return f"{table(['', *names], cells)}\n\n{_agreement(before, after, verdict)}"
+    return f"{prose.table(['', *names], cells)}\n\n{_agreement(before, after, verdict)}"
 
 
 def _agreement(before: float, after: float, verdict: Verdict) -> str:
@@ -351,9 +345,9 @@ def _agreement(before: float, after: float, verdict: Verdict) -> str:
         return "All of them are equal."
     if not np.isfinite(before):
         return "Not all of them are finite."
-    text = f"Answers lie up to {relative(before)} apart"
+    text = f"Answers lie up to {prose.relative(before)} apart"
     if before != after:
-        text += f" as returned, and up to {relative(after)} converted"
+        text += f" as returned, and up to {prose.relative(after)} converted"
     # Each of the two may be off.
     if after <= 2 * verdict.allowed:
         return f"{text}, which rounding errors can explain."

@@ -1,12 +1,9 @@
 """Divided differences of first and second order, for values in any order and as close as they like.
 
-f[x, y] = (f(x) − f(y))/(x − y), with f′(x) at x = y, and f[x, y, z] = (f[x, y] − f[y, z])/(x − z),
-with f″(x)/2, are the coefficients of the first two derivatives of a matrix function, that of
-Daleckii and Krein (1965) and the next (eq-recipes-second). Far apart the quotient has the error of
-f divided by the distance; close by, the mean of f′ over the interval, and of f″ over the triangle
-(Hermite and Genocchi; eq-recipes-genocchi), has none that matters, by a few nodes of Gauss. Which
-of the two it is, is decided by their numbers, not by a scale that a function may not have: means by
-two and by three nodes have to agree as well as the rounding of f and of its argument allows.
+Far apart, a quotient (eq-recipes-second); close by, a mean of f′ over an interval, or of f″ over a
+triangle (eq-recipes-genocchi), by a few nodes of Gauss. Which of the two it is, is decided by their
+numbers, not by a scale that a function may not have: means by two and by three nodes have to agree
+as well as the rounding of f and of its argument allows.
 """
 
 from collections.abc import Callable

@@ -1,14 +1,8 @@
 """Rules of functions of a Hermitian matrix, V f(Λ) Vᴴ, and of their traces.
 
 A rule is given by `Tables`: f(λᵢ) and its divided differences, by formulas in which nothing is
-subtracted that may be equal.
-
-Where f is constant, or linear, on each of several *pieces* of the spectrum (kept and dropped
-eigenvalues), its divided difference of second order is 0 within a piece, and else the quotient of
-two of first order by a distance between pieces: for λᵢ and λⱼ of different ones
-(Fᵢₖ − Fₖⱼ)/(λᵢ − λⱼ), and for λᵢ and λⱼ of one and λₖ of another (Fᵢⱼ − Fₖⱼ)/(λᵢ − λₖ). So the
-second derivative is made of products of matrices, the solutions X of Sylvester's equation
-Λ X − X Λ = B between the pieces among them.
+subtracted that may be equal. Where f is constant, or linear, on each of several *pieces* of the
+spectrum (kept and dropped eigenvalues), the second derivative is made of products of matrices.
 """
 
 from collections.abc import Callable

@@ -26,11 +26,9 @@ def _whitener(b: jax.Array) -> Factors:
     lower = jnp.linalg.cholesky(b)
 
     def solve(a: jax.Array, *, back: bool = False) -> jax.Array:
-        stack = jnp.broadcast_shapes(lower.shape[:-2], a.shape[:-2])
-        t, a = (jnp.broadcast_to(x, (*stack, *x.shape[-2:])) for x in (lower, a))
-        return jax.lax.linalg.triangular_solve(
-            t, a, left_side=True, lower=True, transpose_a=back, conjugate_a=back
-        )
+        options = {"left_side": True, "lower": True, "transpose_a": back, "conjugate_a": back}
+        one = partial(jax.lax.linalg.triangular_solve, **options)
+        return jnp.vectorize(one, signature="(n,n),(n,k)->(n,k)")(lower, a)
 
     return solve, partial(solve, back=True), xp.adjoint(lower)
 

@@ -1,9 +1,7 @@
 """Eigenvalues, selected vectors and projectors, also of the generalised problem, and `pinv`.
 
-A vector's derivatives are written with the resolvent of the others (Nelson 1976 for the first), of
-which the factors leave none of its own value: so no term is divided by a distance that does not
-belong to it, and none is left of a pseudo-inverse that would keep a zero up to rounding. An n × n
-matrix is multiplied by vectors only.
+A vector's derivatives are written with the resolvent of the others, from the factors (Nelson 1976
+for the first). An n × n matrix is multiplied by vectors only.
 
 Parameters that mean the same in the whole module: ``index`` counts the values from 0, or from the
 end if it is negative. ``like`` is a vector with which the result has a positive inner product; it

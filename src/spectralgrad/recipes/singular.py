@@ -1,12 +1,8 @@
 """Rules of functions of the singular values, U f(Σ) Vᴴ, and of sums of them.
 
 A rule is given by `Tables` in which nothing is subtracted that may be equal, and no quotient is of
-zeros unless there is no derivative.
-
-U f(Σ) Vᴴ is the corner of a function of the Hermitian matrix [[0, A], [Aᴴ, 0]], which has the
-eigenvalues ±σᵢ and zeros: of the odd function that is f on the positive ones. Its divided
-differences are the tables of the first derivative (Noferini 2017), and
-`spectralgrad.recipes.hermitian` says what they make of the second.
+zeros unless there is no derivative. They are divided differences of the odd function of ±σᵢ and
+zeros, the eigenvalues of [[0, A], [Aᴴ, 0]] (Noferini 2017), of which U f(Σ) Vᴴ is the corner.
 """
 
 from collections.abc import Callable

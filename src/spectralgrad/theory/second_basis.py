@@ -2,12 +2,10 @@
 
 One says all that there is off the blocks of ties and zeros (eq-pullback, eq-svd-pullback).
 
-In the vectors of a decomposition, the gradient has a block M for each cluster of equal values, of
-which one pullback gives the diagonal. In vectors that are rotated within the cluster, it gives the
-diagonal of QᴴMQ: a few rotations determine M (thm-second-basis of the chapter on eigenvalues). The
-vectors U and V of a positive singular value are rotated together; null vectors, also those that the
-thin decomposition leaves out, are chosen independently (thm-svd-second-basis of the chapter on the
-SVD). What lies off the blocks is in every pullback. The answer is then tried in bases at random.
+Of the block M of a cluster it gives the diagonal, and in rotated vectors that of QᴴMQ: a few
+rotations determine M (thm-second-basis). U and V are rotated together; null vectors, also those
+that the thin decomposition leaves out, are chosen independently (thm-svd-second-basis). The answer
+is then tried in bases at random.
 
 Tolerances of `invariant_vjp`, here and in `spectralgrad.theory.eigen` and
 `spectralgrad.theory.singular`:

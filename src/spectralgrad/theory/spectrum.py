@@ -19,10 +19,9 @@ def default_rtol(shape: Sequence[int], dtype: DTypeLike, *, singular: bool = Fal
     """Relative tolerance for a matrix of some shape and precision.
 
     It is the backward error that a program is allowed: two values that a stable decomposition may
-    split are one value. For eigenvalues it is ``8 max(m, n) · eps``: the factor leaves room for
-    what the libraries lose beyond the first rounding. For singular values LAPACK's iteration adds
-    the relative precision at which it stops (the documentation of DBDSQR, on TOLMUL), twice,
-    because ours and the one under test may both stop there.
+    split are one value. ``8 max(m, n) · eps`` leaves room for what the libraries lose beyond the
+    first rounding. For singular values LAPACK's iteration adds the relative precision at which it
+    stops (DBDSQR's TOLMUL), twice, because ours and the one under test may both stop there.
     """
     eps = float(np.finfo(dtype).eps)
     rtol = 8 * max(shape[-2:]) * eps

@@ -54,12 +54,9 @@ class GeneralisedGradient:
 
     ``rounding``, ``8 max(m, n) · eps · max|w|``, is the Frobenius norm of the rounding errors that
     the dtype of the matrix brings into any answer, however good the condition. ``tolerance``, the
-    distance to which they may take a correct answer, adds what the condition permits. A backward
-    stable decomposition is exact for a matrix within ``c · ‖A‖`` of A, with c of
-    `spectralgrad.theory.spectrum.default_rtol`. That turns the vectors of two clusters into one
-    another, which moves the gradient by the divided difference (wᵢ − wⱼ)/(λᵢ − λⱼ) per unit of
-    ‖dA‖. Singular vectors bring (wᵢ + wⱼ)/(σᵢ + σⱼ) as well, and wᵢ/σᵢ against null vectors: at
-    most max |wᵢ|/σᵢ.
+    distance to which they may take a correct answer, adds what the condition permits (eq-use-slope,
+    of the page on use): `spectralgrad.theory.spectrum.default_rtol` times ‖A‖ and the largest
+    |wᵢ − wⱼ|/|λᵢ − λⱼ| of two clusters, for singular values also |wᵢ|/σᵢ.
     """
 
     problem: Problem

@@ -30,26 +30,16 @@ _NAMED = ("auto", "sum", "first", "last")
 class Question:
     """Which function of a matrix is differentiated, by whom, and how exactly.
 
-    What means the same is kept as the same, so that ``Question(weights="[1, 2]")`` equals
+    The fields are the options of ``spectralgrad check``, which the page on use explains. What means
+    the same is kept as the same, so that ``Question(weights="[1, 2]")`` equals
     ``Question(weights=[1, 2])``. What cannot be meant raises a ValueError, in one line.
 
     Attributes
     ----------
-    problem : {"auto", "eigh", "svd"}
-        Eigenvalues or singular values; by default eigenvalues if the matrix is Hermitian.
     weights : str or tuple of float
-        ``"sum"`` for 1 everywhere, ``"first"`` or ``"last"`` for the first or last value in the
-        order of the decomposition, or a finite number for each value, given as a sequence or as
-        JSON. By default ``"first"``, the smallest eigenvalue, or ``"sum"`` of the singular values.
+        ``"sum"``, ``"first"``, ``"last"``, or a number for each value, as a sequence or as JSON.
     frameworks : tuple of str
         Given as for `spectralgrad.frameworks.select`.
-    dtype : str
-        As for `spectralgrad.matrices.load`; by default that of the matrix.
-    rtol : float or "auto"
-        Values this close, relative to the largest, count as equal, and singular values this close
-        to zero as zero; by default `spectralgrad.theory.spectrum.default_rtol`.
-    symmetrize : bool
-        Take the Hermitian part of the matrix, and its eigenvalues.
     of : {"values", "vectors"}
         The sum of values that the weights make, or the loss of `spectralgrad.verdict.vectors`.
     """

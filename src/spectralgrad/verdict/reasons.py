@@ -123,7 +123,7 @@ class Near:
 def nearest(valid: GeneralisedGradient, below: float) -> Near | None:
     """Find the closest two values of different clusters that f treats differently.
 
-    They are close if their distance, relative to the largest modulus, is below a limit.
+    Their distance is below a limit, relative to the largest modulus.
     """
     k, values, weights = len(valid.values), valid.values, valid.weights
     if valid.problem == "svd":

@@ -4,15 +4,10 @@ With a fixed random B, Hermitian where A is, it is ⟨B, A²⟩ as Re⟨B, V Λ�
 ⟨B, A AᴴA⟩ as Re⟨B, U Σ³ Vᴴ⟩ through `svd`. The gradient is a sum of products, AB + BA or B AᴴA +
 A BᴴA + A AᴴB, so that to judge an answer takes no theory of spectra.
 
-**What a gap allows.** A backward stable decomposition is exact for a matrix within c‖A‖ of A, with
-c of `spectralgrad.theory.spectrum.default_rtol`, which moves this gradient by some c‖A‖‖B‖ only.
-But a rule for vectors makes its entry between two of them, Mᵢⱼ(λⱼ² − λᵢ²)/(λⱼ − λᵢ), M = VᴴBV, of
-two products, whose rounding errors, c times their size, do not vanish with the gap by which they
-are divided. Allowed are 2c‖B‖ max(λᵢ², λⱼ²)/|λᵢ − λⱼ| at the worst pair, and 2c‖A‖‖B‖ for the
-rest; of singular values σ³ instead of λ², and 3c‖A‖²‖B‖.
-
-Of values closer than 10c‖A‖ no digit is left, and any answer would be allowed. There an error above
-a tenth of what the gradient holds between the two is wrong, and one below it luck: undecided.
+What a gap allows is eq-use-vectors, of the page on use, which says why: beside what the backward
+error c‖A‖ of a decomposition does, c of `spectralgrad.theory.spectrum.default_rtol`, a rule for
+vectors divides the rounding errors of two products by the gap. Between values closer than 10c‖A‖ an
+error above a tenth of what the gradient holds there is wrong, and one below it luck: undecided.
 """
 
 from dataclasses import dataclass
