@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -27,34 +28,14 @@ from spectralgrad.verdict.slopes import Slope
 # Above this many columns, numbers in the cells are too small to read.
 MOST_NUMBERED_COLUMNS = 6
 WIDEST = 4  # heat maps side by side
-# Okabe and Ito's colours, which remain apart with every common form of colour blindness; markers
-# and dashes tell the curves apart without any.
-STROKES: list[dict[str, Any]] = [
-    {"color": "#0072B2", "marker": "o", "linestyle": "-"},
-    {"color": "#D55E00", "marker": "s", "linestyle": "--"},
-    {"color": "#009E73", "marker": "^", "linestyle": "-."},
-    {"color": "#CC79A7", "marker": "D", "linestyle": ":"},
-    {"color": "#000000", "marker": "v", "linestyle": "-"},
-    {"color": "#E69F00", "marker": "P", "linestyle": "--"},
-]
 # On a logarithmic axis, what is smaller is drawn here.
 SMALLEST = 1e-18
 
-_STYLE: dict[Any, Any] = {
-    "figure.constrained_layout.use": True,
-    # Blue to red through white: told apart with every common form of colour blindness.
-    "image.cmap": "RdBu_r",
-    "axes.titlesize": 10,
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-    "legend.fontsize": 9,
-    "legend.frameon": False,
-    "lines.markersize": 4,
-    "lines.linewidth": 1.4,
-    # A fixed salt, so that equal input gives equal bytes.
-    "svg.hashsalt": "spectralgrad",
-    "svg.fonttype": "path",
-}
+_STYLE = matplotlib.rc_params_from_file(
+    Path(__file__).with_suffix(".mplstyle"), use_default_template=False
+)
+# A colour, a marker and dashes for each of several curves.
+STROKES: list[dict[str, Any]] = list(_STYLE["axes.prop_cycle"])
 
 
 @dataclass(frozen=True)
