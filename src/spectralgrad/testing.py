@@ -1,7 +1,5 @@
 """For tests of programs that differentiate functions of a matrix."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

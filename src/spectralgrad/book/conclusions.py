@@ -3,10 +3,8 @@
 At the end, the answers of the frameworks in tables: their worth, their form, their distances.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +15,6 @@ from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.subgradient import GeneralisedGradient
 from spectralgrad.verdict import VERDICTS, Judgement, Verdict
 from spectralgrad.verdict.vectors import VectorLoss
-
-if TYPE_CHECKING:
-    from spectralgrad.verdict.functions import FunctionVerdict
 
 RIGHT = ("agrees", "subgradient")
 
@@ -281,8 +276,8 @@ _OF_G = {
 }
 
 
-def conversion(name: str, judgement: Judgement | FunctionVerdict) -> str:
-    """Source code that turns a framework's answer into the gradient of this book; may be empty."""
+def conversion(name: str, judgement: Any) -> str:
+    """Source code that turns an answer, as it was judged, into this book's gradient, or nothing."""
     adjoint, conjugate, transpose = _OF_G[name]
     if judgement.convention in ("lower", "upper"):
         return (

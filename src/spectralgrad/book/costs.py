@@ -50,10 +50,9 @@ class Cost:
 def ratio(cost: Cost, other: Cost) -> tuple[float, float, float] | None:
     """How many times as long one way takes as another, if enough was read to tell.
 
-    The times of one round make one ratio, for whatever slows the machine in it slows both. Their
-    median stands between the ends of an interval that holds the median of ever more rounds with a
-    probability of 95 % or more, whatever the distribution. There is none of fewer than nine
-    rounds, or if the upper end is more than twice the lower: the machine had other things to do.
+    The times of one round make one ratio, for whatever slows the machine in it slows both: their
+    median, between the ends of its interval of 95 %. There is none of fewer than nine rounds, or if
+    the upper end is more than twice the lower: the machine had other things to do.
     """
     found = [a / b for a, b in zip(cost.seconds, other.seconds, strict=True)]
     if len(found) < ENOUGH:

@@ -18,15 +18,12 @@ from collections.abc import Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from spectralgrad.book import TIMEOUT, environment, imports
 from spectralgrad.frameworks import ONE_THREAD
 from spectralgrad.system import interruption, processes, storage
 from spectralgrad.system.errors import ChapterError, CommandError
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 Facts = Mapping[str, Any]
 
@@ -212,7 +209,7 @@ def _finish(run: Run, executed: Path, key: str) -> float:
 
 
 @interruption.whole
-def _bar(total: int, done: int, unit: str) -> "tqdm[NoReturn]":
+def _bar(total: int, done: int, unit: str) -> Any:
     # Imported here: a bad argument is answered before it.
     from tqdm import tqdm
 

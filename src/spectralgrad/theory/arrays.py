@@ -70,11 +70,9 @@ def divide(numerator: Array, denominator: Array, *zeros: Any) -> Array:
     denominator = denominator.copy()
     for places in zeros:
         denominator[places] = np.inf
-    quotient: Array = numerator / denominator
-    return quotient
+    return numerator / denominator
 
 
 def diagonal(values: Array) -> Array:
     """Square matrices, (..., k, k), with values, (..., k), on the diagonal."""
-    matrices: Array = values[..., None] * np.eye(values.shape[-1], dtype=values.dtype)
-    return matrices
+    return values[..., None] * np.eye(values.shape[-1], dtype=values.dtype)

@@ -262,5 +262,4 @@ def eigenvalue_second_derivative(
     gaps = values[..., [k]] - values
     couplings, gaps = (np.delete(x, k, axis=-1) for x in (couplings, gaps))
     # The square alone may overflow.
-    curvature: Array = np.sum(2 * couplings * (couplings / gaps), axis=-1).astype(values.dtype)[()]
-    return curvature
+    return np.sum(2 * couplings * (couplings / gaps), axis=-1).astype(values.dtype)[()]

@@ -36,8 +36,7 @@ MP.dps = DIGITS
 
 def lift(array: ArrayLike) -> Array:
     """Convert to numbers of 50 digits, without an error, unless they are such already."""
-    lifted: Array = np.vectorize(MP.convert, otypes=[object])(array)
-    return lifted
+    return np.vectorize(MP.convert, otypes=[object])(array)
 
 
 def eigvalsh(matrix: ArrayLike) -> Array:

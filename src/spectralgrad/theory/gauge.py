@@ -74,8 +74,7 @@ def allowance(
     of values: its width, `rtol` times the largest value, and 8 for rounding.
     """
     size = functools.reduce(np.maximum, [largest(bar, 2) for bar in bars])
-    allowed: Array = gauge_tol * size + 8 * rtol * largest(values) * largest(values_bar)
-    return allowed
+    return gauge_tol * size + 8 * rtol * largest(values) * largest(values_bar)
 
 
 def allowance_of_values(
@@ -89,8 +88,7 @@ def allowance_of_values(
 def rotation_cotangents(basis: Array, cotangent: Array) -> Rotation:
     """Skew-Hermitian part of BᴴB̄, and (I − BBᴴ) B̄ (of no rows if B is square, as it is 0).
 
-    To first order, dB = BΩ + N with a skew-Hermitian Ω and an N outside of the span of B. So a loss
-    with the cotangent B̄ has dL = Re⟨B̄, dB⟩ = Re⟨skew(BᴴB̄), Ω⟩ + Re⟨(I − BBᴴ) B̄, N⟩.
+    So a loss turns with dB = BΩ + N, Ω skew-Hermitian and N outside of the span of B.
     """
     inner = adjoint(basis) @ cotangent
     if basis.shape[-2] == basis.shape[-1]:
@@ -157,10 +155,8 @@ def pair_rotations(labels: ArrayLike, *, is_complex: bool) -> Iterator[Array]:
     """Yield rotations, (..., k, k), that mix the vectors of each cluster in pairs, each pair once.
 
     Columns i and j of a rotation are (eᵢ ± eⱼ)/√2 and, for complex matrices, in a second round
-    (eᵢ ± i·eⱼ)/√2. For a Hermitian block M of d vectors, the diagonals of QᴴMQ for the identity
-    and for these rotations determine M (prop-rotations of the chapter on eigenvalues): d − 1 of
-    them, d where d is odd and more than 1, twice as many for complex matrices. Vectors with
-    negative labels are left as they are.
+    (eᵢ ± i·eⱼ)/√2 (prop-rotations): of a cluster of d vectors d − 1, or d where d is odd and more
+    than 1, twice as many for complex matrices. Vectors with negative labels are left as they are.
     """
     alike = spectrum.in_one_cluster(labels)
     number, rounds = np.tril(alike, -1).sum(axis=-1), alike.sum(axis=-1)[..., None]
@@ -213,5 +209,4 @@ def unitary(alike: Array, rng: np.random.Generator, *, is_complex: bool) -> Arra
     q, r = np.linalg.qr(np.where(alike, normal, eye))
     # QR fixes the signs of r; without this, Q is not uniform, and for size 1 always the same.
     signs = np.diagonal(r, axis1=-2, axis2=-1)[..., None, :]
-    drawn: Array = q * (signs / np.abs(signs))
-    return drawn
+    return q * (signs / np.abs(signs))

@@ -59,8 +59,7 @@ class _View(NamedTuple):
     @property
     def blocks(self) -> Array:
         """The cotangents of the values as blocks in the bases B."""
-        found: Array = (self.Q[0] * self.values_bar[..., None, :]) @ adjoint(self.Q[-1])
-        return found
+        return (self.Q[0] * self.values_bar[..., None, :]) @ adjoint(self.Q[-1])
 
 
 def one_basis(

@@ -40,8 +40,7 @@ def svdvals_vjp(u: ArrayLike, vh: ArrayLike, singular_values_cotangent: ArrayLik
     (see `spectralgrad.theory.subgradient`).
     """
     values_bar = np.asarray(singular_values_cotangent)
-    gradient: Array = (np.asarray(u) * values_bar[..., None, :]) @ np.asarray(vh)
-    return gradient
+    return (np.asarray(u) * values_bar[..., None, :]) @ np.asarray(vh)
 
 
 def svd_vjp(

@@ -72,8 +72,7 @@ def clusters(values: ArrayLike, rtol: float) -> list[slice]:
 
 def positive(singular_values: ArrayLike, rtol: float) -> Array:
     """Tell the singular values outside the cluster of zero, (..., k)."""
-    found: Array = labels(singular_values, rtol, singular=True) >= 0
-    return found
+    return labels(singular_values, rtol, singular=True) >= 0
 
 
 def rank(singular_values: ArrayLike, rtol: float) -> int:

@@ -106,8 +106,7 @@ class GeneralisedGradient:
         for c in self.clusters:
             means[c] = 0.0 if self.is_zero(c) else np.mean(self.weights[c])
         k = len(means)
-        smallest: Array = (self.left[:, :k] * means) @ self.right[:, :k].conj().T
-        return smallest
+        return (self.left[:, :k] * means) @ self.right[:, :k].conj().T
 
     def _blocks(self, rotated: Array) -> Iterator[tuple[slice, Array]]:
         """Clusters with the place of their blocks in UᴴXV, and a view of each."""
@@ -116,8 +115,7 @@ class GeneralisedGradient:
             yield c, rotated[c.start :, c.start :] if self.is_zero(c) else rotated[c, c]
 
     def _rotate(self, matrix: ArrayLike) -> Array:
-        rotated: Array = self.left.conj().T @ np.asarray(matrix) @ self.right
-        return rotated
+        return self.left.conj().T @ np.asarray(matrix) @ self.right
 
     def null_part(self, gradient: ArrayLike) -> Array:
         """W = U₀ᴴ G V₀ in bases of all null vectors: what differs between valid gradients of Σσᵢ.
@@ -168,8 +166,7 @@ class GeneralisedGradient:
                 x, v = np.linalg.eigh(symmetric.hermitian_part(block))
                 y = choose(x[::-1], np.sort(self.weights[c])[::-1], False)[::-1]
                 image[:] = (v * y) @ v.conj().T
-        result: Array = self.left @ blocks @ self.right.conj().T
-        return result
+        return self.left @ blocks @ self.right.conj().T
 
     def contains(self, gradient: ArrayLike, *, tolerance: float | None = None) -> Membership:
         """Test whether a matrix is one of the valid gradients.

@@ -1,14 +1,8 @@
 """Three ways to write one gradient with respect to a Hermitian matrix.
 
 A gradient G of f satisfies df = Re Σ conj(Gᵢⱼ) dAᵢⱼ. If dA is Hermitian, then only the Hermitian
-part of G counts, so that many arrays G say the same. Three of them are in use:
-
-``"symmetric"``
-    the Hermitian one, which every other one has as its Hermitian part;
-``"lower"``
-    zero above the diagonal, twice the Hermitian one below it;
-``"upper"``
-    zero below the diagonal, twice the Hermitian one above it.
+part of G counts, so that many arrays G say the same. Three of them are in use: ``"symmetric"``, the
+Hermitian one; ``"lower"``, zero above the diagonal and twice that below it; and ``"upper"``.
 
 The last dimensions of an array are those of the matrix; what stands before is a stack, except where
 ``(n, n)`` is written. Results have the dtype of the argument.

@@ -64,5 +64,4 @@ def gradient(matrix: Array, b: Array, problem: Problem) -> Array:
     """The gradient of ⟨B, A²⟩ or ⟨B, A AᴴA⟩, in double precision."""
     a, b = (x.astype(np.result_type(x, float)) for x in (matrix, b))
     ah, bh = symmetric.adjoint(a), symmetric.adjoint(b)
-    found: Array = a @ b + b @ a if problem == "eigh" else b @ ah @ a + a @ bh @ a + a @ ah @ b
-    return found
+    return a @ b + b @ a if problem == "eigh" else b @ ah @ a + a @ bh @ a + a @ ah @ b
