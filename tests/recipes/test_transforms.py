@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 from recipes import truth
-from recipes.modes import ALL, MODES, derivative, module
+from recipes.modes import ALL, MODES, derivative, module, recipes
 from recipes.points import POINTS
 from recipes.problems import EACH_KIND, problem
 
@@ -244,3 +244,23 @@ def test_tensorflow_in_a_graph(name, mode):
         assert not np.isfinite(found).any()
     else:
         assert not any(differ(found, one_by_one(name, mode), 1e-10))
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4)], ids=str)
+@pytest.mark.parametrize("name", ["low_rank", "singular_vectors"])
+def test_second_derivatives_of_a_stack_of_rectangular_matrices(name, shape):
+    """What the places of the values alone tell is told for each matrix of a stack."""
+    of = recipes("torch")
+
+    def function(a):
+        if name == "low_rank":
+            return of.low_rank(a, 2)
+        u, v = of.singular_vectors(a, 1)
+        return u[..., :, None] * v[..., None, :]
+
+    arrays = np.random.default_rng(0).standard_normal((4, 2, *shape))
+    found = derivative("torch", "reverse over reverse", function, *arrays)
+    each = [
+        derivative("torch", "reverse over reverse", function, *x) for x in arrays.swapaxes(0, 1)
+    ]
+    assert found == pytest.approx(np.stack(each), rel=1e-9, abs=1e-9)

@@ -61,6 +61,10 @@ def second_derivative(
     xp: Namespace, factors: Factors, tables: Tables, b: Tensor, c: Tensor
 ) -> Tensor:
     """The derivative along B and C, as the corner of that of [[0, A], [Aᴴ, 0]]."""
+    u, s, vh = factors
+    if u.shape[-2] < vh.shape[-1]:
+        turned = xp.adjoint(vh), s, xp.adjoint(u)
+        return xp.adjoint(second_derivative(xp, turned, tables, *map(xp.adjoint, (b, c))))
     left, right, of_both = dilated(xp, factors, tables)
     halves = [xp.adjoint(left) @ x @ right for x in (b, c)]
     inner = hermitian.second_derivative(xp, of_both, *(x + xp.adjoint(x) for x in halves))
@@ -72,38 +76,28 @@ def dilated(
 ) -> tuple[Tensor, Tensor, hermitian.Tables]:
     """Upper and lower part of the eigenvectors of [[0, A], [Aᴴ, 0]], and the tables of its values.
 
-    In the place of a basis of the null vectors stand the projections of all unit vectors: sums over
-    the one and over the others are the same.
+    A is tall or square. In the place of a basis of the left null vectors stand the projections of
+    all unit vectors: sums over the one and over the others are the same.
     """
-    u, s, vh = factors
-    v, (minus, plus, r) = xp.adjoint(vh), tables.first()
-    minus = xp.zeros_like(plus) if minus is None else minus
-    left, right = [u / 2**0.5, u / 2**0.5], [v / 2**0.5, -v / 2**0.5]
-    values = [s, -s]
-    pieces = [tables.pieces, -tables.pieces if tables.split else tables.pieces]
+    (u, s, vh), (minus, plus, r) = factors, tables.first()
+    v, minus = xp.adjoint(vh), xp.zeros_like(plus) if minus is None else minus
+    left, right, values = [u / 2**0.5, u / 2**0.5], [v / 2**0.5, -v / 2**0.5], [s, -s]
+    # By places they are numbered once for all matrices of a stack.
+    own = tables.pieces * xp.ones_like(s)
+    pieces = [own, -own if tables.split else own]
     rows = [[minus, plus], [plus, minus]]
-    for vectors, here, there in ((u, left, right), (v, right, left)):
-        if vectors.shape[-2] > s.shape[-1]:
-            eye = xp.is_diagonal(xp.real(vectors[..., :, 0]))
-            null = xp.cast(eye, vectors) - vectors @ xp.adjoint(vectors)
-            here.append(null)
-            there.append(there[0][..., :, :1] * 0 * null[..., :1, :])
-            zeros = 0 * xp.real(null[..., 0, :])
-            values.append(zeros)
-            pieces.append(zeros)
-            edge = r[..., :, None] + zeros[..., None, :]
-            rows = [[*row, edge] for row in rows]
-            flat = zeros[..., :, None] + r[..., None, :]
-            rows.append([flat, flat, zeros[..., :, None] + zeros[..., None, :]])
+    if u.shape[-2] > s.shape[-1]:
+        null = xp.cast(xp.is_diagonal(xp.real(u[..., :, 0])), u) - u @ xp.adjoint(u)
+        zeros = 0 * xp.real(null[..., 0, :])
+        left, right = [*left, null], [*right, v[..., :, :1] * 0 * null[..., :1, :]]
+        values, pieces = [*values, zeros], [*pieces, zeros]
+        edge, flat = r[..., :, None] + zeros[..., None, :], zeros[..., :, None] + r[..., None, :]
+        corner = zeros[..., :, None] + zeros[..., None, :]
+        rows = [[minus, plus, edge], [plus, minus, edge], [flat, flat, corner]]
     table = xp.concatenate([xp.concatenate(row, -1) for row in rows], -2)
-    both = xp.concatenate(values, -1)
-    numbers = xp.concatenate(pieces, -1)
-    of_both = hermitian.Tables(
-        tables.function,
-        lambda: table,
-        tables.within and partial(tables.within, both, numbers),
-        lambda: (numbers, both),
-    )
+    both, numbers = xp.concatenate(values, -1), xp.concatenate(pieces, -1)
+    within = tables.within and partial(tables.within, both, numbers)
+    of_both = hermitian.Tables(tables.function, lambda: table, within, lambda: (numbers, both))
     return xp.concatenate(left, -1), xp.concatenate(right, -1), of_both
 
 
@@ -268,8 +262,7 @@ def soft_threshold(xp: Namespace, s: Tensor, threshold: float) -> Tables:
         a gradient with respect to t as well, write ``t * soft_threshold(a / t, 1)``.
     """
     if threshold == 0:
-        tables: Tables = low_rank.declared(xp, s, s.shape[-1])
-        return tables
+        return low_rank.declared(xp, s, s.shape[-1])
     kept = s > threshold
     f = xp.where(kept, s - threshold, 0)
     kept = xp.cast(kept, s)
