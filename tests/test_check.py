@@ -53,6 +53,7 @@ def test_one_that_is_late_is_a_row(monkeypatch, capsys):
     assert "autograd returns the gradient. TensorFlow fails." in text
 
 
+@pytest.mark.needs("autograd", "torch")
 def test_several_interpreters_are_one_table(capsys):
     one, two = python("one"), python("two")
     asked = ["check", MATRIX, "--frameworks", "autograd,torch", "--python", one, "--python", two]

@@ -46,6 +46,9 @@ def raises(a):
 def ends(a): sys.exit("enough")
 """
 
+# It imports PyTorch.
+pytestmark = pytest.mark.needs("torch")
+
 
 @pytest.fixture(autouse=True)
 def loss(here):

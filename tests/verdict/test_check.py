@@ -224,6 +224,7 @@ def test_near_ties_of_small_matrices_are_not_called_wrong(problem, name, rng):
         ("article-2x2", "svd", "agrees", ("regular",)),
     ],
 )
+@pytest.mark.needs
 def test_the_published_matrices(name, problem, expected, regimes):
     checked = verdict.check(name)
     assert (checked.valid.problem, checked.regimes) == (problem, regimes)
@@ -296,6 +297,7 @@ class UnimplementedError(Exception):
         (MemoryError("no rule"), "failed"),
     ],
 )
+@pytest.mark.needs("torch")
 def test_what_a_framework_raises_is_its_answer_and_the_others_go_on(answering, error, expected):
     checked = answering(error)
     answer = checked.answers["jax"]
@@ -314,6 +316,7 @@ def test_a_message_cannot_write_on_the_terminal(answering):
     assert len(checked.answers["jax"].message) < 310
 
 
+@pytest.mark.needs("torch")
 def test_a_framework_that_is_not_installed_is_said_to_be_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "spectralgrad.frameworks.jax", None)
     checked = verdict.check("stack-overflow", frameworks="torch,jax")
@@ -369,6 +372,7 @@ def test_the_hermitian_part_is_taken_where_it_is_asked_for():
     assert checked.valid.problem == "eigh"
 
 
+@pytest.mark.needs("torch")
 def test_a_tolerance_makes_values_equal():
     matrix = np.diag([1.0, 1.001, 5.0])
     near = verdict.check(matrix, frameworks="torch")
@@ -528,6 +532,7 @@ def test_digits(error, dtype, expected):
     assert verdict.digits(error, dtype) == expected
 
 
+@pytest.mark.needs("torch")
 def test_no_framework_has_more_digits_than_can_be_trusted():
     checked = verdict.check(np.diag([1.0, 1 + 1e-9, 2]), weights="first", frameworks="torch")
     assert checked.answers["torch"].judgement.relative_error == 0
@@ -561,6 +566,7 @@ def test_the_text_has_the_verdict_the_reason_and_what_to_do(capsys):
 
 
 @pytest.mark.parametrize("no_color", [False, True])
+@pytest.mark.needs("torch")
 def test_colour_is_for_terminals(no_color, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -570,6 +576,7 @@ def test_colour_is_for_terminals(no_color, capsys, monkeypatch):
     assert ("\x1b[32magrees" in text) == (not no_color)
 
 
+@pytest.mark.needs("torch")
 def test_json_of_a_matrix_is_an_object_and_of_a_stack_a_list(capsys):
     options = ("--frameworks", "torch", "--json")
     _, text = command("[[1, 2], [2, 1]]", *options, capsys=capsys)
@@ -586,6 +593,7 @@ def test_a_stack_in_text_names_each_matrix(capsys):
     assert ": matrix 2: 2 × 2" in text
 
 
+@pytest.mark.needs("torch")
 def test_a_large_gradient_is_not_printed(capsys, tmp_path):
     np.save(tmp_path / "a.npy", np.diag(np.arange(1.0, 21)))
     path = str(tmp_path / "a.npy")
@@ -631,6 +639,7 @@ def test_a_closed_pipe_is_no_traceback():
 
 
 @pytest.mark.parametrize(("gap", "digits"), [(1e-13, 0), (1e-12, 1)])
+@pytest.mark.needs("torch")
 def test_where_no_digit_can_be_trusted_there_is_no_verdict(gap, digits):
     checked = verdict.check(np.diag([1.0, 1 + gap, 2]), frameworks="torch")
     assert checked.digits == digits

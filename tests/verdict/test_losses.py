@@ -512,6 +512,7 @@ def test_what_the_loss_hides_from_the_framework_is_wrong_and_not_right(framework
     assert found.expected == pytest.approx(case.truth, rel=1e-6, abs=1e-6)
 
 
+@pytest.mark.needs("torch")
 def test_where_the_framework_raises_the_right_gradient_is_at_hand():
     def loss(values, v):
         if v.grad_fn:
@@ -772,6 +773,7 @@ def test_the_code_of_a_loss_runs_in_numpy(problem):
     assert found == ([(4,), (4, 4)] if problem == "eigh" else [(5, 4), (4,), (4, 4)])
 
 
+@pytest.mark.needs("torch")
 def test_a_loss_without_a_name_is_called_f_in_the_three_lines():
     found = check_loss(lambda values, v: given(values, 2 * v), tied(), "eigh", "torch")
     assert "(lambda A: f(*torch.linalg.eigh(A)))(A" in found.reproducer
