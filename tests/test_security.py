@@ -25,6 +25,7 @@ JUSTIFIED = {
     ("src/spectralgrad/frameworks/worker.py", "load", "exec"): (
         "runs the modules of this package where it is not installed"
     ),
+    ("tools/statements.py", "_run", "exec"): "runs a line of a committed chapter",
     ("src/spectralgrad/system/programs.py", "load", "exec"): (
         "runs the program that a reader has written and names, as use.md says"
     ),
