@@ -21,7 +21,7 @@ class Sources(BuildHookInterface):
         listed = tomllib.loads((root / "src/spectralgrad/book/scripts.toml").read_text("utf-8"))
         scripts = [f"node_modules/{path}" for files in listed.values() for path in files]
         if missing := [path for path in scripts if not (root / path).is_file()]:
-            message = f"{missing[0]} is missing; run `npm ci`, or `make wheel`, which does"
+            message = f"{missing[0]} is missing; run `npm ci`"
             if not of_wheel:
                 raise FileNotFoundError(message)
             self.app.display_warning(f"{message}: this wheel makes no reports")

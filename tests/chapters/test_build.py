@@ -1,6 +1,7 @@
 """Build a small book: what is done again, what is not, and what a failure leaves behind."""
 
 import contextlib
+import json
 import os
 import random
 import re
@@ -99,6 +100,18 @@ def test_report(small_book, tmp_path, monkeypatch):
     assert "Executed on 1970-01-02 (UTC)" in page.read_text(encoding="utf-8")
     assert "one.html" in (page.parent / "index.html").read_text(encoding="utf-8")
     assert sorted(os.listdir()) == ["my-report", "my.csv", "repository"]
+
+
+@pytest.mark.usefixtures("small_book")
+def test_a_kernel_of_the_same_name_is_not_taken_from_another_environment(tmp_path, monkeypatch):
+    """As `python -m ipykernel install --user` leaves one, where Python is not a virtual one."""
+    kernel = {"argv": ["/nowhere/python", "{connection_file}"], "display_name": "Python 3"}
+    folder = tmp_path / "data" / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(json.dumps(kernel | {"language": "python"}), "utf-8")
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+    reporting.report("[[1]]", chapter="one", output=tmp_path / "page")
 
 
 def test_a_failing_report_keeps_its_notebook_and_the_last_page(small_book, tmp_path, monkeypatch):

@@ -113,8 +113,9 @@ class Run(processes.Process):
         super().__init__(
             *(__name__, page.chapter, self.notebook, request),
             log=scratch / f"{page.name}.log",
-            # A kernel that is stopped while it starts would leave a file elsewhere.
-            environment=variables() | {"TMPDIR": str(scratch)},
+            # A kernel that is stopped while it starts would leave a file elsewhere; and elsewhere
+            # may be a kernel of the same name, of another environment.
+            environment=variables() | dict.fromkeys(("TMPDIR", "JUPYTER_DATA_DIR"), str(scratch)),
         )
 
     def finish(self, keep: Path) -> float:
