@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -304,6 +305,37 @@ def test_the_examples_of_the_readme_run():
     assert (judged.verdict, answered) == ("subgradient", "agrees")
     # At I the gradient of ⟨C, UVᴴ⟩ is the skew part of C.
     assert gradient.numpy() == pytest.approx(np.array([[0, 0.5, 0], [-0.5, 0, 0], [0, 0, 0]]))
+
+
+def made(python):
+    """What `make lint` would do with an interpreter."""
+    environment = {name: os.environ[name] for name in os.environ if not name.startswith("MAKE")}
+    return subprocess.run(
+        ["make", "-n", "lint", f"PYTHON={python}"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_make_has_an_environment_for_each_python(tmp_path):
+    other = tmp_path / "python"
+    other.write_text("#!/bin/sh\necho 3.99\n", encoding="utf-8")
+    other.chmod(0o755)
+    done = made(other)
+    assert ".venv-3.99/bin/ruff check" in done.stdout
+    assert f"{other} -m venv .venv-3.99" in done.stdout
+    default = shutil.which("python3.11") or "python3"
+    assert ".venv/bin/ruff check" in made(default).stdout
+
+
+def test_make_takes_no_other_python_than_the_one_that_is_named():
+    done = made("no-such-python")
+    assert done.returncode == 2
+    assert "PYTHON=no-such-python does not start" in done.stderr
+    assert ".venv" not in done.stdout
 
 
 @pytest.mark.parametrize("name", ['it\'s $HOME; "x".csv', "-x.csv"])
