@@ -11,6 +11,7 @@ from recipes.problems import problem
 from recipes.truth import DEFINED, smooth
 
 
+@pytest.mark.needs("torch")
 def test_gradcheck_and_gradgradcheck():
     """All functions in one process of their own, as its start takes longest."""
     tests = Path(__file__).parents[1]
