@@ -138,15 +138,18 @@ def test_what_is_said_of_an_absent_framework_is_left_out(statements):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("left_out", [(), ("torch",), ("tensorflow", "jax")])
-@pytest.mark.parametrize("chapter", ["shapes_and_orders", "gradienttape_claims"])
-def test_without_some_frameworks_no_statement_is_said_to_fail(chapter, left_out, tmp_path, newest):
+@pytest.mark.parametrize(
+    ("chapter", "left_out", "least"),
+    [("shapes_and_orders", ("torch",), 25), ("gradienttape_claims", ("tensorflow", "jax"), 8)],
+)
+def test_without_some_frameworks_no_statement_is_said_to_fail(
+    chapter, left_out, least, tmp_path, newest
+):
     found = newest.statements(building.chapters()[chapter], tmp_path, left_out)
-    absent = {frameworks.TITLES[name] for name in left_out}
-    versions = newest.Versions({}, {})
+    absent, versions = {frameworks.TITLES[n] for n in left_out}, newest.Versions({}, {})
     told = [newest.of_statement(*item, versions, absent) for item in found.items()]
     assert [line for line in told if line] == []
-    assert sum(not outcome["lost"] for outcome in found.values()) >= (30, 20, 3)[len(left_out)]
+    assert sum(not outcome["lost"] for outcome in found.values()) >= least
 
 
 def test_every_statement_of_a_chapter_is_reported(newest, monkeypatch, tmp_path, capsys):
