@@ -164,6 +164,8 @@ def test_a_change_executes_again_what_it_can_change(copy):
         "book/functions.py": {"your_function"},
         "book/regimes.py": {"your_matrix"},
         "book/costs.py": {"performance"},
+        "book/releases.py": {"releases"},
+        "book/releases.json": {"releases"},
         "book/execution.py": set(last),
         "book/environment.py": set(last),
         "__init__.py": set(last),

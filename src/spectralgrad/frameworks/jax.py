@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -18,8 +19,14 @@ if TYPE_CHECKING:
     from spectralgrad.theory.arrays import Array
 
 
-# It is compiled for a few calls: to optimise would take longer than it saves.
-@partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
+# It is compiled for a few calls: to optimise would take longer than it saves. The oldest releases
+# cannot be told so; and before 0.8, enable_x64 has another place.
+_TOLD = "compiler_options" in inspect.signature(jax.jit).parameters
+_OPTIONS: Any = {"compiler_options": {"xla_backend_optimization_level": 0}} if _TOLD else {}
+_HOME: Any = jax if hasattr(jax, "enable_x64") else jax.experimental
+
+
+@partial(jax.jit, static_argnums=0, **_OPTIONS)
 def _vjp(function: Callable[[Any], Any], matrix: jax.Array, cotangent: jax.Array) -> jax.Array:
     value, pullback = jax.vjp(function, matrix)
     # JAX takes and returns conjugates.
@@ -41,7 +48,7 @@ class Library(numpy.Library):
 
     def computing(self) -> AbstractContextManager[Any]:
         """It computes in 32 bits unless told otherwise; the reader's own setting stays as it is."""
-        state: AbstractContextManager[Any] = jax.enable_x64(True)
+        state: AbstractContextManager[Any] = _HOME.enable_x64(True)
         return state
 
     def eager(self) -> AbstractContextManager[Any]:
