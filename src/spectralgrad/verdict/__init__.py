@@ -343,7 +343,7 @@ def pose_stack(stack: Source, question: Question) -> list[Verdict]:
     return [pose(a, question, label, place) for place, a in matrices.members(array)]
 
 
-#: As `spectralgrad.frameworks.ask`: here, or elsewhere.
+# As `spectralgrad.frameworks.ask`: here, or elsewhere.
 Ask = Callable[..., Iterator[tuple[str, Reply]]]
 
 
