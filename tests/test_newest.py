@@ -66,12 +66,19 @@ def test_tests_that_fail_alike_are_one_sentence(newest, versions):
     cases = "".join(
         f'<testcase classname="tests.recipes" name="test_{k}"><failure message="{line}"/>'
         "</testcase>"
-        for k, line in enumerate(["jax: 1e-3 &gt; 2&#10;more", "jax: 4.5 &gt; 2", "other"])
+        for k, line in enumerate(
+            [
+                "jax: 1e-3 &gt; 2&#10;more",
+                "jax: 4.5 &gt; 2",
+                "E: Traceback (…):&#10; At&#10;other",
+            ]
+        )
     )
     report = f'<s><testcase name="a"/><testcase name="b"><skipped/></testcase>{cases}</s>'
     said, counts = newest.of_tests(report, versions)
     assert counts == Counter(failure=3, passed=1, skipped=1)
     assert len(said) == 2
+    assert said[1].endswith("tests.recipes.test_2 failed: other.")
     assert "tests.recipes.test_0, tests.recipes.test_1 failed: jax: 1e-3 > 2." in said[0]
 
 

@@ -130,7 +130,9 @@ def of_tests(report, versions):
         counts[next(iter(ends), "passed")] += 1
         for tag in ("failure", "error"):
             if tag in ends:
-                lines = (ends[tag].get("message") or "no message").split("\n")
+                lines = (ends[tag].get("message") or "no message").strip().split("\n")
+                # What another process printed says at its end what was wrong.
+                lines = lines[-1:] if "Traceback" in lines[0] else lines
                 # Where numbers differ, it is the same way to fail.
                 way = re.sub(r"[\d.e+-]+", "…", lines[0])
                 name = f"{case.get('classname')}.{case.get('name')}"
