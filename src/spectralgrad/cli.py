@@ -134,8 +134,8 @@ def _ask_all(
     names = frameworks.select(options.get("frameworks", "all"))
     with contextlib.ExitStack() as stack:
         crews = [stack.enter_context(elsewhere.Crew(names, p, timeout)) for p in python]
-        # They are imported while theory is at work.
-        crews[0].start()
+        # One of them, while theory is at work: all would delay that.
+        crews[0].start(1)
         from spectralgrad import verdict
 
         question = verdict.Question(**options)

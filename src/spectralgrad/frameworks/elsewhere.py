@@ -66,9 +66,12 @@ class Crew:
         # Of each that ended before it answered anything, what became of it.
         self._silent = collections.defaultdict[str, list[Reply]](list)
 
-    def start(self) -> None:
-        """Have all that is not there imported, at once; who ended so twice is not tried again."""
-        for name in self._names:
+    def start(self, most: int | None = None) -> None:
+        """Have all that is not there imported, at once, or only those that take the longest.
+
+        Who has ended twice before it answered is not tried again.
+        """
+        for name in self._names[:most]:
             is_there = name in self._workers and not self._workers[name].ended
             if not is_there and len(self._silent[name]) < 2:
                 self._workers[name] = _Worker(name, self._python, self._given.fileno())

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import isotonic_regression
 
 from spectralgrad.theory import gauge, spectrum, symmetric
 from spectralgrad.theory.arrays import Array, Problem, as_finite
@@ -232,6 +231,9 @@ class GeneralisedGradient:
 
 def _majorised(values: Array, weights: Array, weakly: bool) -> Array:
     """Project on the vectors majorised by weights (weakly: nonnegative ones); all descending."""
+    # Here, because to import it takes longer than all else that a verdict needs.
+    from scipy.optimize import isotonic_regression
+
     moved: Array = isotonic_regression(values - weights, increasing=False).x
     return values - (np.maximum(moved, 0) if weakly else moved)
 
