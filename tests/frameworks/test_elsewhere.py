@@ -111,7 +111,8 @@ def test_what_nobody_waited_for_does_not_answer_the_next_question(monkeypatch):
 
 @pytest.mark.usefixtures("here")
 def test_what_it_prints_is_no_answer_and_what_lies_around_no_framework(monkeypatch):
-    Path("autograd.py").write_text("raise RuntimeError('a file of the same name')")
+    for name in ("autograd", "json", "select", "typing"):
+        Path(f"{name}.py").write_text("raise RuntimeError('a file of the same name')")
     lame.make(
         monkeypatch, "tensorflow", "import os\nos.write(1, b'{}\\n')\nprint('{}')\n" + lame.RAISES
     )

@@ -35,6 +35,9 @@ OLDEST = (3, 9)
 
 _HERE = Path(__file__).parent
 
+# What is in the current folder is no framework, and no module of Python's own.
+_START = "import sys; sys.path[:] = filter(None, sys.path); exec(sys.argv.pop())"
+
 
 def version(python: str) -> str:
     """Version of an interpreter; a ValueError says in one line why it cannot be asked."""
@@ -123,7 +126,7 @@ class _Worker:
         program = (_HERE / "worker.py").read_text(encoding="utf-8")
         files = given, self._found.fileno()
         self._process = subprocess.Popen(
-            [python, "-c", program, str(_HERE), name, *map(str, files)],
+            [python, "-c", _START, str(_HERE), name, *map(str, files), program],
             env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -56,10 +56,9 @@ def forget(shapes: set[Any], matrix: Any) -> None:
 
 def main(folder: str, name: str, given: int, found: int) -> None:
     """Answer until nobody asks any more."""
-    # What a framework prints is no answer, and what is in the current folder is no framework.
+    # What a framework prints is no answer.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    sys.path[:] = filter(None, sys.path)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     about, trouble = {}, None
     try:
