@@ -135,6 +135,17 @@ def test_they_end_with_the_one_that_started_them(monkeypatch):
     child.wait(30)
 
 
+@pytest.mark.usefixtures("here")
+def test_what_is_printed_around_it_is_no_answer_and_nobody_waits_for_the_rest_of_a_line():
+    """A wrapper may say hello; and a line that has begun may never end."""
+    greets = script("greets", f'printf hello\nexec {sys.executable} "$@"')
+    assert ask(["autograd"], python=greets)["autograd"].version
+    reply = ask(["autograd"], python=script("mute", "printf {; exec sleep 60"), timeout=2)[
+        "autograd"
+    ]
+    assert reply.message == "took longer than 2 s; --timeout gives it more"
+
+
 def script(name, text):
     path = Path(name).absolute()
     path.write_text(f"#!/bin/sh\n{text}\n")

@@ -124,19 +124,22 @@ class _Worker:
         self.name, self.ended, self.has_answered = name, False, False
         self._found, self._errors = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
         program = (_HERE / "worker.py").read_text(encoding="utf-8")
-        files = given, self._found.fileno()
-        self._process = subprocess.Popen(
-            [python, "-c", _START, str(_HERE), name, *map(str, files), program],
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            pass_fds=files,
-            # Ctrl-C on the terminal is for the one that started it.
-            start_new_session=True,
-        )
+        answers, answered = os.pipe()
+        self._answers: Any = os.fdopen(answers, "rb")
+        with os.fdopen(answered, "wb"):
+            files = given, self._found.fileno(), answered
+            self._process = subprocess.Popen(
+                [python, "-c", _START, str(_HERE), name, *map(str, files), program],
+                env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+                stdin=subprocess.PIPE,
+                # What is printed, by whatever starts it too, is no answer.
+                stdout=self._errors,
+                stderr=subprocess.STDOUT,
+                pass_fds=files,
+                # Ctrl-C on the terminal is for the one that started it.
+                start_new_session=True,
+            )
         self._questions: Any = self._process.stdin
-        self._answers: Any = self._process.stdout
 
     def send(self, problem: Problem, of: str) -> Any:
         """Put a question, and return the file from which to `receive` when it is ready."""
