@@ -138,7 +138,8 @@ def test_they_end_with_the_one_that_started_them(monkeypatch):
 @pytest.mark.usefixtures("here")
 def test_what_is_printed_around_it_is_no_answer_and_nobody_waits_for_the_rest_of_a_line():
     """A wrapper may say hello; and a line that has begun may never end."""
-    greets = script("greets", f'printf hello\nexec {sys.executable} "$@"')
+    greets = script("greets", f'echo hello\nexec {sys.executable} "$@"')
+    assert elsewhere.version(greets) == elsewhere.version(sys.executable)
     assert ask(["autograd"], python=greets)["autograd"].version
     reply = ask(["autograd"], python=script("mute", "printf {; exec sleep 60"), timeout=2)[
         "autograd"

@@ -44,8 +44,16 @@ def version(python: str) -> str:
     shown, mend = one_line(python), "give a Python, as ~/project/.venv/bin/python"
     command = [python, "-c", "import sys; print('.'.join(map(str, sys.version_info[:3])))"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-        found = done.stdout.strip()
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        # A wrapper may print before.
+        found = done.stdout.strip().rpartition("\n")[2]
         old = tuple(map(int, found.split("."))) < OLDEST
     except OSError as error:
         raise ValueError(f"{shown}: cannot be run ({error.strerror}); {mend}") from error
