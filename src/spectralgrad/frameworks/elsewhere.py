@@ -177,7 +177,9 @@ class _Worker:
         self.end()
         status = self._process.returncode
         if status < 0:
-            return f"the process was killed ({signal.Signals(-status).name})"
+            # Those for real time have no names.
+            named = {s.value: s.name for s in signal.Signals}.get(-status, f"signal {-status}")
+            return f"the process was killed ({named})"
         return words or f"the process ended with status {status}"
 
     def late(self, seconds: float) -> Reply:
