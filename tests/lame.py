@@ -6,6 +6,7 @@ from pathlib import Path
 HANGS = "import time\ntime.sleep(600)\n"
 CRASHES = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"
 SIGNALLED = "import os\nos.kill(os.getpid(), 40)\n"
+CLOSES = "import os\nos.closerange(3, 99)\n" + HANGS
 ENDS = "import os\nos.write(2, b'Illegal thing\\n')\nos._exit(3)\n"
 RAISES = "raise RuntimeError('built for another processor')\n"
 MISSES = "raise ModuleNotFoundError('there is none', name='tensorflow')\n"

@@ -68,13 +68,14 @@ def ask(names, *given, timeout=60, **options):
     [
         (lame.CRASHES, "failed", "the process was killed (SIGSEGV)"),
         (lame.SIGNALLED, "failed", "the process was killed (signal 40)"),
+        (lame.CLOSES, "failed", "the process stopped answering"),
         (lame.ENDS, "failed", "Illegal thing"),
         (lame.RAISES, "failed", "built for another processor"),
         (lame.MISSES, "not installed", "there is none"),
         (lame.LACKS, "failed", "No module named 'there_is_none'"),
         (lame.HANGS, "failed", "took longer than 5 s; --timeout gives it more"),
     ],
-    ids=["crashes", "signalled", "ends", "raises", "misses", "lacks", "hangs"],
+    ids=["crashes", "signalled", "closes", "ends", "raises", "misses", "lacks", "hangs"],
 )
 def test_one_that_goes_wrong_is_an_answer_and_the_others_go_on(text, outcome, message, monkeypatch):
     lame.make(monkeypatch, "tensorflow", text)

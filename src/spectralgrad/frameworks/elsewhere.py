@@ -170,8 +170,11 @@ class _Worker:
         return Reply(said.get("version", ""), gradient, said["outcome"], said["message"])
 
     def _last_words(self) -> str:
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            self.end()
+            return "the process stopped answering"
         self._errors.seek(0)
         words = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2]
         self.end()
