@@ -164,6 +164,9 @@ class _Worker:
         except ValueError:
             return Reply("", None, "failed", self._last_words())
         self.has_answered = True
+        # Of ten thousand answers, what is printed would fill the disk.
+        self._errors.seek(0)
+        self._errors.truncate()
         self._found.seek(0)
         array = self._found.read()
         gradient = np.load(io.BytesIO(array), allow_pickle=False) if array else None
@@ -175,7 +178,7 @@ class _Worker:
         except subprocess.TimeoutExpired:
             self.end()
             return "the process stopped answering"
-        self._errors.seek(0)
+        self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 10_000))
         words = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2]
         self.end()
         status = self._process.returncode
