@@ -198,7 +198,9 @@ class _Worker:
         if self.ended:
             return
         self.ended = True
-        self._process.kill()
+        # With it, what it has started, or what a wrapper has started in its place.
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         for file in (self._answers, self._found, self._errors):
             file.close()
