@@ -170,7 +170,7 @@ class _Worker:
         self._found.seek(0)
         array = self._found.read()
         gradient = np.load(io.BytesIO(array), allow_pickle=False) if array else None
-        return Reply(said.get("version", ""), gradient, said["outcome"], said["message"])
+        return Reply(one_line(said.get("version", "")), gradient, said["outcome"], said["message"])
 
     def _last_words(self) -> str:
         try:

@@ -62,7 +62,7 @@ def main(folder: str, name: str, given: int, found: int, answers: int) -> None:
         import numpy as np
 
         library = load(folder, name)
-        about["version"] = library.VERSION
+        about["version"] = str(library.VERSION)
     except Exception as error:
         trouble = absence(error, name)
     shapes: set[Any] = set()
