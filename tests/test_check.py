@@ -77,6 +77,7 @@ def test_several_interpreters_are_one_table(capsys):
         (["--python", "x", "--function", "f.py:f"], "--python does not go with --function; drop"),
         (["--frameworks", "theano"], "unknown framework 'theano'; choose from autograd, torch"),
         (["--weights", "[1]"], "weights: [1.0] will not do for 2 values; give"),
+        (["--python", ""], "'': cannot be run (No such file or directory); give a Python"),
         (["--timeout", "0"], "must be a whole number of at least 1"),
     ],
 )

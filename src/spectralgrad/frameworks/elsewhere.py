@@ -70,7 +70,8 @@ class Crew:
     def __init__(self, names: Sequence[str], python: str = "", timeout: float = TIMEOUT) -> None:
         # The slowest to import first.
         self._names = sorted(names, key=("tensorflow", "torch", "jax", "autograd").index)
-        self._python, self._timeout = python or sys.executable, timeout
+        # A selector waits for no more than 24 days.
+        self._python, self._timeout = python or sys.executable, min(timeout, 2_000_000)
         # Without a name, as all files here, so that nothing is left behind, however this ends.
         self._given = tempfile.TemporaryFile()  # noqa: SIM115
         self._workers: dict[str, _Worker] = {}
