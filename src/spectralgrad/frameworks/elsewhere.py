@@ -41,7 +41,7 @@ _START = "import sys; sys.path[:] = filter(None, sys.path); exec(sys.argv.pop())
 
 def version(python: str) -> str:
     """Version of an interpreter; a ValueError says in one line why it cannot be asked."""
-    shown, mend = one_line(python), "give a Python, as ~/project/.venv/bin/python"
+    shown, mend = one_line(python) or "''", "give a Python, as ~/project/.venv/bin/python"
     command = [python, "-c", "import sys; print('.'.join(map(str, sys.version_info[:3])))"]
     try:
         done = subprocess.run(
