@@ -12,6 +12,27 @@ RAISES = "raise RuntimeError('built for another processor')\n"
 MISSES = "raise ModuleNotFoundError('there is none', name='tensorflow')\n"
 LACKS = "import there_is_none\n"
 
+# One that is called as TensorFlow is, and differentiates as it is told.
+FAKE = """
+import os
+import numpy as np
+__version__ = "9"
+class linalg:
+    eigvalsh = staticmethod(np.linalg.eigvalsh)
+def constant(given):
+    return given
+convert_to_tensor = constant
+class GradientTape:
+    def __enter__(self):
+        return self
+    def __exit__(self, *_):
+        pass
+    def watch(self, arrays):
+        pass
+    def gradient(self, value, arrays, cotangent, unconnected_gradients):
+        return [answer(*arrays)]
+"""
+
 
 def make(monkeypatch, name, text):
     """Have a process that is started from now on import this text for a module."""

@@ -53,6 +53,12 @@ def test_one_that_is_late_is_a_row(monkeypatch, capsys):
     assert "autograd returns the gradient. TensorFlow fails." in text
 
 
+def test_longer_than_a_machine_can_wait_is_not_refused(capsys):
+    asked = ["check", MATRIX, "--frameworks", "autograd", "--timeout", "9" * 40]
+    assert cli.main(asked) == 0
+    assert "autograd returns the gradient." in capsys.readouterr().out
+
+
 @pytest.mark.needs("autograd", "torch")
 def test_several_interpreters_are_one_table(capsys):
     one, two = python("one"), python("two")
@@ -77,7 +83,7 @@ def test_several_interpreters_are_one_table(capsys):
         (["--python", "x", "--function", "f.py:f"], "--python does not go with --function; drop"),
         (["--frameworks", "theano"], "unknown framework 'theano'; choose from autograd, torch"),
         (["--weights", "[1]"], "weights: [1.0] will not do for 2 values; give"),
-        (["--python", ""], "'': cannot be run (No such file or directory); give a Python"),
+        (["--python", ""], "'': cannot be run ("),
         (["--timeout", "0"], "must be a whole number of at least 1"),
     ],
 )

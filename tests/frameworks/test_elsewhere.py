@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
-from spectralgrad import frameworks
+from spectralgrad import frameworks, verdict
 from spectralgrad.frameworks import elsewhere, worker
 
 SENT = ("numpy", "worker", *frameworks.NAMES)
@@ -147,6 +148,51 @@ def test_what_is_printed_around_it_is_no_answer_and_nobody_waits_for_the_rest_of
         "autograd"
     ]
     assert reply.message == "took longer than 2 s; --timeout gives it more"
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("np.full((3, 3), 'x')", "ufunc 'isfinite' not supported"),
+        ("np.zeros((3, 3), 'V2')", "The DType"),
+        ("np.zeros((2, 3))", "a gradient of shape (2, 3) for a matrix of shape (3, 3)"),
+        ("np.full((3, 3), None)", "ValueError: Object arrays cannot be saved"),
+    ],
+)
+def test_a_gradient_of_no_numbers_or_another_shape_is_an_answer(answer, message, monkeypatch):
+    lame.make(monkeypatch, "tensorflow", f"{lame.FAKE}def answer(a):\n    return {answer}\n")
+    question = verdict.Question(frameworks="tensorflow")
+    with elsewhere.Crew(["tensorflow"]) as crew:
+        found = verdict.answer(verdict.pose(A, question), question, crew.ask)
+    assert found.answers["tensorflow"].verdict == "failed"
+    assert found.answers["tensorflow"].message.startswith(message)
+
+
+@pytest.mark.usefixtures("here")
+def test_what_it_prints_is_not_kept_for_ever_and_a_version_is_one_line(monkeypatch):
+    text = "def answer(a):\n    os.write(2, b'x' * 9999)\n    return a\n__version__ = '9\\n\x1b'\n"
+    lame.make(monkeypatch, "tensorflow", lame.FAKE + text)
+    with elsewhere.Crew(["tensorflow"]) as crew:
+        for _ in range(3):
+            (found,) = crew.ask(["tensorflow"], "eigh", "values", A, FIRST)
+            assert found[1].version == "9\\n\\x1b"
+            assert os.fstat(crew._workers["tensorflow"]._errors.fileno()).st_size == 0
+
+
+@pytest.mark.usefixtures("here")
+def test_what_it_has_started_ends_with_it(monkeypatch):
+    """Whatever that is doing: it may be deaf to all but the signal."""
+    text = (
+        "import os, sys, time\nif not os.fork():\n    os.closerange(0, 99)\n    time.sleep(600)\n"
+    )
+    lame.make(monkeypatch, "tensorflow", text + lame.HANGS)
+    with elsewhere.Crew(["tensorflow"], timeout=600) as crew:
+        crew.start()
+        process = psutil.Process(crew._workers["tensorflow"]._process.pid)
+        while not (started := process.children()):
+            time.sleep(0.02)
+    started[0].wait(30)
 
 
 def script(name, text):

@@ -202,6 +202,7 @@ class _Worker:
         # With it, what it has started, or what a wrapper has started in its place.
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
         self._process.wait()
         for file in (self._answers, self._found, self._errors):
             file.close()
