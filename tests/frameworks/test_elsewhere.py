@@ -69,7 +69,7 @@ def ask(names, *given, timeout=60, **options):
     [
         (lame.CRASHES, "failed", "the process was killed (SIGSEGV)"),
         (lame.SIGNALLED, "failed", "the process was killed (signal 40)"),
-        (lame.CLOSES, "failed", "the process stopped answering"),
+        (lame.CLOSES, "failed", "the process gave no whole answer"),
         (lame.ENDS, "failed", "Illegal thing"),
         (lame.RAISES, "failed", "built for another processor"),
         (lame.MISSES, "not installed", "there is none"),
@@ -167,6 +167,13 @@ def test_a_gradient_of_no_numbers_or_another_shape_is_an_answer(answer, message,
         found = verdict.answer(verdict.pose(A, question), question, crew.ask)
     assert found.answers["tensorflow"].verdict == "failed"
     assert found.answers["tensorflow"].message.startswith(message)
+
+
+@pytest.mark.usefixtures("here")
+def test_half_an_answer_where_the_disk_is_full_is_none(monkeypatch):
+    text = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (99, 99))\n"
+    lame.make(monkeypatch, "tensorflow", f"{lame.FAKE}{text}def answer(a):\n    return a\n")
+    assert ask(["tensorflow"])["tensorflow"].message == "the process gave no whole answer"
 
 
 @pytest.mark.usefixtures("here")

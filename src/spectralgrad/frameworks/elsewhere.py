@@ -162,15 +162,16 @@ class _Worker:
         """What it answers; if it ended instead, why."""
         try:
             said = json.loads(self._answers.readline())
+            self._found.seek(0)
+            array = self._found.read()
+            # Where the disk is full, half of it may have been written.
+            gradient = np.load(io.BytesIO(array), allow_pickle=False) if array else None
         except ValueError:
             return Reply("", None, "failed", self._last_words())
         self.has_answered = True
         # Of ten thousand answers, what is printed would fill the disk.
         self._errors.seek(0)
         self._errors.truncate()
-        self._found.seek(0)
-        array = self._found.read()
-        gradient = np.load(io.BytesIO(array), allow_pickle=False) if array else None
         return Reply(one_line(said.get("version", "")), gradient, said["outcome"], said["message"])
 
     def _last_words(self) -> str:
@@ -178,7 +179,7 @@ class _Worker:
             self._process.wait(1)
         except subprocess.TimeoutExpired:
             self.end()
-            return "the process stopped answering"
+            return "the process gave no whole answer"
         self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 10_000))
         words = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2]
         self.end()
