@@ -44,16 +44,9 @@ def version(python: str) -> str:
     shown, mend = one_line(python) or "''", "give a Python, as ~/project/.venv/bin/python"
     command = [python, "-c", "import sys; print('.'.join(map(str, sys.version_info[:3])))"]
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
+        done = subprocess.run(command, input=b"", capture_output=True, timeout=60, check=True)
         # A wrapper may print before.
-        found = done.stdout.strip().rpartition("\n")[2]
+        found = done.stdout.decode().strip().rpartition("\n")[2]
         old = tuple(map(int, found.split("."))) < OLDEST
     except OSError as error:
         raise ValueError(f"{shown}: cannot be run ({error.strerror}); {mend}") from error
@@ -97,8 +90,7 @@ class Crew:
         self, names: Sequence[str], problem: Problem, of: str, matrix: Array, cotangent: Array
     ) -> Iterator[tuple[str, Reply]]:
         """As `spectralgrad.frameworks.ask`, in the order in which they answer."""
-        self._given.seek(0)
-        self._given.truncate()
+        self._given.truncate(self._given.seek(0))
         np.savez(self._given, matrix=matrix, cotangent=cotangent)
         self._given.flush()
         self.start()
@@ -170,22 +162,19 @@ class _Worker:
             return Reply("", None, "failed", self._last_words())
         self.has_answered = True
         # Of ten thousand answers, what is printed would fill the disk.
-        self._errors.seek(0)
-        self._errors.truncate()
+        self._errors.truncate(self._errors.seek(0))
         return Reply(one_line(said.get("version", "")), gradient, said["outcome"], said["message"])
 
     def _last_words(self) -> str:
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
-        except subprocess.TimeoutExpired:
-            self.end()
-            return "the process gave no whole answer"
         self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 10_000))
         words = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2]
+        status = self._process.poll()
         self.end()
-        status = self._process.returncode
+        if status is None:
+            return "the process gave no whole answer"
         if status < 0:
-            # Those for real time have no names.
             named = {s.value: s.name for s in signal.Signals}.get(-status, f"signal {-status}")
             return f"the process was killed ({named})"
         return words or f"the process ended with status {status}"
@@ -200,7 +189,7 @@ class _Worker:
         if self.ended:
             return
         self.ended = True
-        # With it, what it has started, or what a wrapper has started in its place.
+        # With it, what it has started, or a wrapper has.
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
