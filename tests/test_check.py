@@ -53,6 +53,22 @@ def test_one_that_is_late_is_a_row(monkeypatch, capsys):
     assert "autograd returns the gradient. TensorFlow fails." in text
 
 
+@pytest.mark.parametrize("closed", [(0,), (1,), (0, 2), (0, 1, 2)])
+def test_what_is_closed_is_not_missed(closed):
+    """Some that start programs leave it so."""
+    code = f"import os, sys\n[os.close(i) for i in {closed}]\nos.execv(sys.argv[1], sys.argv[1:])"
+    asked = [sys.executable, "-c", code, *CHECK, "--frameworks", "autograd"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 1 in closed or "autograd returns the gradient." in done.stdout
+
+
+def test_longer_than_a_machine_can_wait_is_not_refused(capsys):
+    asked = ["check", MATRIX, "--frameworks", "autograd", "--timeout", "9" * 40]
+    assert cli.main(asked) == 0
+    assert "autograd returns the gradient." in capsys.readouterr().out
+
+
 @pytest.mark.needs("autograd", "torch")
 def test_several_interpreters_are_one_table(capsys):
     one, two = python("one"), python("two")
@@ -77,6 +93,7 @@ def test_several_interpreters_are_one_table(capsys):
         (["--python", "x", "--function", "f.py:f"], "--python does not go with --function; drop"),
         (["--frameworks", "theano"], "unknown framework 'theano'; choose from autograd, torch"),
         (["--weights", "[1]"], "weights: [1.0] will not do for 2 values; give"),
+        (["--python", ""], "'': cannot be run ("),
         (["--timeout", "0"], "must be a whole number of at least 1"),
     ],
 )

@@ -8,6 +8,12 @@ def main() -> None:
     interruption.catch()
     import atexit
     import os
+    import sys
+
+    # What is closed, as some that start programs leave it, would be taken for a file of ours.
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115
 
     from spectralgrad import cli
 

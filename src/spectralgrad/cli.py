@@ -122,15 +122,16 @@ def _ask_all(
     *,
     json: bool = False,
     timeout: int = 600,
-    python: Sequence[str] = ("",),
+    python: Sequence[str] = (),
     **options: Any,
 ) -> Iterator[str]:
     """What theory says, and then each framework, of one interpreter after the other."""
     from spectralgrad import frameworks
     from spectralgrad.frameworks import elsewhere
 
-    for given in filter(None, python):
+    for given in python:
         elsewhere.version(given)
+    python = python or ("",)
     names = frameworks.select(options.get("frameworks", "all"))
     with contextlib.ExitStack() as stack:
         crews = [stack.enter_context(elsewhere.Crew(names, p, timeout)) for p in python]

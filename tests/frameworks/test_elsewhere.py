@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
-from spectralgrad import frameworks
+from spectralgrad import frameworks, verdict
 from spectralgrad.frameworks import elsewhere, worker
 
 SENT = ("numpy", "worker", *frameworks.NAMES)
@@ -67,13 +68,15 @@ def ask(names, *given, timeout=60, **options):
     ("text", "outcome", "message"),
     [
         (lame.CRASHES, "failed", "the process was killed (SIGSEGV)"),
+        (lame.SIGNALLED, "failed", "the process was killed (signal 40)"),
+        (lame.CLOSES, "failed", "the process gave no whole answer"),
         (lame.ENDS, "failed", "Illegal thing"),
         (lame.RAISES, "failed", "built for another processor"),
         (lame.MISSES, "not installed", "there is none"),
         (lame.LACKS, "failed", "No module named 'there_is_none'"),
         (lame.HANGS, "failed", "took longer than 5 s; --timeout gives it more"),
     ],
-    ids=["crashes", "ends", "raises", "misses", "lacks", "hangs"],
+    ids=["crashes", "signalled", "closes", "ends", "raises", "misses", "lacks", "hangs"],
 )
 def test_one_that_goes_wrong_is_an_answer_and_the_others_go_on(text, outcome, message, monkeypatch):
     lame.make(monkeypatch, "tensorflow", text)
@@ -111,7 +114,8 @@ def test_what_nobody_waited_for_does_not_answer_the_next_question(monkeypatch):
 
 @pytest.mark.usefixtures("here")
 def test_what_it_prints_is_no_answer_and_what_lies_around_no_framework(monkeypatch):
-    Path("autograd.py").write_text("raise RuntimeError('a file of the same name')")
+    for name in ("autograd", "json", "select", "typing"):
+        Path(f"{name}.py").write_text("raise RuntimeError('a file of the same name')")
     lame.make(
         monkeypatch, "tensorflow", "import os\nos.write(1, b'{}\\n')\nprint('{}')\n" + lame.RAISES
     )
@@ -132,6 +136,70 @@ def test_they_end_with_the_one_that_started_them(monkeypatch):
         (child,) = psutil.Process(parent.pid).children()
         parent.kill()
     child.wait(30)
+
+
+@pytest.mark.usefixtures("here")
+def test_what_is_printed_around_it_is_no_answer_and_nobody_waits_for_the_rest_of_a_line():
+    """A wrapper may say hello; and a line that has begun may never end."""
+    greets = script("greets", f'echo hello\nexec {sys.executable} "$@"')
+    assert elsewhere.version(greets) == elsewhere.version(sys.executable)
+    assert ask(["autograd"], python=greets)["autograd"].version
+    reply = ask(["autograd"], python=script("mute", "printf {; exec sleep 60"), timeout=2)[
+        "autograd"
+    ]
+    assert reply.message == "took longer than 2 s; --timeout gives it more"
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("np.full((3, 3), 'x')", "ufunc 'isfinite' not supported"),
+        ("np.zeros((3, 3), 'V2')", "The DType"),
+        ("np.zeros((2, 3))", "a gradient of shape (2, 3) for a matrix of shape (3, 3)"),
+        ("np.full((3, 3), None)", "ValueError: Object arrays cannot be saved"),
+    ],
+)
+def test_a_gradient_of_no_numbers_or_another_shape_is_an_answer(answer, message, monkeypatch):
+    lame.make(monkeypatch, "tensorflow", f"{lame.FAKE}def answer(a):\n    return {answer}\n")
+    question = verdict.Question(frameworks="tensorflow")
+    with elsewhere.Crew(["tensorflow"]) as crew:
+        found = verdict.answer(verdict.pose(A, question), question, crew.ask)
+    assert found.answers["tensorflow"].verdict == "failed"
+    assert found.answers["tensorflow"].message.startswith(message)
+
+
+@pytest.mark.usefixtures("here")
+def test_half_an_answer_where_the_disk_is_full_is_none(monkeypatch):
+    text = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (99, 99))\n"
+    lame.make(monkeypatch, "tensorflow", f"{lame.FAKE}{text}def answer(a):\n    return a\n")
+    assert ask(["tensorflow"])["tensorflow"].message == "the process gave no whole answer"
+
+
+@pytest.mark.usefixtures("here")
+def test_what_it_prints_is_not_kept_for_ever_and_a_version_is_one_line(monkeypatch):
+    text = "def answer(a):\n    os.write(2, b'x' * 9999)\n    return a\n__version__ = '9\\n\x1b'\n"
+    lame.make(monkeypatch, "tensorflow", lame.FAKE + text)
+    with elsewhere.Crew(["tensorflow"]) as crew:
+        for _ in range(3):
+            (found,) = crew.ask(["tensorflow"], "eigh", "values", A, FIRST)
+            assert found[1].version == "9\\n\\x1b"
+            assert os.fstat(crew._workers["tensorflow"]._errors.fileno()).st_size == 0
+
+
+@pytest.mark.usefixtures("here")
+def test_what_it_has_started_ends_with_it(monkeypatch):
+    """Whatever that is doing: it may be deaf to all but the signal."""
+    text = (
+        "import os, sys, time\nif not os.fork():\n    os.closerange(0, 99)\n    time.sleep(600)\n"
+    )
+    lame.make(monkeypatch, "tensorflow", text + lame.HANGS)
+    with elsewhere.Crew(["tensorflow"], timeout=600) as crew:
+        crew.start()
+        process = psutil.Process(crew._workers["tensorflow"]._process.pid)
+        while not (started := process.children()):
+            time.sleep(0.02)
+    started[0].wait(30)
 
 
 def script(name, text):

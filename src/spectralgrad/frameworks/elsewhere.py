@@ -35,14 +35,18 @@ OLDEST = (3, 9)
 
 _HERE = Path(__file__).parent
 
+# What is in the current folder is no framework, and no module of Python's own.
+_START = "import sys; sys.path[:] = filter(None, sys.path); exec(sys.argv.pop())"
+
 
 def version(python: str) -> str:
     """Version of an interpreter; a ValueError says in one line why it cannot be asked."""
-    shown, mend = one_line(python), "give a Python, as ~/project/.venv/bin/python"
+    shown, mend = one_line(python) or "''", "give a Python, as ~/project/.venv/bin/python"
     command = [python, "-c", "import sys; print('.'.join(map(str, sys.version_info[:3])))"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-        found = done.stdout.strip()
+        done = subprocess.run(command, input=b"", capture_output=True, timeout=60, check=True)
+        # A wrapper may print before.
+        found = done.stdout.decode().strip().rpartition("\n")[2]
         old = tuple(map(int, found.split("."))) < OLDEST
     except OSError as error:
         raise ValueError(f"{shown}: cannot be run ({error.strerror}); {mend}") from error
@@ -59,7 +63,8 @@ class Crew:
     def __init__(self, names: Sequence[str], python: str = "", timeout: float = TIMEOUT) -> None:
         # The slowest to import first.
         self._names = sorted(names, key=("tensorflow", "torch", "jax", "autograd").index)
-        self._python, self._timeout = python or sys.executable, timeout
+        # A selector waits for no more than 24 days.
+        self._python, self._timeout = python or sys.executable, min(timeout, 2_000_000)
         # Without a name, as all files here, so that nothing is left behind, however this ends.
         self._given = tempfile.TemporaryFile()  # noqa: SIM115
         self._workers: dict[str, _Worker] = {}
@@ -88,8 +93,7 @@ class Crew:
         self, names: Sequence[str], problem: Problem, of: str, matrix: Array, cotangent: Array
     ) -> Iterator[tuple[str, Reply]]:
         """As `spectralgrad.frameworks.ask`, in the order in which they answer."""
-        self._given.seek(0)
-        self._given.truncate()
+        self._given.truncate(self._given.seek(0))
         np.savez(self._given, matrix=matrix, cotangent=cotangent)
         self._given.flush()
         self.start()
@@ -124,19 +128,22 @@ class _Worker:
         self.name, self.ended, self.has_answered = name, False, False
         self._found, self._errors = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
         program = (_HERE / "worker.py").read_text(encoding="utf-8")
-        files = given, self._found.fileno()
-        self._process = subprocess.Popen(
-            [python, "-c", program, str(_HERE), name, *map(str, files)],
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            pass_fds=files,
-            # Ctrl-C on the terminal is for the one that started it.
-            start_new_session=True,
-        )
+        answers, answered = os.pipe()
+        self._answers: Any = os.fdopen(answers, "rb")
+        with os.fdopen(answered, "wb"):
+            files = given, self._found.fileno(), answered
+            self._process = subprocess.Popen(
+                [python, "-c", _START, str(_HERE), name, *map(str, files), program],
+                env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+                stdin=subprocess.PIPE,
+                # What is printed, by whatever starts it too, is no answer.
+                stdout=self._errors,
+                stderr=subprocess.STDOUT,
+                pass_fds=files,
+                # Ctrl-C on the terminal is for the one that started it.
+                start_new_session=True,
+            )
         self._questions: Any = self._process.stdin
-        self._answers: Any = self._process.stdout
 
     def send(self, problem: Problem, of: str) -> Any:
         """Put a question, and return the file from which to `receive` when it is ready."""
@@ -150,23 +157,29 @@ class _Worker:
         """What it answers; if it ended instead, why."""
         try:
             said = json.loads(self._answers.readline())
+            self._found.seek(0)
+            array = self._found.read()
+            # Where the disk is full, half of it may have been written.
+            gradient = np.load(io.BytesIO(array), allow_pickle=False) if array else None
         except ValueError:
             return Reply("", None, "failed", self._last_words())
         self.has_answered = True
-        self._found.seek(0)
-        array = self._found.read()
-        gradient = np.load(io.BytesIO(array), allow_pickle=False) if array else None
-        return Reply(said.get("version", ""), gradient, said["outcome"], said["message"])
+        # Of ten thousand answers, what is printed would fill the disk.
+        self._errors.truncate(self._errors.seek(0))
+        return Reply(one_line(said.get("version", "")), gradient, said["outcome"], said["message"])
 
     def _last_words(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
-        self._errors.seek(0)
+        self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 10_000))
         words = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2]
+        status = self._process.poll()
         self.end()
-        status = self._process.returncode
+        if status is None:
+            return "the process gave no whole answer"
         if status < 0:
-            return f"the process was killed ({signal.Signals(-status).name})"
+            named = {s.value: s.name for s in signal.Signals}.get(-status, f"signal {-status}")
+            return f"the process was killed ({named})"
         return words or f"the process ended with status {status}"
 
     def late(self, seconds: float) -> Reply:
@@ -179,6 +192,9 @@ class _Worker:
         if self.ended:
             return
         self.ended = True
+        # With it, what it has started, or a wrapper has.
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.wait()
         for file in (self._answers, self._found, self._errors):

@@ -367,6 +367,6 @@ def _judged(reply: Reply, valid: GeneralisedGradient) -> Answer:
         return Answer(reply.version, outcome=reply.outcome, message=message)
     try:
         return Answer(reply.version, reply.gradient, judge(reply.gradient, valid))
-    # Of another shape.
-    except ValueError as error:
+    # Of another shape, or no numbers.
+    except (TypeError, ValueError) as error:
         return Answer(reply.version, outcome="failed", message=said(error))
