@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,8 @@ class Crew:
             for name in names:
                 worker = self._workers[name]
                 if worker.ended:
-                    yield name, self._silent[name][-1]
+                    last = self._silent[name][-1]
+                    yield name, replace(last, message=f"{last.message}; not asked again")
                 else:
                     waiting.register(worker.send(problem, of), selectors.EVENT_READ, worker)
             while keys := [*waiting.get_map().values()]:
