@@ -52,7 +52,8 @@ class Rendered:
 def book(tmp_path, monkeypatch):
     """A book of two chapters; to execute and to render them takes no time."""
     (tmp_path / "chapters").mkdir()
-    (tmp_path / "requirements.lock").touch()
+    for name in ("_toc.yml", "requirements.lock"):
+        (tmp_path / name).touch()
     for module, name, value in (
         (building, "root", lambda: tmp_path),
         (building, "lay_out_book", lambda source, executed: shutil.copytree(executed, source)),
