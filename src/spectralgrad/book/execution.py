@@ -34,6 +34,10 @@ _FIXED = {
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }
 
+# A kernel that is stopped while it starts would leave a file elsewhere; elsewhere may be one of the
+# same name, of another environment; and to make a folder takes room that may not be there.
+_PLACES = ("TMPDIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+
 # Exit status of the process if nothing can be written: no other chapter will do better.
 _NO_SPACE = 74
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
@@ -113,9 +117,7 @@ class Run(processes.Process):
         super().__init__(
             *(__name__, page.chapter, self.notebook, request),
             log=scratch / f"{page.name}.log",
-            # A kernel that is stopped while it starts would leave a file elsewhere; and elsewhere
-            # may be a kernel of the same name, of another environment.
-            environment=variables() | dict.fromkeys(("TMPDIR", "JUPYTER_DATA_DIR"), str(scratch)),
+            environment=variables() | dict.fromkeys(_PLACES, str(scratch)),
         )
 
     def finish(self, keep: Path) -> float:
