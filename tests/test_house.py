@@ -42,7 +42,7 @@ def lines_of_code(node, text):
     return sum(bool(line) and not line.startswith("#") for line in kept)
 
 
-# The library is wanted within 6,500 lines and the whole within 11,500; from here they only shrink.
+# The library is wanted within 6,500 lines and the whole within 11,500. This is where they stand.
 @pytest.mark.parametrize(("rooms", "most"), [(("theory",), 1730), (LIBRARY, 7600), ((), 12680)])
 def test_a_room_has_a_budget(rooms, most):
     assert size(*rooms) <= most
