@@ -1,5 +1,6 @@
 """The recipes for JAX."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -11,7 +12,9 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from spectralgrad.recipes import catalogue, rules
+from spectralgrad.recipes.large import require_alike
 from spectralgrad.recipes.rules import At, Factors, Namespace, Options, Rule, Tensor
+from spectralgrad.theory import gauge, large
 
 _HALF = (jnp.float16, jnp.bfloat16)
 
@@ -74,11 +77,14 @@ def _transpose(cotangent: Tensor, *arrays: Tensor, **given: Any) -> list[Tensor]
 
 
 def _batch(arrays: Factors, axes: tuple[int | None, ...], **given: Any) -> tuple[Tensor, int]:
-    first = [
+    return _primitive_p.bind(*_first(arrays, axes), **given), 0
+
+
+def _first(arrays: Factors, axes: tuple[int | None, ...]) -> list[jax.Array]:
+    return [
         jnp.expand_dims(x, 0) if axis is None else jnp.moveaxis(x, axis, 0)
         for x, axis in zip(arrays, axes, strict=True)
     ]
-    return _primitive_p.bind(*first, **given), 0
 
 
 ad.primitive_jvps[_primitive_p] = _jvp
@@ -101,6 +107,195 @@ def _each(function: Callable[..., Factors], points: Sequence[Factors]) -> list[F
     # Traced once, and not as often as there are points.
     found = jax.vmap(function)(*map(jnp.stack, zip(*points, strict=True)))
     return [tuple(x[i] for x in found) for i in range(len(points))]
+
+
+def eigsh(
+    matvec: Callable[..., jax.Array],
+    k: int = 1,
+    which: str = "smallest",
+    *,
+    parameters: Sequence[Any] = (),
+    n: int,
+    dtype: str | None = None,
+    maxiter: int = 300,
+) -> Factors:
+    """A few eigenpairs of an operator, as `spectralgrad.recipes.large` says.
+
+    By Lanczos in blocks, restarted up to ``maxiter`` times; ``parameters`` may be trees, and what
+    ``matvec`` takes from elsewhere gets no gradient. There is forward mode, which at a tie serves
+    losses that count equal values alike, and there are second derivatives, which are NaN if any two
+    of the values count as equal. Under ``jit`` a derivative is NaN where elsewhere it is an error.
+    It is compiled for each ``matvec``, so give the same function, and not a new one each time.
+    """
+    parameters = jax.tree.map(jnp.asarray, tuple(parameters))
+    if which not in ("smallest", "largest") or not 1 <= k <= n:
+        raise ValueError(f"{k} {which}: will not do; give 1 to {n}, and smallest or largest")
+    kind = jnp.dtype(dtype or jnp.result_type("f", *(x.dtype for x in jax.tree.leaves(parameters))))
+    made = jax.eval_shape(matvec, jax.ShapeDtypeStruct((n,), kind), *parameters)
+    require_alike(made, n, kind)
+    return _pairs(matvec, (k, which == "largest", n, kind, maxiter), parameters)[:2]
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1))
+def _pairs(matvec: Callable[..., jax.Array], how: Options, parameters: Factors) -> Factors:
+    """Values, vectors, and of each its cluster and the residual over the gap, ∞ if k cuts it."""
+    k, largest, n, kind, maxiter = how
+    product, start = (
+        _columns(matvec, parameters),
+        jax.random.normal(jax.random.key(0), (n, k + 1), kind),
+    )
+    if n <= max(large.DENSE, (_BLOCKS + 1) * (k + 1)):
+        X = jnp.eye(n, dtype=kind)
+    else:
+        X = jnp.linalg.qr(_lanczos(product, start, largest, maxiter))[0]
+    AX = product(X)
+    values, turn = jnp.linalg.eigh(xp.adjoint(X) @ AX)
+    V, residuals = X @ turn, jnp.linalg.norm(AX @ turn - X @ turn * values, axis=0)
+    eps, size = jnp.finfo(kind).eps, jnp.linalg.norm(product(start)) / jnp.linalg.norm(start)
+    near = jnp.where(
+        residuals.max() < jnp.sqrt(eps) * size, 10 * (residuals[1:] + residuals[:-1]), 0
+    )
+    apart = jnp.diff(values) > jnp.maximum(8 * eps * size, near)
+    labels = jnp.concatenate([jnp.zeros(1), jnp.cumsum(apart)]).astype(values.dtype)
+    alike, kept = labels[:, None] == labels, slice(-k, None) if largest else slice(k)
+    distances = jnp.where(alike, jnp.inf, jnp.abs(values[:, None] - values))
+    cut = alike.sum(axis=1) > alike[:, kept].sum(axis=1)
+    bounds = jnp.where(cut, jnp.inf, residuals / distances.min(axis=1))
+    return values[kept], V[:, kept], labels[kept], bounds[kept], size
+
+
+@_pairs.defjvp
+def _moved(matvec: Callable[..., jax.Array], how: Options, at: Factors, along: Factors) -> Factors:
+    values, V, labels, bounds, size = found = _pairs(matvec, how, *at)
+    alike = labels[:, None] == labels
+    # Of tied pairs, the derivatives from here on would be wrong: they are NaN.
+    zero = jnp.sqrt(jnp.where(alike.sum() > len(labels), 0 * values.sum(), 1))
+    zero -= jax.lax.stop_gradient(zero)
+    tangents = _tangents(matvec, how, values + zero, V + zero, alike, size, *at, *along)
+    facts = map(jax.lax.stop_gradient, (V, labels, bounds))
+    return found, (*_checked_p.bind(*tangents, *facts), 0 * labels, 0 * labels, 0 * size)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _tangents(
+    matvec: Callable[..., jax.Array], how: Options, values: jax.Array, V: jax.Array, *others: Any
+) -> Factors:
+    """Of values and vectors (eq-complement)."""
+    (k, largest, n, *_), (alike, size, parameters, directions) = how, others
+    sign = 1 if largest else -1
+    _, along = jax.jvp(lambda *x: _columns(matvec, x)(V), parameters, directions)
+    inner = xp.adjoint(V) @ along
+    moved = V @ jnp.where(alike, 0, inner / jnp.where(alike, 1, values - values[:, None]))
+
+    def within(x: jax.Array) -> jax.Array:
+        return V @ (xp.adjoint(V) @ x)
+
+    def definite(x: jax.Array) -> jax.Array:
+        # On the span of V anything positive will do, and with 0 rounding would add up there.
+        inside, out = within(x), x - within(x)
+        left = sign * (out * values - _columns(matvec, parameters)(out))
+        return left - within(left) + size * inside
+
+    if k < n:
+        y = jax.lax.custom_linear_solve(definite, along - V @ inner, _solve, _solve)
+        moved += sign * (y - within(y))
+    return jnp.real(jnp.diagonal(inner)), moved
+
+
+def _solve(product: Callable[..., jax.Array], right: jax.Array) -> jax.Array:
+    eps = float(jnp.finfo(right.dtype).eps)
+    x, _ = jax.scipy.sparse.linalg.cg(product, right, tol=eps)
+    missed = jnp.linalg.norm(product(x) - right)
+    return jnp.where(missed <= math.sqrt(eps) * jnp.linalg.norm(right), x, jnp.nan)
+
+
+def _columns(matvec: Callable[..., jax.Array], parameters: Factors) -> Callable[..., jax.Array]:
+    return jax.vmap(lambda x: matvec(x, *parameters), 1, 1)
+
+
+# How many blocks of k + 1 vectors there are, and how many of them the next round begins with.
+_BLOCKS, _KEPT = 10, 5
+
+
+def _lanczos(
+    product: Callable[..., jax.Array], start: jax.Array, largest: bool, maxiter: int
+) -> jax.Array:
+    """Nearly k + 1 eigenvectors, orthogonalised in full (Wu and Simon 2000)."""
+    (n, p), eps = start.shape, jnp.finfo(start.dtype).eps
+    last, kept = _BLOCKS * p, _KEPT * p
+
+    def extend(i: int, Q: jax.Array) -> jax.Array:
+        new = product(jax.lax.dynamic_slice(Q, (0, p * (i - 1)), (n, p)))
+        for _ in range(2):
+            new = jnp.linalg.qr(new - Q @ (xp.adjoint(Q) @ new))[0]
+        return jax.lax.dynamic_update_slice(Q, new, (0, p * i))
+
+    def restart(state: Factors) -> Factors:
+        i, _, Q = state
+        Q = jax.lax.fori_loop(jnp.where(i == 0, 1, _KEPT + 1), _BLOCKS + 1, extend, Q)
+        # The products take little beside the orthogonalisation.
+        W, AW = Q[:, :last], product(Q[:, :last])
+        values, turn = jnp.linalg.eigh(xp.adjoint(W) @ AW)
+        values, turn = (x[..., ::-1] if largest else x for x in (values, turn))
+        missed = jnp.linalg.norm(AW @ turn[:, :p] - W @ turn[:, :p] * values[:p], axis=0).max()
+        Q = jnp.zeros_like(Q).at[:, : kept + p].set(jnp.hstack([W @ turn[:, :kept], Q[:, last:]]))
+        return i + 1, missed / jnp.abs(values).max(), Q
+
+    def goes_on(state: Factors) -> jax.Array:
+        # Rounding leaves about 20 eps.
+        return (state[0] < maxiter) & (state[1] > 50 * eps)
+
+    Q = jnp.zeros((n, last + p), start.dtype).at[:, :p].set(jnp.linalg.qr(start)[0])
+    return jax.lax.while_loop(goes_on, restart, (0, eps.astype(eps.dtype) + 1, Q))[2][:, :p]
+
+
+# The identity of tangents, which looks at cotangents. A custom_vjp would have no forward mode.
+_checked_p = Primitive("spectralgrad_checked")
+_checked_p.multiple_results = True
+
+
+@_checked_p.def_impl
+def _same(*arrays: jax.Array) -> Factors:
+    return arrays[:2]
+
+
+def _check(cotangents: Factors, *arrays: Any) -> list[Tensor]:
+    lam, bar = map(ad.instantiate_zeros, cotangents)
+    V, labels, bounds = arrays[2:]
+    alike = labels[..., :, None] == labels[..., None, :]
+    # JAX's cotangents are conjugated.
+    inner, sizes = xp.adjoint(V) @ bar.conj(), jnp.linalg.norm(bar, axis=-2)
+    used = (lam != 0) | (sizes != 0)
+    spread, turn = lam[..., :, None] - lam[..., None, :], (inner - xp.adjoint(inner)) / 2
+    tol = gauge.default_tol(V.dtype)
+    factor = jnp.where(jnp.all(jnp.where(used, bounds, 0) <= 0.1), 1, jnp.nan)
+    for excess, size, fault in (spread, jnp.abs(lam), gauge.SPREAD), (turn, sizes, gauge.TURNED):
+        excess, allowed = jnp.where(alike, jnp.abs(excess), 0), tol * size.max(axis=-1)
+        if _known(excess) is not None:
+            gauge.require_within(_known(excess), _known(allowed), "λ", fault)
+        factor = jnp.where(jnp.all(excess <= allowed[..., None, None]), factor, jnp.nan)
+    if _known(factor) is not None and jnp.isnan(factor):
+        raise large.ConvergenceError(
+            "k cuts a cluster in two, or a residual over a gap leaves no digit"
+        )
+    return [factor * lam, factor * bar, None, None, None]
+
+
+def _check_jvp(arrays: Factors, tangents: Factors) -> Factors:
+    moved = [*map(ad.instantiate_zeros, tangents[:2]), *arrays[2:]]
+    return _checked_p.bind(*arrays), _checked_p.bind(*moved)
+
+
+def _check_batch(arrays: Factors, axes: tuple[int | None, ...]) -> tuple[Factors, list[int]]:
+    return _checked_p.bind(*_first(arrays, axes)), [0, 0]
+
+
+_checked_p.def_abstract_eval(_same)
+ad.primitive_jvps[_checked_p] = _check_jvp
+ad.primitive_transposes[_checked_p] = _check
+batching.primitive_batchers[_checked_p] = _check_batch
+mlir.register_lowering(_checked_p, mlir.lower_fun(_same, multiple_results=True))
 
 
 xp = Namespace(
