@@ -14,9 +14,10 @@ from jax.interpreters import ad, batching, mlir
 from spectralgrad.recipes import catalogue, rules
 from spectralgrad.recipes.large import require_alike
 from spectralgrad.recipes.rules import At, Factors, Namespace, Options, Rule, Tensor
-from spectralgrad.theory import gauge, large
+from spectralgrad.theory import gauge, krylov
 
 _HALF = (jnp.float16, jnp.bfloat16)
+Product = Callable[..., jax.Array]
 
 
 def _svd(a: jax.Array, full: bool = False) -> Factors:
@@ -110,7 +111,7 @@ def _each(function: Callable[..., Factors], points: Sequence[Factors]) -> list[F
 
 
 def eigsh(
-    matvec: Callable[..., jax.Array],
+    matvec: Product,
     k: int = 1,
     which: str = "smallest",
     *,
@@ -121,52 +122,46 @@ def eigsh(
 ) -> Factors:
     """A few eigenpairs of an operator, as `spectralgrad.recipes.large` says.
 
-    By Lanczos in blocks, restarted up to ``maxiter`` times; ``parameters`` may be trees, and what
-    ``matvec`` takes from elsewhere gets no gradient. There is forward mode, which at a tie serves
-    losses that count equal values alike, and there are second derivatives, which are NaN if any two
-    of the values count as equal. Under ``jit`` a derivative is NaN where elsewhere it is an error.
-    It is compiled for each ``matvec``, so give the same function, and not a new one each time.
+    By Lanczos' method in blocks, restarted up to ``maxiter`` times, and compiled for each
+    ``matvec``: define it once. What that takes from elsewhere gets no gradient; parameters may be
+    trees. There are forward mode, which at a tie serves losses that count equal values alike, and
+    second derivatives, NaN where any two of the values count as equal. Where the others raise an
+    error a gradient is one too, or under ``jit`` NaN.
     """
-    parameters = jax.tree.map(jnp.asarray, tuple(parameters))
     if which not in ("smallest", "largest") or not 1 <= k <= n:
-        raise ValueError(f"{k} {which}: will not do; give 1 to {n}, and smallest or largest")
+        raise ValueError(f"{k} and {which} will not do; give 1 to {n}, and smallest or largest")
+    parameters = jax.tree.map(jnp.asarray, tuple(parameters))
     kind = jnp.dtype(dtype or jnp.result_type("f", *(x.dtype for x in jax.tree.leaves(parameters))))
-    made = jax.eval_shape(matvec, jax.ShapeDtypeStruct((n,), kind), *parameters)
-    require_alike(made, n, kind)
+    require_alike(jax.eval_shape(matvec, jnp.zeros(n, kind), *parameters), n, kind)
     return _pairs(matvec, (k, which == "largest", n, kind, maxiter), parameters)[:2]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 @partial(jax.jit, static_argnums=(0, 1))
-def _pairs(matvec: Callable[..., jax.Array], how: Options, parameters: Factors) -> Factors:
-    """Values, vectors, and of each its cluster and the residual over the gap, ∞ if k cuts it."""
-    k, largest, n, kind, maxiter = how
-    product, start = (
-        _columns(matvec, parameters),
-        jax.random.normal(jax.random.key(0), (n, k + 1), kind),
-    )
-    if n <= max(large.DENSE, (_BLOCKS + 1) * (k + 1)):
+def _pairs(matvec: Product, how: Options, parameters: Factors) -> Factors:
+    """Values, vectors, their clusters, residuals over gaps, ∞ where k cuts; the size of A."""
+    (k, largest, n, kind, maxiter), product = how, _columns(matvec, parameters)
+    X, eps = jax.random.normal(jax.random.key(0), (n, k + 1), kind), jnp.finfo(kind).eps
+    size = jnp.linalg.norm(product(X)) / jnp.linalg.norm(X)
+    if n <= max(krylov.DENSE, (_BLOCKS + 1) * (k + 1)):
         X = jnp.eye(n, dtype=kind)
     else:
-        X = jnp.linalg.qr(_lanczos(product, start, largest, maxiter))[0]
-    AX = product(X)
-    values, turn = jnp.linalg.eigh(xp.adjoint(X) @ AX)
-    V, residuals = X @ turn, jnp.linalg.norm(AX @ turn - X @ turn * values, axis=0)
-    eps, size = jnp.finfo(kind).eps, jnp.linalg.norm(product(start)) / jnp.linalg.norm(start)
-    near = jnp.where(
-        residuals.max() < jnp.sqrt(eps) * size, 10 * (residuals[1:] + residuals[:-1]), 0
-    )
-    apart = jnp.diff(values) > jnp.maximum(8 * eps * size, near)
-    labels = jnp.concatenate([jnp.zeros(1), jnp.cumsum(apart)]).astype(values.dtype)
+        X = jnp.linalg.qr(_lanczos(product, X, largest, maxiter))[0]
+    values, turn = jnp.linalg.eigh(xp.adjoint(X) @ product(X))
+    V = X @ turn
+    residuals = jnp.linalg.norm(product(V) - V * values, axis=0)
+    near = 10 * (residuals[1:] + residuals[:-1]) * (residuals.max() < jnp.sqrt(eps) * size)
+    apart = jnp.diff(values, prepend=values[0]) > jnp.pad(jnp.maximum(8 * eps * size, near), (1, 0))
+    labels = jnp.cumsum(apart).astype(values.dtype)
     alike, kept = labels[:, None] == labels, slice(-k, None) if largest else slice(k)
-    distances = jnp.where(alike, jnp.inf, jnp.abs(values[:, None] - values))
+    gaps = jnp.where(alike, jnp.inf, jnp.abs(values[:, None] - values)).min(axis=1)
     cut = alike.sum(axis=1) > alike[:, kept].sum(axis=1)
-    bounds = jnp.where(cut, jnp.inf, residuals / distances.min(axis=1))
+    bounds = jnp.where(cut, jnp.inf, residuals / gaps)
     return values[kept], V[:, kept], labels[kept], bounds[kept], size
 
 
 @_pairs.defjvp
-def _moved(matvec: Callable[..., jax.Array], how: Options, at: Factors, along: Factors) -> Factors:
+def _moved(matvec: Product, how: Options, at: Factors, along: Factors) -> Factors:
     values, V, labels, bounds, size = found = _pairs(matvec, how, *at)
     alike = labels[:, None] == labels
     # Of tied pairs, the derivatives from here on would be wrong: they are NaN.
@@ -178,12 +173,10 @@ def _moved(matvec: Callable[..., jax.Array], how: Options, at: Factors, along: F
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _tangents(
-    matvec: Callable[..., jax.Array], how: Options, values: jax.Array, V: jax.Array, *others: Any
-) -> Factors:
+def _tangents(matvec: Product, how: Options, values: jax.Array, V: jax.Array, *of: Any) -> Factors:
     """Of values and vectors (eq-complement)."""
-    (k, largest, n, *_), (alike, size, parameters, directions) = how, others
-    sign = 1 if largest else -1
+    alike, size, parameters, directions = of
+    sign = 1 if how[1] else -1
     _, along = jax.jvp(lambda *x: _columns(matvec, x)(V), parameters, directions)
     inner = xp.adjoint(V) @ along
     moved = V @ jnp.where(alike, 0, inner / jnp.where(alike, 1, values - values[:, None]))
@@ -197,20 +190,20 @@ def _tangents(
         left = sign * (out * values - _columns(matvec, parameters)(out))
         return left - within(left) + size * inside
 
-    if k < n:
+    if V.shape[0] > V.shape[1]:
         y = jax.lax.custom_linear_solve(definite, along - V @ inner, _solve, _solve)
         moved += sign * (y - within(y))
     return jnp.real(jnp.diagonal(inner)), moved
 
 
-def _solve(product: Callable[..., jax.Array], right: jax.Array) -> jax.Array:
+def _solve(product: Product, right: jax.Array) -> jax.Array:
     eps = float(jnp.finfo(right.dtype).eps)
     x, _ = jax.scipy.sparse.linalg.cg(product, right, tol=eps)
     missed = jnp.linalg.norm(product(x) - right)
     return jnp.where(missed <= math.sqrt(eps) * jnp.linalg.norm(right), x, jnp.nan)
 
 
-def _columns(matvec: Callable[..., jax.Array], parameters: Factors) -> Callable[..., jax.Array]:
+def _columns(matvec: Product, parameters: Factors) -> Product:
     return jax.vmap(lambda x: matvec(x, *parameters), 1, 1)
 
 
@@ -218,10 +211,8 @@ def _columns(matvec: Callable[..., jax.Array], parameters: Factors) -> Callable[
 _BLOCKS, _KEPT = 10, 5
 
 
-def _lanczos(
-    product: Callable[..., jax.Array], start: jax.Array, largest: bool, maxiter: int
-) -> jax.Array:
-    """Nearly k + 1 eigenvectors, orthogonalised in full (Wu and Simon 2000)."""
+def _lanczos(product: Product, start: jax.Array, largest: bool, maxiter: int) -> jax.Array:
+    """Nearly k + 1 eigenvectors, by thick restarts (Wu and Simon 2000)."""
     (n, p), eps = start.shape, jnp.finfo(start.dtype).eps
     last, kept = _BLOCKS * p, _KEPT * p
 
@@ -234,21 +225,21 @@ def _lanczos(
     def restart(state: Factors) -> Factors:
         i, _, Q = state
         Q = jax.lax.fori_loop(jnp.where(i == 0, 1, _KEPT + 1), _BLOCKS + 1, extend, Q)
-        # The products take little beside the orthogonalisation.
+        # These products take little beside the orthogonalisation.
         W, AW = Q[:, :last], product(Q[:, :last])
         values, turn = jnp.linalg.eigh(xp.adjoint(W) @ AW)
         values, turn = (x[..., ::-1] if largest else x for x in (values, turn))
         missed = jnp.linalg.norm(AW @ turn[:, :p] - W @ turn[:, :p] * values[:p], axis=0).max()
         Q = jnp.zeros_like(Q).at[:, : kept + p].set(jnp.hstack([W @ turn[:, :kept], Q[:, last:]]))
-        return i + 1, missed / jnp.abs(values).max(), Q
-
-    def goes_on(state: Factors) -> jax.Array:
         # Rounding leaves about 20 eps.
-        return (state[0] < maxiter) & (state[1] > 50 * eps)
+        return i + 1, missed > 50 * eps * jnp.abs(values).max(), Q
 
     Q = jnp.zeros((n, last + p), start.dtype).at[:, :p].set(jnp.linalg.qr(start)[0])
-    return jax.lax.while_loop(goes_on, restart, (0, eps.astype(eps.dtype) + 1, Q))[2][:, :p]
+    found = jax.lax.while_loop(lambda x: x[1] & (x[0] < maxiter), restart, (0, jnp.array(True), Q))
+    return found[2][:, :p]
 
+
+_CUT = "k cuts this cluster in two: ask for more, or fewer"
 
 # The identity of tangents, which looks at cotangents. A custom_vjp would have no forward mode.
 _checked_p = Primitive("spectralgrad_checked")
@@ -261,30 +252,29 @@ def _same(*arrays: jax.Array) -> Factors:
 
 
 def _check(cotangents: Factors, *arrays: Any) -> list[Tensor]:
-    lam, bar = map(ad.instantiate_zeros, cotangents)
-    V, labels, bounds = arrays[2:]
-    alike = labels[..., :, None] == labels[..., None, :]
+    (lam, bar), (V, labels, bounds) = map(ad.instantiate_zeros, cotangents), arrays[2:]
+    (one, other), tol = xp.pairs(labels), gauge.default_tol(V.dtype)
     # JAX's cotangents are conjugated.
     inner, sizes = xp.adjoint(V) @ bar.conj(), jnp.linalg.norm(bar, axis=-2)
-    used = (lam != 0) | (sizes != 0)
-    spread, turn = lam[..., :, None] - lam[..., None, :], (inner - xp.adjoint(inner)) / 2
-    tol = gauge.default_tol(V.dtype)
-    factor = jnp.where(jnp.all(jnp.where(used, bounds, 0) <= 0.1), 1, jnp.nan)
-    for excess, size, fault in (spread, jnp.abs(lam), gauge.SPREAD), (turn, sizes, gauge.TURNED):
-        excess, allowed = jnp.where(alike, jnp.abs(excess), 0), tol * size.max(axis=-1)
+    loose = jnp.where((lam != 0) | (sizes != 0), bounds, 0)
+    cut = jnp.where(loose == jnp.inf, jnp.abs(lam) + sizes, 0)[..., None] * jnp.eye(lam.shape[-1])
+    spread, turned = jnp.subtract(*xp.pairs(lam)), (inner - xp.adjoint(inner)) / 2
+    fine = jnp.all(loose <= 0.1, axis=-1)
+    checks = (spread, lam, gauge.SPREAD), (turned, sizes, gauge.TURNED), (cut, 0 * lam, _CUT)
+    for x, scale, fault in checks:
+        excess, allowed = jnp.where(one == other, jnp.abs(x), 0), tol * jnp.abs(scale).max(axis=-1)
         if _known(excess) is not None:
             gauge.require_within(_known(excess), _known(allowed), "λ", fault)
-        factor = jnp.where(jnp.all(excess <= allowed[..., None, None]), factor, jnp.nan)
-    if _known(factor) is not None and jnp.isnan(factor):
-        raise large.ConvergenceError(
-            "k cuts a cluster in two, or a residual over a gap leaves no digit"
-        )
-    return [factor * lam, factor * bar, None, None, None]
+        fine &= jnp.all(excess <= allowed[..., None, None], axis=(-2, -1))
+    if _known(fine) is not None and not fine.all():
+        raise krylov.ConvergenceError(f"a residual over a gap of {loose.max():.1e} leaves no digit")
+    factor = jnp.where(fine, 1, jnp.nan)[..., None]
+    return [factor * lam, factor[..., None] * bar, None, None, None]
 
 
 def _check_jvp(arrays: Factors, tangents: Factors) -> Factors:
-    moved = [*map(ad.instantiate_zeros, tangents[:2]), *arrays[2:]]
-    return _checked_p.bind(*arrays), _checked_p.bind(*moved)
+    moved = map(ad.instantiate_zeros, tangents[:2])
+    return _checked_p.bind(*arrays), _checked_p.bind(*moved, *arrays[2:])
 
 
 def _check_batch(arrays: Factors, axes: tuple[int | None, ...]) -> tuple[Factors, list[int]]:

@@ -13,7 +13,7 @@ has a method of its own (`spectralgrad.recipes.jax.eigsh`). In all of them,
 ``n``, ``dtype``
     are the size and the type of x, as in ``"complex128"``; by default that of the parameters.
 ``options``
-    are those of `spectralgrad.theory.large.eigen`; ``solve`` and ``preconditioner`` are for NumPy.
+    are those of `spectralgrad.theory.krylov.eigen`; ``solve`` and ``preconditioner`` are for NumPy.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from spectralgrad.recipes import rules
 from spectralgrad.recipes.rules import Factors, Namespace, Tensor
-from spectralgrad.theory import large
+from spectralgrad.theory import krylov, large
 from spectralgrad.theory.symmetric import adjoint
 
 SECOND = "eigsh has first derivatives only, except in JAX"
@@ -37,7 +37,7 @@ def require_alike(made: Tensor, n: int, dtype: Any) -> None:
         raise ValueError(f"matvec makes {what}; give another n or dtype")
 
 
-def pull(pairs: large.Pairs, *cotangents: Tensor) -> Tensor:
+def pull(pairs: krylov.Pairs, *cotangents: Tensor) -> Tensor:
     """X, for which that of A is the Hermitian part of X Vᴴ, so that A V has the cotangent X."""
     G, V = large.eigen_vjp(pairs, *cotangents), pairs.vectors
     both = G.left @ (adjoint(G.right) @ V)
@@ -47,7 +47,7 @@ def pull(pairs: large.Pairs, *cotangents: Tensor) -> Tensor:
 def on_host(
     xp: Namespace,
     numpy: Callable[[Tensor], Any],
-    once: Callable[[large.Pairs, Tensor], Factors],
+    once: Callable[[krylov.Pairs, Tensor], Factors],
     module: str,
 ) -> Callable[..., Factors]:
     """Make ``eigsh`` for a framework's module, with values and vectors ``once`` a function of A V.
@@ -76,7 +76,7 @@ def on_host(
             return numpy(matvec(xp.array(x.reshape(-1)), *stopped))
 
         require_alike(product(np.zeros(n, kind)), n, kind)
-        pairs = large.eigen(LinearOperator((n, n), product, dtype=kind), k, which, **options)
+        pairs = krylov.eigen(LinearOperator((n, n), product, dtype=kind), k, which, **options)
         columns = [matvec(xp.array(x), *parameters)[:, None] for x in pairs.vectors.T.copy()]
         return once(pairs, xp.concatenate(columns, -1))
 

@@ -12,7 +12,8 @@ import torch
 
 from spectralgrad.recipes import catalogue, large, rules
 from spectralgrad.recipes.rules import At, Factors, Namespace, Tensor
-from spectralgrad.theory.large import eigen, eigen_vjp
+from spectralgrad.theory.krylov import eigen
+from spectralgrad.theory.large import eigen_vjp
 
 _NAMES = ("float32", "float64", "complex64", "complex128")
 _DTYPES = {getattr(torch, name): np.dtype(name) for name in _NAMES}
@@ -141,7 +142,7 @@ def eigsh_csr(
 
     def pull(*cotangents: Tensor) -> torch.Tensor:
         gradient = torch.as_tensor(eigen_vjp(pairs, *cotangents).on(A).data, device=matrix.device)
-        return torch.sparse_csr_tensor(*places, gradient, matrix.shape)
+        return torch.sparse_csr_tensor(*places, gradient, matrix.shape, check_invariants=False)
 
     return _Once.apply(pairs, pull, matrix)
 
