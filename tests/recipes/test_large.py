@@ -191,6 +191,20 @@ class TestTie:
         _, found = gradient("jax", drum("jax"), self.theta, lambda xp, w, v: w[1], k)
         assert np.isnan(found).all()
 
+    def test_the_others_are_known(self):
+        """Each value has its own row, in both modes, cut or not."""
+        jax = pytest.importorskip("jax")
+
+        def values(k, theta):
+            return recipes("jax").eigsh(drum("jax"), k, parameters=[theta], n=SIDE**2)[0]
+
+        expected = np.linalg.eigh(laplacian())[1][:, 0] ** 2 @ POTENTIALS
+        with jax.enable_x64(True):
+            for k, mode in ((2, jax.jacfwd), (2, jax.jacrev), (3, jax.jacrev)):
+                first, *others = np.asarray(jax.jit(mode(functools.partial(values, k)))(self.theta))
+                assert first == pytest.approx(expected, rel=1e-10)
+                assert np.isnan(others).all()
+
     def test_second_derivatives_are_nan(self):
         jax = pytest.importorskip("jax")
 

@@ -124,9 +124,9 @@ def eigsh(
 
     By Lanczos' method in blocks, restarted up to ``maxiter`` times, and compiled for each
     ``matvec``: define it once. What that takes from elsewhere gets no gradient; parameters may be
-    trees. There are forward mode, which at a tie serves losses that count equal values alike, and
-    second derivatives, NaN where any two of the values count as equal. Where the others raise an
-    error a gradient is one too, or under ``jit`` NaN.
+    trees. Where the others raise an error so does a gradient, or it is NaN, as under ``jit`` and in
+    forward mode; but that does not see what a loss makes of equal values: it serves those that
+    count them alike. There are second derivatives, NaN where any two of the values count as equal.
     """
     if which not in ("smallest", "largest") or not 1 <= k <= n:
         raise ValueError(f"{k} and {which} will not do; give 1 to {n}, and smallest or largest")
@@ -242,14 +242,18 @@ def _lanczos(product: Product, start: jax.Array, largest: bool, maxiter: int) ->
 
 _CUT = "k cuts this cluster in two: ask for more, or fewer"
 
-# The identity of tangents, which looks at cotangents. A custom_vjp would have no forward mode.
+# Residual over gap from which no digit can be trusted.
+_NO_DIGIT = 0.1
+# The identity of tangents, but NaN where that is, or where cotangents depend on the basis. With a
+# custom_vjp there would be no forward mode.
 _checked_p = Primitive("spectralgrad_checked")
 _checked_p.multiple_results = True
 
 
 @_checked_p.def_impl
-def _same(*arrays: jax.Array) -> Factors:
-    return arrays[:2]
+def _same(lam: jax.Array, bar: jax.Array, _: Tensor, __: Tensor, bounds: jax.Array) -> Factors:
+    factor = jnp.where(bounds <= _NO_DIGIT, 1, jnp.nan).astype(bounds.dtype)
+    return factor * lam, factor[..., None, :] * bar
 
 
 def _check(cotangents: Factors, *arrays: Any) -> list[Tensor]:
@@ -260,7 +264,7 @@ def _check(cotangents: Factors, *arrays: Any) -> list[Tensor]:
     loose = jnp.where((lam != 0) | (sizes != 0), bounds, 0)
     cut = jnp.where(loose == jnp.inf, jnp.abs(lam) + sizes, 0)[..., None] * jnp.eye(lam.shape[-1])
     spread, turned = jnp.subtract(*xp.pairs(lam)), (inner - xp.adjoint(inner)) / 2
-    fine = jnp.all(loose <= 0.1, axis=-1)
+    fine = jnp.all(loose <= _NO_DIGIT, axis=-1)
     checks = (spread, lam, gauge.SPREAD), (turned, sizes, gauge.TURNED), (cut, 0 * lam, _CUT)
     for x, scale, fault in checks:
         excess, allowed = jnp.where(one == other, jnp.abs(x), 0), tol * jnp.abs(scale).max(axis=-1)
@@ -282,7 +286,7 @@ def _check_batch(arrays: Factors, axes: tuple[int | None, ...]) -> tuple[Factors
     return _checked_p.bind(*_first(arrays, axes)), [0, 0]
 
 
-_checked_p.def_abstract_eval(_same)
+_checked_p.def_abstract_eval(lambda *arrays: arrays[:2])
 ad.primitive_jvps[_checked_p] = _check_jvp
 ad.primitive_transposes[_checked_p] = _check
 batching.primitive_batchers[_checked_p] = _check_batch
