@@ -305,13 +305,18 @@ def _pulled(
     C, alike = adjoint(V) @ bar, spectrum.in_one_cluster(pairs.labels)
     _require_invariant(pairs, lam, C, sizes, gauge_tol)
     _require_digits(pairs, np.flatnonzero((lam != 0) | (sizes != 0)))
+    among = V @ (C * alike)
     X = V * lam + V @ divide(C, values[None, :] - values[:, None], alike)
     wrong = float(np.sqrt(2) * np.abs(lam) @ bounds)
     for i in np.flatnonzero(sizes):
-        y, missed = _complement(pairs, i, bar[:, i])
+        y, _ = _complement(pairs, i, bar[:, i])
         X[:, i] -= y
-        wrong += missed + 4 * float(sizes[i] * bounds[i] / pairs.gaps[i])
-    return X, -(X * values + V @ (C * alike) / 2), wrong
+        # What the whole equation leaves: the other vectors that are known have residuals too.
+        left = bar[:, i] + pairs.operator @ X[:, i]
+        left -= _times(pairs.b, among[:, i] + values[i] * X[:, i])
+        missed = _dual_norm(left, pairs.b) + 4 * float(sizes[i] * bounds[i])
+        wrong += missed / float(pairs.gaps[i])
+    return X, -(X * values + among / 2), wrong
 
 
 def _gradient(left: Array, right: Array, wrong: float) -> LowRank:
