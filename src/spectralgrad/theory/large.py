@@ -126,7 +126,7 @@ class Pairs:
     values = property(lambda self: self.known[0][self.kept])
     vectors = property(lambda self: self.known[1][:, self.kept])
     residuals = property(lambda self: self.known[2][self.kept])
-    bounds = property(lambda self: (self.known[2] / self.gaps)[self.kept])
+    bounds = property(lambda self: self.residuals / self.gaps[self.kept])
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,10 +301,12 @@ def _pulled(
     lam, bar = np.zeros_like(values), np.zeros_like(V)
     given = cotangents((values_bar, vectors_bar), (pairs.values, pairs.vectors))
     lam[pairs.kept], bar[:, pairs.kept] = given
-    sizes, bounds = np.linalg.norm(bar, axis=0), residuals / pairs.gaps
+    sizes, bounds = np.linalg.norm(bar, axis=0), np.zeros_like(residuals)
     C, alike = adjoint(V) @ bar, spectrum.in_one_cluster(pairs.labels)
     _require_invariant(pairs, lam, C, sizes, gauge_tol)
-    _require_digits(pairs, np.flatnonzero((lam != 0) | (sizes != 0)))
+    used = np.flatnonzero((lam != 0) | (sizes != 0))
+    _require_digits(pairs, used)
+    bounds[used] = residuals[used] / pairs.gaps[used]
     among = V @ (C * alike)
     X = V * lam + V @ divide(C, values[None, :] - values[:, None], alike)
     wrong = float(np.sqrt(2) * np.abs(lam) @ bounds)
@@ -375,8 +377,10 @@ def _minres(product: Solve, right: Array, preconditioner: Solve | None) -> Array
         return LinearOperator((size, size), lambda x: f(x.astype(real).view(dtype)).view(real))
 
     M = preconditioner and in_real(preconditioner)
-    x, _ = iterative.minres(in_real(product), right.view(real), rtol=np.finfo(dtype).eps, M=M)
-    return x.astype(real).view(dtype)
+    # SciPy counts the right-hand side into the norm of the matrix, by which it stops.
+    size, eps = np.vdot(right, right).real / np.linalg.norm(product(right)), np.finfo(dtype).eps
+    x, _ = iterative.minres(in_real(product), (right / size).view(real), rtol=eps, M=M)
+    return (size * x).astype(real).view(dtype)
 
 
 def _times(b: Any, x: Array) -> Array:
