@@ -163,7 +163,7 @@ def test_a_change_executes_again_what_it_can_change(copy):
         "recipes/__init__.py": {"recipes", "your_function"},
         "book/functions.py": {"your_function"},
         "book/regimes.py": {"your_matrix"},
-        "book/costs.py": {"performance"},
+        "book/costs.py": {"performance", "large_and_sparse"},
         "book/releases.py": {"releases"},
         "book/releases.json": {"releases"},
         "book/execution.py": set(last),
