@@ -4,5 +4,6 @@
 how a gradient with respect to a Hermitian matrix is written, and `gauge` what a decomposition
 leaves open. `eigen` and `singular` hold the pullbacks, `second_basis` what both of them do,
 `subgradient` the valid answers where there is no gradient, and `exact` what to hold all of them
-against, in 50 digits.
+against, in 50 digits. `krylov` finds a few eigenpairs or singular triplets of a matrix that no one
+can decompose, and `large` differentiates them.
 """

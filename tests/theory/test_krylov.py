@@ -1,0 +1,173 @@
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from grids import grid, grid_values, path, path_pairs
+from hard import general, hermitian
+from scipy.sparse.linalg import LinearOperator, aslinearoperator, splu
+
+from spectralgrad.theory import krylov
+
+EPS = np.finfo(float).eps
+real_or_complex = pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+
+
+def order(values, which):
+    """The places of values in the order in which they are asked for."""
+    far = {"smallest": values, "largest": -values}
+    return np.argsort(far[which] if isinstance(which, str) else np.abs(values - which))
+
+
+@pytest.mark.parametrize("which", ["smallest", "largest", 1.37])
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 3), (9, 9), (30, 30), (40, 17)])
+def test_values_of_a_grid_with_their_ties(sizes, which):
+    """Would catch an equal value that is overlooked, or a choice of the wrong ones."""
+    exact = grid_values(*sizes)
+    for k in range(1, min(6, len(exact) + 1)):
+        pairs = krylov.eigen(grid(*sizes), k, which)
+        expected = np.sort(exact[order(exact, which)[:k]])
+        np.testing.assert_allclose(pairs.values, expected, atol=1e-12)
+        assert np.all(pairs.residuals < 1e-12)
+
+
+@pytest.mark.parametrize("n", [100, 1000])
+def test_vectors_of_a_path(n):
+    values, vectors = path_pairs(n)
+    pairs = krylov.eigen(path(n).tocsr(), 3, -0.001)
+    alike = np.abs(pairs.vectors.T @ vectors[:, :3])
+    # The bound is on the sine; what a program loses of the cosine is its square.
+    np.testing.assert_allclose(alike, np.eye(3), atol=1e-8)
+    assert np.all(pairs.bounds < 1e-9)
+    np.testing.assert_allclose(pairs.values, values[:3], atol=1e-14)
+
+
+@pytest.mark.parametrize("tol", [0.0, 1e-8, 1e-4, 1e-2])
+@pytest.mark.parametrize("which", ["smallest", "largest", "below", "inside"])
+def test_no_copy_is_overlooked(which, tol):
+    """Lanczos' method alone finds one of several equal values, if its tolerance is not 0."""
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        n, copies = int(rng.integers(40, 120)), int(rng.integers(2, 5))
+        block = sp.random_array((n, n), density=5 / n, rng=rng)
+        block = block + block.T + sp.diags_array(3 * rng.random(n))
+        turn = rng.permutation(n * copies)
+        matrix = sp.block_diag([block] * copies, format="csr")[turn][:, turn]
+        values = np.linalg.eigvalsh(block.toarray())
+        where = {"below": values[0] - 0.1, "inside": rng.uniform(values[0], values[-1])}
+        pairs = krylov.eigen(matrix, 1, where.get(which, which), tol=tol)
+        tied = np.count_nonzero(pairs.labels == pairs.labels[pairs.kept[0]]) > 1
+        assert tied or pairs.bounds[0] > 0.1
+
+
+@pytest.mark.parametrize("solver", ["eigsh", "lobpcg"])
+@pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-6, 1e-8, 0.0])
+def test_the_bound_holds_whatever_the_tolerance(solver, tol):
+    """Would catch a gap taken too large, or residuals of other vectors."""
+    hard = hermitian("regular", 150, np.float64, np.random.default_rng(1))
+    pairs = krylov.eigen(hard.matrix, 3, "largest", solver=solver, tol=tol)
+    for i in range(3):
+        space = hard.left[:, -3 + i]
+        v = pairs.vectors[:, i]
+        sine = np.linalg.norm(v - space * (space @ v))
+        assert sine <= 1.5 * pairs.bounds[i] + 1e-12
+    assert np.all(np.abs(pairs.values - hard.values[-3:]) <= pairs.residuals + 1e-13)
+
+
+@real_or_complex
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_operators_and_scales(dtype, scale):
+    rng = np.random.default_rng(2)
+    hard = hermitian("graded", 120, dtype, rng)
+    matrix = scale * hard.matrix
+    pairs = krylov.eigen(aslinearoperator(matrix), 2, "largest")
+    np.testing.assert_allclose(pairs.values, scale * hard.values[-2:], rtol=1e-12)
+    assert pairs.vectors.dtype == dtype
+    np.testing.assert_allclose(pairs.vectors.conj().T @ pairs.vectors, np.eye(2), atol=1e-12)
+
+
+def test_a_solver_of_ones_own_is_used():
+    """Would catch a factorisation of a matrix that is not there."""
+    low = np.random.default_rng(3).standard_normal((400, 2))
+    base, shift = grid(20, 20), -0.5
+    factors = splu((base - shift * sp.eye_array(400)).tocsc())
+    inner = np.linalg.inv(np.eye(2) + low.T @ factors.solve(low))
+
+    def solve(x):
+        y = factors.solve(x)
+        return y - factors.solve(low @ (inner @ (low.T @ y)))
+
+    def product(x):
+        return base @ x + low @ (low.T @ x)
+
+    update = LinearOperator((400, 400), product, dtype=float)
+    pairs = krylov.eigen(update, 3, shift, solve=solve)
+    dense = np.linalg.eigvalsh(base.toarray() + low @ low.T)
+    np.testing.assert_allclose(pairs.values, dense[:3], atol=1e-12)
+    with pytest.raises(ValueError, match="take a sparse matrix, or solve"):
+        krylov.eigen(update, 3, shift)
+
+
+def test_the_generalised_problem_of_a_beam():
+    """Linear elements on (0, π): the values tend to 1, 4, 9 as those of −u″ = λ u do."""
+    n, h = 500, np.pi / 501
+    stiffness = (path(n) / h).tocsr()
+    mass = sp.diags_array([np.full(n - 1, h / 6), np.full(n, 2 * h / 3), np.full(n - 1, h / 6)],
+                          offsets=[-1, 0, 1]).tocsr()  # fmt: skip
+    near, plain = (krylov.eigen(stiffness, 3, which, b=mass) for which in (0.5, "smallest"))
+    np.testing.assert_allclose(near.values, [1, 4, 9], rtol=1e-3)
+    np.testing.assert_allclose(near.values, plain.values, rtol=1e-9)
+    inner = near.vectors.T @ (mass @ near.vectors)
+    np.testing.assert_allclose(inner, np.eye(3), atol=1e-12)
+
+
+@real_or_complex
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (5, 3), (60, 50), (100, 100), (80, 120)])
+@pytest.mark.parametrize("which", ["smallest", "largest", "near"])
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array, aslinearoperator])
+def test_singular_triplets(shape, which, dtype, make):
+    hard = general("regular", *shape, dtype, np.random.default_rng(4))
+    s = hard.values
+    which = float(s.mean()) if which == "near" else which
+    if which == s.mean() and make is not sp.csr_array and sum(shape) > krylov.DENSE:
+        pytest.skip("there is nothing to factorise")
+    k = min(2, *shape)
+    found = krylov.singular(make(hard.matrix), k, which)
+    expected = -np.sort(-s[order(s, which)[:k]])
+    np.testing.assert_allclose(found.s, expected, rtol=1e-9)
+    np.testing.assert_allclose(hard.matrix @ found.vh.conj().T, found.u * found.s, atol=1e-9)
+    np.testing.assert_allclose(found.vh @ found.vh.conj().T, np.eye(k), atol=1e-10)
+
+
+def test_a_solver_that_stops_too_early_is_an_error():
+    with pytest.raises(krylov.ConvergenceError, match=r"No convergence.*maxiter or tol"):
+        krylov.eigen(grid(60, 60), 2, "smallest", maxiter=1)
+
+
+def test_no_warning_escapes():
+    """SciPy's LOBPCG warns of what it did not reach; here that is in the residuals."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pairs = krylov.eigen(grid(30, 30), 2, solver="lobpcg", maxiter=3)
+    assert np.all(pairs.bounds > 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"k": 0}, "k: 0 will not do; give a whole number from 1 to 98"),
+        ({"k": 99}, "k: 99 will not do"),
+        ({"which": "least"}, "which: 'least' will not do; give smallest, largest, or a number"),
+        ({"solver": "qr"}, "solver: 'qr' will not do"),
+        ({"solver": "lobpcg", "which": 1.0}, "lobpcg without a number"),
+        ({"b": sp.eye_array(99)}, "100 × 100 and 99 × 99 will not do"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(asked, said):
+    with pytest.raises(ValueError, match=said):
+        krylov.eigen(path(100), **asked)
+
+
+def test_a_number_that_is_an_eigenvalue():
+    with pytest.raises(ValueError, match=r"which: 0\.0 is an eigenvalue; give a number beside it"):
+        krylov.eigen(sp.diags_array(np.arange(100.0)), 1, 0.0)
