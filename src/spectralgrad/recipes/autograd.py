@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import autograd.numpy as anp
 import numpy as np
@@ -9,7 +10,7 @@ from autograd import make_vjp
 from autograd.extend import defjvp_argnums, defvjp, primitive
 from autograd.tracer import getval, isbox
 
-from spectralgrad.recipes import catalogue, hermitian, rules
+from spectralgrad.recipes import catalogue, hermitian, large, rules
 from spectralgrad.recipes.rules import At, Factors, Pullback, Tensor
 
 
@@ -65,6 +66,21 @@ def _over(function: Callable[..., Factors], like: Factors) -> Callable[..., Fact
     return lambda *stacks: tuple(map(anp.stack, zip(*map(function, *stacks), strict=True)))
 
 
+def _once(pairs: Any, products: Tensor) -> Factors:
+    def vjp(_: Tensor, products: Tensor) -> Pullback:
+        def through(cotangents: Factors) -> Tensor:
+            if any(map(isbox, (products, cotangents, *cotangents))):
+                raise NotImplementedError(large.SECOND)
+            # autograd's cotangents are conjugated.
+            return np.conj(large.pull(pairs, *map(np.conj, cotangents)))
+
+        return through
+
+    both = primitive(lambda _: (pairs.values, pairs.vectors))
+    defvjp(both, vjp)
+    return both(products)
+
+
 xp = rules.Namespace(
     **vars(rules.NUMPY)
     | {name: getattr(anp, name) for name in (*rules.ELEMENTWISE, "concatenate", "max")}
@@ -91,3 +107,4 @@ xp = rules.Namespace(
 )
 
 globals().update(catalogue.operations(xp, __name__))
+eigsh = large.on_host(xp, _known, _once, __name__)

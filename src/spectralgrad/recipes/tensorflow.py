@@ -3,10 +3,11 @@
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import tensorflow as tf
 
-from spectralgrad.recipes import catalogue, rules
+from spectralgrad.recipes import catalogue, large, rules
 from spectralgrad.recipes.rules import At, Factors, Tensor
 
 _HALF = (tf.float16, tf.bfloat16)
@@ -64,6 +65,22 @@ def _over(function: Callable[..., Factors], like: Factors) -> Callable[..., Fact
     return lambda *stacks: tf.map_fn(lambda x: function(*x), stacks, fn_output_signature=dtypes)
 
 
+def _once(pairs: Any, products: Tensor) -> Factors:
+    def refuse(*_: Tensor) -> Factors:
+        raise NotImplementedError(large.SECOND)
+
+    @tf.custom_gradient
+    def pull(_: Tensor, *cotangents: Tensor) -> Factors:
+        return tf.convert_to_tensor(large.pull(pairs, *(x.numpy() for x in cotangents))), refuse
+
+    @tf.custom_gradient
+    def both(products: Tensor) -> Factors:
+        values, vectors = map(tf.convert_to_tensor, (pairs.values, pairs.vectors))
+        return (values, vectors), partial(pull, products)
+
+    return both(products)
+
+
 xp = rules.Namespace(
     **{x: getattr(tf.math, x, None) or getattr(tf, x) for x in rules.ELEMENTWISE if x != "sum"},
     sum=tf.reduce_sum,
@@ -92,3 +109,4 @@ xp = rules.Namespace(
 )
 
 globals().update(catalogue.operations(xp, __name__))
+eigsh = large.on_host(xp, lambda x: x.numpy(), _once, __name__)

@@ -7,10 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import torch
 
-from spectralgrad.recipes import catalogue, rules
+from spectralgrad.recipes import catalogue, large, rules
 from spectralgrad.recipes.rules import At, Factors, Namespace, Tensor
+from spectralgrad.theory.krylov import eigen
+from spectralgrad.theory.large import eigen_vjp
 
 _NAMES = ("float32", "float64", "complex64", "complex128")
 _DTYPES = {getattr(torch, name): np.dtype(name) for name in _NAMES}
@@ -106,6 +109,44 @@ def _cotangents(loss: Callable[..., torch.Tensor], *factors: torch.Tensor) -> Fa
     return value, *gradients
 
 
+class _Once(torch.autograd.Function):  # type: ignore[misc]
+    @staticmethod
+    def forward(ctx: Any, pairs: Any, pull: Any, of: torch.Tensor) -> Factors:
+        ctx.pull, ctx.device = pull, of.device
+        return tuple(torch.as_tensor(x, device=of.device) for x in (pairs.values, pairs.vectors))
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> Factors:
+        # PyTorch's own decorator overlooks a gradient that depends on the matrix alone.
+        if torch.is_grad_enabled():
+            raise NotImplementedError(large.SECOND)
+        return None, None, torch.as_tensor(ctx.pull(*map(_numpy, cotangents)), device=ctx.device)
+
+
+def _numpy(x: torch.Tensor) -> Any:
+    return x.detach().cpu().resolve_conj().numpy()
+
+
+def _once(pairs: Any, products: torch.Tensor) -> Factors:
+    return _Once.apply(pairs, partial(large.pull, pairs), products)
+
+
+def eigsh_csr(
+    matrix: torch.Tensor, k: int = 1, which: str | float = "smallest", **options: Any
+) -> Factors:
+    """`eigsh` of a sparse CSR tensor; the gradient is on its pattern."""
+    places = matrix.crow_indices(), matrix.col_indices()
+    entries, *parts = map(_numpy, (matrix.values(), *reversed(places)))
+    A = scipy.sparse.csr_array((entries, *parts), matrix.shape)
+    pairs = eigen(A, k, which, **options)
+
+    def pull(*cotangents: Tensor) -> torch.Tensor:
+        gradient = torch.as_tensor(eigen_vjp(pairs, *cotangents).on(A).data, device=matrix.device)
+        return torch.sparse_csr_tensor(*places, gradient, matrix.shape, check_invariants=False)
+
+    return _Once.apply(pairs, pull, matrix)
+
+
 xp = Namespace(
     **{name: getattr(torch, name) for name in rules.ELEMENTWISE},
     eigh=torch.linalg.eigh,
@@ -138,3 +179,4 @@ xp = Namespace(
 )
 
 globals().update(catalogue.operations(xp, __name__))
+eigsh = large.on_host(xp, _numpy, _once, __name__)
