@@ -28,6 +28,8 @@ def test_every_error_is_as_small_as_the_page_says(page):
     assert all(error < estimate < 1e-8 for error, estimate in errors)
     assert max(facts["own"], facts["copied"], facts["edges"]) < 1e-10
     assert max(*facts["drum"].values(), facts["update"]) < 1e-6
+    assert set(facts["drum"]) == {"λ", "left half", "PyTorch", "JAX"}
+    assert facts["csr"] < 1e-12
     gradients = [v for name, v in facts["far"].items() if name.startswith("gradient")]
     assert len(gradients) == 3
     assert max(gradients) < 100 * facts["eps_over_gap"]
