@@ -24,4 +24,6 @@ An option is a number of Python, by place or by name, and gets no gradient. Wher
 value and no derivative, a `spectralgrad.theory.gauge.GaugeError`, a ValueError, names the values,
 as soon as a derivative is seen to be wanted; where numbers are not known, as under ``jit`` and on a
 GPU, the derivative is NaN. Nothing in a rule moves data to the host; it was not tried on GPUs.
+
+For a matrix too large to decompose there is ``eigsh``, of which `large` says what is different.
 """

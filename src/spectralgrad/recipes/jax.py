@@ -118,7 +118,7 @@ def eigsh(
     parameters: Sequence[Any] = (),
     n: int,
     dtype: str | None = None,
-    maxiter: int = 300,
+    maxiter: int = 1000,
 ) -> Factors:
     """A few eigenpairs of an operator, as `spectralgrad.recipes.large` says.
 
@@ -230,7 +230,8 @@ def _lanczos(product: Product, start: jax.Array, largest: bool, maxiter: int) ->
         values, turn = jnp.linalg.eigh(xp.adjoint(W) @ AW)
         values, turn = (x[..., ::-1] if largest else x for x in (values, turn))
         missed = jnp.linalg.norm(AW @ turn[:, :p] - W @ turn[:, :p] * values[:p], axis=0).max()
-        Q = jnp.zeros_like(Q).at[:, : kept + p].set(jnp.hstack([W @ turn[:, :kept], Q[:, last:]]))
+        first, _ = jnp.linalg.qr(jnp.hstack([W @ turn[:, :kept], Q[:, last:]]))
+        Q = jnp.zeros_like(Q).at[:, : kept + p].set(first)
         # Rounding leaves about 20 eps.
         return i + 1, missed > 50 * eps * jnp.abs(values).max(), Q
 

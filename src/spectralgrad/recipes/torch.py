@@ -134,7 +134,10 @@ def _once(pairs: Any, products: torch.Tensor) -> Factors:
 def eigsh_csr(
     matrix: torch.Tensor, k: int = 1, which: str | float = "smallest", **options: Any
 ) -> Factors:
-    """`eigsh` of a sparse CSR tensor; the gradient is on its pattern."""
+    """`eigsh` of a sparse CSR tensor, which gets a gradient on its pattern.
+
+    From there PyTorch pulls it back to what the values were made of, if they are real.
+    """
     places = matrix.crow_indices(), matrix.col_indices()
     entries, *parts = map(_numpy, (matrix.values(), *reversed(places)))
     A = scipy.sparse.csr_array((entries, *parts), matrix.shape)
