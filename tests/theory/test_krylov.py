@@ -2,6 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.sparse as sp
 from grids import grid, grid_values, path, path_pairs
 from hard import general, hermitian
@@ -132,6 +133,16 @@ def test_the_generalised_problem_of_a_beam():
     np.testing.assert_allclose(near.values, plain.values, rtol=1e-9)
     inner = near.vectors.T @ (mass @ near.vectors)
     np.testing.assert_allclose(inner, np.eye(3), atol=1e-12)
+
+
+@pytest.mark.parametrize("which", ["smallest", 0.3])
+def test_a_real_matrix_with_a_complex_one(which):
+    """ARPACK in real numbers leaves out what is imaginary in B, and only SciPy warns."""
+    rng = np.random.default_rng(21)
+    A, B = (hermitian("regular", 100, dtype, rng).matrix for dtype in (float, complex))
+    pairs = krylov.eigen(sp.csr_array(A), 2, which, b=sp.csr_array(B + np.eye(100)))
+    values = scipy.linalg.eigvalsh(A.astype(complex), B + np.eye(100))
+    np.testing.assert_allclose(pairs.values, np.sort(values[order(values, which)[:2]]), rtol=1e-9)
 
 
 @real_or_complex

@@ -117,6 +117,26 @@ def test_generalised_gradients_against_differences(n, which, dtype):
 
 
 @real_or_complex
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e6])
+@pytest.mark.parametrize("which", ["smallest", "largest"])
+def test_the_error_of_a_generalised_gradient(which, scale, dtype):
+    """Would catch one in the norm of B, or that of the gradient in A said of that in B."""
+    n, rng = 100, np.random.default_rng(20)
+    A, C = (hermitian_part(normal(rng, (n, n), dtype)) for _ in range(2))
+    B = scale * (hermitian("graded", n, dtype, rng).matrix + np.eye(n) / 10)
+    one, other = (
+        krylov.eigen(sp.csr_array(A), 2, which, b=sp.csr_array(B), tol=t) for t in (0, 1e-6)
+    )
+    cotangent, lam = weighing([1, 2], C), [1, 2]
+    for values, vectors in ((lam, False), (0, True)):
+        exact, found = (
+            large.eigen_vjp(x, values, cotangent(x.vectors) * vectors) for x in (one, other)
+        )
+        assert error(found.toarray(), exact.toarray()) <= found.error
+        assert error(found.of_b.toarray(), exact.of_b.toarray()) <= found.of_b.error
+
+
+@real_or_complex
 @pytest.mark.parametrize("n", [3, 20, 150])
 def test_second_derivative_as_the_dense_one(n, dtype):
     rng = np.random.default_rng(7)

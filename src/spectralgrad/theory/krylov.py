@@ -115,6 +115,9 @@ def eigen(
     if A.shape != (n, n) or (B is not None and B.shape != A.shape):
         shapes = " and ".join(f"{x.shape[0]} × {x.shape[1]}" for x in (A, B) if x is not None)
         raise ValueError(f"{shapes} will not do for eigenvalues; give square matrices of one size")
+    if B is not None:
+        dtype = np.result_type(A.dtype, B.dtype)
+        A, B = (x.astype(dtype) if hasattr(x, "astype") else x for x in (A, B))
     shift = _require(k, which, n)
     tools = preconditioner, shift, None if shift is None else solve
     if n <= max(DENSE, 4 * k):
@@ -183,9 +186,15 @@ def times(b: Any, x: Array) -> Array:
     return x if b is None else b @ x
 
 
+def norm(x: Array, b: Any) -> float:
+    """‖x‖ in the norm of B."""
+    # The square of a number in single precision may be none.
+    x = x.astype(np.result_type(x, float))
+    return float(np.sqrt(abs(np.vdot(x, times(b, x)))))
+
+
 def dual_norm(residual: Array, b: Any) -> float:
     """‖r‖ in the norm of B⁻¹, in which a residual bounds the error of an eigenvalue."""
-    # The square of a number in single precision may be none.
     residual = residual.astype(np.result_type(residual, float))
     solved = residual if b is None else iterative.cg(b, residual, rtol=0.01)[0]
     return float(np.sqrt(abs(np.vdot(residual, solved))))
@@ -194,7 +203,7 @@ def dual_norm(residual: Array, b: Any) -> float:
 def _size(A: Any, B: Any) -> float:
     """The size of the eigenvalues: of what A makes of a vector at random."""
     x = _start(A.shape[0], 1, A.dtype)[:, 0]
-    return dual_norm(A @ x, B) / float(np.sqrt(np.vdot(x, times(B, x)).real))
+    return dual_norm(A @ x, B) / norm(x, B)
 
 
 def _order(values: Array, which: str | float) -> Array:
@@ -350,6 +359,6 @@ def _found(solver: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
             # What was not reached shows in the residuals.
             warnings.simplefilter("ignore")
             return solver(*arguments, **options)
-    except iterative.ArpackError as error:
+    except RuntimeError as error:
         mend = "give a larger maxiter or tol, or a number near the values"
         raise ConvergenceError(f"{error}; {mend}") from None

@@ -27,7 +27,7 @@ from scipy.sparse.linalg import LinearOperator
 from spectralgrad.theory import gauge, spectrum
 from spectralgrad.theory.arrays import Array, cotangents, divide
 from spectralgrad.theory.krylov import ConvergenceError as ConvergenceError
-from spectralgrad.theory.krylov import Pairs, Solve, Triplets, dual_norm, times
+from spectralgrad.theory.krylov import Pairs, Solve, Triplets, dual_norm, norm, times
 from spectralgrad.theory.krylov import eigen as eigen
 from spectralgrad.theory.krylov import singular as singular
 from spectralgrad.theory.symmetric import adjoint, hermitian_part, skew_part
@@ -81,9 +81,12 @@ def eigen_vjp(
     At a tie as `spectralgrad.theory.eigen.eigh_vjp`: it is the gradient of a loss of projectors.
     """
     X, X_b, wrong = _pulled(pairs, values_cotangent, vectors_cotangent, gauge_tol)
-    V = pairs.known[1]
-    of_a, of_b = (_gradient(np.hstack([x, V]) / 2, np.hstack([V, x]), wrong) for x in (X, X_b))
-    return of_a if pairs.b is None else replace(of_a, of_b=of_b)
+    values, V, _ = pairs.known
+    of_a = _gradient(np.hstack([X, V]) / 2, np.hstack([V, X]), wrong)
+    if pairs.b is None:
+        return of_a
+    wrong *= 2 * float(np.abs(values).max())
+    return replace(of_a, of_b=_gradient(np.hstack([X_b, V]) / 2, np.hstack([V, X_b]), wrong))
 
 
 def projector_vjp(pairs: Pairs, cotangent: Any) -> LowRank:
@@ -143,9 +146,12 @@ def _pulled(
     for i in moved:
         y, missed = _complement(pairs, int(i), bar[:, i])
         X[:, i] -= y
-        mixed = np.linalg.norm(y) + 2 * np.abs(turn[:, i]) / pairs.gaps[i]
+        mixed = norm(y, pairs.b) + 2 * np.abs(turn[:, i]) / pairs.gaps[i]
         wrong += missed + float(np.sum(residuals * mixed / distances[:, i]))
-    wrong += float(np.sqrt(8) * np.linalg.norm(X[:, pairs.kept], axis=0) @ pairs.bounds)
+    sizes = [norm(X[:, i], pairs.b) for i in pairs.kept]
+    wrong += float(np.sqrt(8) * np.dot(sizes, pairs.bounds))
+    # So far in the norm of B, in which a vector has the size 1.
+    wrong *= float(np.linalg.norm(V, axis=0).max() ** 2)
     return X, -(X * values + V @ hermitian_part(C) / 2), wrong
 
 
@@ -188,8 +194,7 @@ def _complement(pairs: Pairs, i: int, given: Array) -> tuple[Array, float]:
     else:
         y = within(_minres(shifted, onto(times(B, solve(right))), None))
     missed, most = (dual_norm(x, B) / float(pairs.gaps[i]) for x in (plain(y) - right, given))
-    size = np.sqrt(np.vdot(y, times(B, y)).real)
-    if not missed <= max(_NO_DIGIT * size, gauge.default_tol(V.dtype) * most):
+    if not missed <= max(_NO_DIGIT * norm(y, B), gauge.default_tol(V.dtype) * most):
         mend = "give a preconditioner, or a number near the value and so a factorisation"
         raise ConvergenceError(
             f"{gauge.names('λ', i, i)}: MINRES leaves the derivative of the vector wrong by "
