@@ -175,9 +175,9 @@ def singular(
         pairs = _known(H, None, (None, None, None), found, k, which)
         gaps = np.minimum(pairs.gaps, pairs.known[0] + (0.0 if m != n else pairs.known[0][0]))
         pairs = replace(pairs, gaps=gaps)
-    if pairs.values[0] <= 8 * np.finfo(A.dtype).eps * _size(H, None):
-        # There a vector of H is not (u; v)/√2.
-        raise ValueError(f"which: {which} leads to 0 or −σ; give a larger number, or a smaller k")
+    if pairs.values[0] <= 10 * pairs.residuals[0]:
+        # At 0 a vector of H is not (u; v)/√2.
+        raise ValueError(f"which: {which} leads to 0 or −σ; give a number near σ, or a smaller k")
     return Triplets(pairs, m)
 
 
@@ -218,12 +218,13 @@ def _lanczos(
 ) -> Pairs:
     """The pairs that ARPACK finds, and those that it overlooks at first."""
     n, start, (_, middle, solve) = A.shape[0], _start(A.shape[0], 1, A.dtype)[:, 0], tools
+    size = _size(A, B)
     if middle is None:
         middle = np.vdot(start, A @ start).real / np.vdot(start, times(B, start)).real
 
     def beside(values: Array, V: Array, tol: float, k: int = 1) -> tuple[Array, Array]:
         further = {"which": _ENDS.get(str(which), "LM"), "tol": tol} | options
-        return _beside(A, B, solve, middle, values, V, k, further)
+        return _beside(A, B, solve, middle, size, values, V, k, further)
 
     _, found = beside(np.empty(0), np.empty((n, 0), A.dtype), tol, k + 1)
     for _ in range(k + 1):
@@ -243,6 +244,7 @@ def _beside(
     B: Any,
     solve: Any,
     middle: float,
+    size: float,
     values: Array,
     V: Array,
     k: int,
@@ -250,23 +252,23 @@ def _beside(
 ) -> tuple[Array, Array]:
     """The next pairs beside those that are known, of which the values are moved to the middle.
 
-    To that, or to the number, a tolerance is relative.
+    To that, or to the number, a tolerance is relative. ARPACK takes values of the size 1.
     """
     n, W = len(V), times(B, V)
     # Of a space of equal values, a start that was used has only the vector that was found.
     options = {"v0": _start(n, 1, A.dtype, V.shape[1])[:, 0]} | options
 
     def product(x: Array) -> Array:
-        return A @ x - middle * times(B, x) + W @ ((middle - values) * (adjoint(W) @ x))
+        known = W @ ((middle - values) * (adjoint(W) @ x))
+        return (A @ x - middle * times(B, x) + known) / size
 
     def inverse(x: Array) -> Array:
-        return solve(x) - V @ ((adjoint(V) @ x) / (values - middle))
+        return size * (solve(x) - V @ ((adjoint(V) @ x) / (values - middle)))
 
     if solve is not None:
-        options |= {"sigma": middle, "OPinv": _linear(inverse, A)}
-        return _found(iterative.eigsh, A, k, B, **options)
+        options |= {"sigma": 0.0, "OPinv": _linear(inverse, A)}
     value, vector = _found(iterative.eigsh, _linear(product, A), k, B, **options)
-    return value + middle, vector
+    return middle + size * value, vector
 
 
 def _known(
