@@ -20,7 +20,10 @@ from pathlib import Path
 from spectralgrad import frameworks
 
 #: Parameters with which a chapter is quick; its statements do not depend on them.
-QUICK = {"performance": {"largest": 4, "repetitions": 1}}
+QUICK = {
+    "performance": {"largest": 4, "repetitions": 1},
+    "large_and_sparse": {"largest": 100, "repetitions": 1},
+}
 
 _CHANGES = ("add", "append", "extend", "setdefault", "update")
 _SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)

@@ -222,8 +222,10 @@ def _lines(asked: Sequence[tuple[Verdict, Iterable[tuple[str, Answer]]]]) -> Ite
     verdict = asked[0][0]
     m, n = verdict.matrix.shape
     where = f"{verdict.source}: {verdict.place}" if verdict.place else verdict.source
-    head = f"{where}: {m} × {n}, {verdict.matrix.dtype}. {conclusions.function(verdict.valid)}"
-    trust = f"{conclusions.trust(verdict)} {conclusions.vectors(verdict)}"
+    stored = f", {verdict.matrix.nnz} entries" if hasattr(verdict.matrix, "nnz") else ""
+    kind = f"{m} × {n}{stored}, {verdict.matrix.dtype}"
+    head = f"{where}: {kind}. {conclusions.function(verdict.valid)}"
+    trust = f"{conclusions.trust(verdict)} {conclusions.vectors(verdict)}".rstrip()
     yield from filter(None, (head, verdict.reason, trust, conclusions.near(verdict)))
     yield from ("", _row(*_HEAD, "Python" if verdict.python else ""))
     done = []

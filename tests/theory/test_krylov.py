@@ -2,6 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.sparse as sp
 from grids import grid, grid_values, path, path_pairs
 from hard import general, hermitian
@@ -75,15 +76,33 @@ def test_the_bound_holds_whatever_the_tolerance(solver, tol):
 
 
 @real_or_complex
-@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
-def test_operators_and_scales(dtype, scale):
+@pytest.mark.parametrize("scale", [1e-30, 1e-6, 1.0, 1e6, 1e30])
+@pytest.mark.parametrize("which", ["largest", 0.9])
+def test_operators_and_scales(which, scale, dtype):
+    """ARPACK stops too early at values below 4e-11."""
     rng = np.random.default_rng(2)
     hard = hermitian("graded", 120, dtype, rng)
-    matrix = scale * hard.matrix
-    pairs = krylov.eigen(aslinearoperator(matrix), 2, "largest")
-    np.testing.assert_allclose(pairs.values, scale * hard.values[-2:], rtol=1e-12)
+    make = aslinearoperator if which == "largest" else sp.csr_array
+    expected = scale * np.sort(hard.values[order(hard.values, which)[:2]])
+    which = which if which == "largest" else which * scale
+    pairs = krylov.eigen(make(scale * hard.matrix), 2, which)
+    np.testing.assert_allclose(pairs.values, expected, rtol=1e-12)
+    assert np.all(pairs.residuals <= 1e-13 * scale)
     assert pairs.vectors.dtype == dtype
     np.testing.assert_allclose(pairs.vectors.conj().T @ pairs.vectors, np.eye(2), atol=1e-12)
+
+
+@pytest.mark.parametrize("solver", ["eigsh", "lobpcg"])
+@pytest.mark.parametrize("dtype", [None, int])
+def test_an_operator_that_does_not_say_in_which_numbers_it_computes(dtype, solver):
+    whole, pairs = path(100).astype(int), krylov.eigen(path(100))
+
+    class Operator(LinearOperator):
+        def _matvec(self, x):
+            return whole @ x
+
+    found = krylov.eigen(Operator(dtype, (100, 100)), 1, solver=solver)
+    np.testing.assert_allclose(found.values, pairs.values, rtol=1e-4)
 
 
 def test_a_solver_of_ones_own_is_used():
@@ -121,6 +140,16 @@ def test_the_generalised_problem_of_a_beam():
     np.testing.assert_allclose(inner, np.eye(3), atol=1e-12)
 
 
+@pytest.mark.parametrize("which", ["smallest", 0.3])
+def test_a_real_matrix_with_a_complex_one(which):
+    """ARPACK in real numbers leaves out what is imaginary in B, and only SciPy warns."""
+    rng = np.random.default_rng(21)
+    A, B = (hermitian("regular", 100, dtype, rng).matrix for dtype in (float, complex))
+    pairs = krylov.eigen(sp.csr_array(A), 2, which, b=sp.csr_array(B + np.eye(100)))
+    values = scipy.linalg.eigvalsh(A.astype(complex), B + np.eye(100))
+    np.testing.assert_allclose(pairs.values, np.sort(values[order(values, which)[:2]]), rtol=1e-9)
+
+
 @real_or_complex
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (5, 3), (60, 50), (100, 100), (80, 120)])
 @pytest.mark.parametrize("which", ["smallest", "largest", "near"])
@@ -155,9 +184,15 @@ def test_no_warning_escapes():
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"k": 0}, "k: 0 will not do; give a whole number from 1 to 98"),
-        ({"k": 99}, "k: 99 will not do"),
+        ({"k": 0}, "k: 0 will not do; give a whole number from 1 to 100"),
+        ({"k": 101}, "k: 101 will not do"),
+        ({"k": 1.5}, "k: 1.5 will not do"),
+        ({"sigma": 3.0, "v0": 1}, "options: sigma, v0 will not do; give maxiter or tol"),
+        ({"solver": "lobpcg", "ncv": 9}, "ncv will not do"),
         ({"which": "least"}, "which: 'least' will not do; give smallest, largest, or a number"),
+        ({"which": None}, "which: None will not do"),
+        ({"which": 1j}, "which: 1j will not do"),
+        ({"which": np.inf}, "which: inf will not do"),
         ({"solver": "qr"}, "solver: 'qr' will not do"),
         ({"solver": "lobpcg", "which": 1.0}, "lobpcg without a number"),
         ({"b": sp.eye_array(99)}, "100 × 100 and 99 × 99 will not do"),
@@ -166,6 +201,49 @@ def test_no_warning_escapes():
 def test_what_makes_no_sense_is_refused(asked, said):
     with pytest.raises(ValueError, match=said):
         krylov.eigen(path(100), **asked)
+
+
+@pytest.mark.parametrize("find", [krylov.eigen, krylov.singular])
+@pytest.mark.parametrize("shape", [(5,), (), (100, 100), (2, 2)])
+def test_what_is_no_matrix_is_refused(find, shape):
+    """ARPACK says of NaN that it could not build a factorisation."""
+    with pytest.raises(ValueError, match=r"a matrix (that is not finite|of . dimensions); give"):
+        find(np.full(shape, np.nan))
+
+
+@real_or_complex
+@pytest.mark.parametrize("which", ["smallest", "largest", 0.3])
+@pytest.mark.parametrize("k", [50, 198, 200])
+def test_all_pairs_or_many(k, which, dtype):
+    """SciPy refuses a complex matrix, and then so many pairs, with a TypeError."""
+    hard = hermitian("tied", 200, dtype, np.random.default_rng(14))
+    pairs = krylov.eigen(sp.csr_array(hard.matrix), k, which)
+    expected = np.sort(hard.values[order(hard.values, which)[:k]])
+    np.testing.assert_allclose(pairs.values, expected, atol=1e-13)
+
+
+def test_a_cluster_of_which_no_end_is_seen_has_no_gap():
+    """Would catch a bound of 0, where what is outside of the cluster is not known."""
+    spectrum = np.r_[np.zeros(10), 1 + np.arange(60.0)]
+    hard = hermitian("regular", 70, np.float64, np.random.default_rng(15), spectrum)
+    pairs = krylov.eigen(hard.matrix, 1)
+    assert pairs.bounds[0] > 1e-6
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 3), (5, 3), (3, 5), (70, 70), (100, 50), (50, 100)])
+@pytest.mark.parametrize("which", ["smallest", 0.001])
+@pytest.mark.parametrize("zeros", [0, 1, 2])
+def test_a_zero_of_the_two_sided_matrix_is_no_singular_value(shape, which, zeros):
+    """It has 0 also where A is not square, and at 0 its vectors are not made of u and v."""
+    spectrum = np.linspace(2, 1, min(shape))
+    spectrum[len(spectrum) - zeros :] = 0
+    hard = general("regular", *shape, np.float64, np.random.default_rng(16), spectrum)
+    if zeros == 0 and (which == "smallest" or shape == (1, 1)):
+        found = krylov.singular(sp.csr_array(hard.matrix), 1, which)
+        assert found.s[0] == pytest.approx(spectrum[-1])
+        return
+    with pytest.raises(ValueError, match="leads to 0 or −σ; give a number near σ"):
+        krylov.singular(sp.csr_array(hard.matrix), min(2, *shape), which)
 
 
 def test_a_number_that_is_an_eigenvalue():

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -115,6 +117,26 @@ def test_generalised_gradients_against_differences(n, which, dtype):
 
 
 @real_or_complex
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e6])
+@pytest.mark.parametrize("which", ["smallest", "largest"])
+def test_the_error_of_a_generalised_gradient(which, scale, dtype):
+    """Would catch one in the norm of B, or that of the gradient in A said of that in B."""
+    n, rng = 100, np.random.default_rng(20)
+    A, C = (hermitian_part(normal(rng, (n, n), dtype)) for _ in range(2))
+    B = scale * (hermitian("graded", n, dtype, rng).matrix + np.eye(n) / 10)
+    one, other = (
+        krylov.eigen(sp.csr_array(A), 2, which, b=sp.csr_array(B), tol=t) for t in (0, 1e-6)
+    )
+    cotangent, lam = weighing([1, 2], C), [1, 2]
+    for values, vectors in ((lam, False), (0, True)):
+        exact, found = (
+            large.eigen_vjp(x, values, cotangent(x.vectors) * vectors) for x in (one, other)
+        )
+        assert error(found.toarray(), exact.toarray()) <= found.error
+        assert error(found.of_b.toarray(), exact.of_b.toarray()) <= found.of_b.error
+
+
+@real_or_complex
 @pytest.mark.parametrize("n", [3, 20, 150])
 def test_second_derivative_as_the_dense_one(n, dtype):
     rng = np.random.default_rng(7)
@@ -180,6 +202,35 @@ def test_ties_of_a_square_grid(which):
         large.eigenvalue_second_derivative(pairs, 1, C)
     # What leaves the tie alone has a gradient.
     large.eigen_vjp(pairs, [1, 0, 0], 2 * C @ pairs.vectors * [1, 0, 0])
+
+
+@real_or_complex
+@pytest.mark.parametrize("gap", [1e-6, 1e-9, 1e-12])
+def test_a_projector_on_what_is_nearly_tied(gap, dtype):
+    """Would catch an error that is not a number, from a norm in which all digits cancel."""
+    n, rng = 90, np.random.default_rng(16)
+    far = np.sort(np.r_[0, gap, 1 + rng.random(n - 2)])
+    hard, C = hermitian("regular", n, dtype, rng, far), hermitian_part(normal(rng, (n, n), dtype))
+    bar = np.zeros_like(hard.left)
+    bar[:, :2] = 2 * C @ hard.left[:, :2]
+    expected = eigen.eigh_vjp(far, hard.left, np.zeros(n), bar, rtol=1e-11)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = large.projector_vjp(krylov.eigen(hard.matrix, 2), C)
+    assert error(found.toarray(), expected) <= min(1e-13 + 1e-15 / gap, found.error)
+    assert found.error <= 0.1
+
+
+def test_many_vectors_leave_little_to_solve_in():
+    """MINRES goes astray where it is not stopped in time: with 24 of 100 vectors it did."""
+    n, k, rng = 100, 24, np.random.default_rng(17)
+    far = np.sort(rng.standard_normal(n))
+    hard, C = hermitian("regular", n, np.float64, rng, far), normal(rng, (n, n), np.float64)
+    bar = np.zeros_like(hard.left)
+    bar[:, :k] = (C + C.T) @ hard.left[:, :k]
+    expected = eigen.eigh_vjp(far, hard.left, np.zeros(n), bar)
+    found = large.projector_vjp(krylov.eigen(hard.matrix, k), C)
+    assert error(found.toarray(), expected) <= 1e-10
 
 
 def test_a_cluster_that_k_cuts_in_two():
@@ -254,6 +305,33 @@ def test_a_preconditioner_serves_the_derivative():
     with_it = large.projector_vjp(found, C).toarray()
     assert calls
     assert error(with_it, large.projector_vjp(krylov.eigen(matrix, 2, -1.0), C).toarray()) < 1e-9
+
+
+@real_or_complex
+@pytest.mark.parametrize("which", ["smallest", 0.5])
+def test_the_error_is_near_to_what_is_said(which, dtype):
+    """Would catch a bound that takes in how little is known of the pair beside those asked for."""
+    rng = np.random.default_rng(18)
+    hard, C = hermitian("regular", 150, dtype, rng), normal(rng, (150, 150), dtype)
+    found = large.projector_vjp(krylov.eigen(sp.csr_array(hard.matrix), 2, which), C)
+    assert found.error <= 1e-9
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex64])
+def test_a_preconditioner_may_compute_in_double_precision(dtype):
+    rng = np.random.default_rng(19)
+    hard, C = hermitian("regular", 100, dtype, rng), normal(rng, (100, 100), dtype)
+    diagonal = np.linspace(1, 2, 100)
+    plain = krylov.eigen(hard.matrix, 1)
+    pairs = krylov.eigen(hard.matrix, 1, preconditioner=lambda x: x / diagonal)
+    one, other = (large.projector_vjp(x, C).toarray() for x in (plain, pairs))
+    assert error(one, other) < 1e-3
+
+
+def test_a_preconditioner_that_fails_is_an_error():
+    pairs = krylov.eigen(path(100), 1, preconditioner=lambda x: x * np.nan)
+    with pytest.raises(krylov.ConvergenceError, match="wrong by nan"):
+        large.projector_vjp(pairs, path(100) @ path(100) @ sp.diags_array(np.arange(100.0)))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.complex64])

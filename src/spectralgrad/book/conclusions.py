@@ -14,6 +14,7 @@ from spectralgrad.theory import gauge
 from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.subgradient import GeneralisedGradient
 from spectralgrad.verdict import VERDICTS, Judgement, Verdict
+from spectralgrad.verdict.extreme import Extreme
 from spectralgrad.verdict.vectors import VectorLoss
 
 RIGHT = ("agrees", "subgradient")
@@ -51,6 +52,10 @@ def function(valid: GeneralisedGradient) -> str:
     if isinstance(valid, VectorLoss):
         loss, product = _LOSSES[valid.problem]
         return f"f is {loss}, through the vectors, with a fixed random B: {product}."
+    if isinstance(valid, Extreme):
+        count, first = min(len(valid.left), len(valid.right)), valid.weights[0] > 0
+        end = "smallest" if first == (valid.problem == "eigh") else "largest"
+        return f"f is the {end} of {count} {prose.kind_of_values(valid)}s."
     k, w, kind = len(valid.values), valid.weights, prose.kind_of_values(valid)
     first, last = ("smallest", "largest") if kind == "eigenvalue" else ("largest", "smallest")
     chosen = np.flatnonzero(w)
@@ -139,6 +144,8 @@ def trust(verdict: Verdict, answer: str = "an answer") -> str:
 
 def vectors(verdict: Verdict) -> str:
     """Say how many digits the nearest gap leaves to a loss on vectors, whatever f is."""
+    if verdict.vector_digits is None:
+        return ""
     left = prose.count(verdict.vector_digits, "digit") if verdict.vector_digits else "no digit"
     a = "another" if verdict.of == "vectors" else "a"
     return f"To {a} loss on vectors, the nearest gap leaves {left}."
@@ -187,6 +194,11 @@ def advice(verdict: Verdict, option: str = "--rtol {}") -> str:
         )
         text = prose.clause(bad, f"do not take what {{}} [returns|return]; {text}") or text
         return f"{text[0].upper()}{text[1:]}."
+    if isinstance(verdict.valid, Extreme):
+        way = "Use the gradient from theory, in two factors"
+        if not verdict.valid.differentiable:
+            way = "Do not differentiate this value, but what treats it and its equals alike"
+        return f"{way}: spectralgrad.theory.large, eigsh of spectralgrad.recipes.torch and .jax."
     if not verdict.digits:
         ways = ", or ".join(filter(None, (_mend(verdict, option), "change the function")))
         text = f"{ways}: in {verdict.matrix.dtype}, no digit of its gradient can be trusted"

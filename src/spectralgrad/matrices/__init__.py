@@ -44,7 +44,7 @@ SUFFIXES = tuple(READERS)
 DTYPES = ("auto", "float32", "float64", "complex64", "complex128")
 
 
-def load(source: Source, *, dtype: str = "auto", stack: bool = False) -> Array:
+def load(source: Source, *, dtype: str = "auto", stack: bool = False, large: bool = False) -> Array:
     """Read a matrix and check it.
 
     A MatrixError is raised if it is none, does not fit in `dtype`, has more entries than
@@ -58,11 +58,11 @@ def load(source: Source, *, dtype: str = "auto", stack: bool = False) -> Array:
         JSON if it starts with ``[``, else taken for a path.
 
         A file is read by its suffix: ``.csv`` (commas), ``.tsv`` (tabs), ``.txt`` (white space or
-        commas), ``.npy``, ``.npz`` (of one array), ``.json`` (a nested list) or ``.mtx`` (Matrix
-        Market, dense or sparse). Text is UTF-8. Of a table, blank lines and lines that start with
-        ``#`` or ``%`` are skipped, and a number below the smallest float64 is 0. An ``.npy`` file
-        has nothing behind its array, any other at most ``32 * MAX_ENTRIES`` bytes. Nothing is
-        unpickled.
+        commas), ``.npy``, ``.npz`` (of one array, or of ``scipy.sparse.save_npz``),
+        ``.json`` (a nested list) or ``.mtx`` (Matrix Market, dense or sparse). Text is UTF-8. Of a
+        table, blank lines and lines that start with ``#`` or ``%`` are skipped, and a number below
+        the smallest float64 is 0. An ``.npy`` file has nothing behind its array, any other at most
+        ``32 * MAX_ENTRIES`` bytes. Nothing is unpickled.
 
         In text a complex number is written ``1+2j`` or ``1+2i``, in JSON and nested lists as a
         string, ``"1+2j"``: a pair ``[re, im]`` would turn the matrix into a stack.
@@ -71,6 +71,9 @@ def load(source: Source, *, dtype: str = "auto", stack: bool = False) -> Array:
         or complex128, and never drops an imaginary part.
     stack : bool, optional
         Accept stacks of matrices, of shape ``(..., m, n)``.
+    large : bool, optional
+        Accept what is sparse, and too large for an array, as a ``scipy.sparse.csr_array``; it has
+        at most `MAX_ENTRIES` rows, columns, and entries that are stored.
 
     Returns
     -------
@@ -86,6 +89,8 @@ def load(source: Source, *, dtype: str = "auto", stack: bool = False) -> Array:
             mend = f"use {', '.join(DTYPES)}"
             raise fault("unknown", mend, f"dtype {shown(dtype)}")
         array = _read(source)
+        if large and not isinstance(array, np.ndarray):
+            return checks.checked(array, dtype)
         checks.check_shape(array.shape, stack)
         checks.check_finite(array)
         return checks.cast(array, dtype)
@@ -120,6 +125,8 @@ def _read(source: Any) -> Array:
         return inline.from_json(source)
     if isinstance(source, list | tuple):
         return inline.from_nested(source)
+    if hasattr(source, "tocsr") and source.ndim == 2:
+        return checks.settle(source)
     return inline.as_array(source)
 
 
@@ -172,7 +179,7 @@ def describe(source: Any) -> str:
     if not _is_inline(source):
         return one_line(os.fsdecode(source), 200) or "''"
     try:
-        shape = load(source, stack=True).shape
+        shape = load(source, stack=True, large=True).shape
     except MatrixError:
         return "a matrix given inline"
     kind = f"a {checks.times(shape)} matrix" if len(shape) == 2 else checks.stack_of(shape)
@@ -185,7 +192,7 @@ def members(stack: Array) -> Iterator[tuple[str, Array]]:
     The place is empty if the stack is one matrix.
     """
     for index in np.ndindex(stack.shape[:-2]):
-        yield checks.place_of(index, stack.ndim), stack[index]
+        yield checks.place_of(index, stack.ndim), stack[index] if index else stack
 
 
 def each(path: str | os.PathLike[str]) -> Iterator[tuple[str, Array]]:
@@ -198,7 +205,7 @@ def each(path: str | os.PathLike[str]) -> Iterator[tuple[str, Array]]:
     with _naming(describe(path)):
         suffix, file = _find_file(path)
         found = binary.each_npy(file) if suffix == ".npy" else READERS[suffix](file)
-        if isinstance(found, np.ndarray):
+        if not isinstance(found, Iterator):
             checks.check_shape(found.shape, stack=True)
             found = members(found)
         yield from found

@@ -15,7 +15,7 @@ from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 
-from spectralgrad.matrices.checks import check_kind, check_size, damaged, fault, place_of
+from spectralgrad.matrices.checks import check_kind, check_size, damaged, fault, place_of, settle
 from spectralgrad.system.errors import one_line
 from spectralgrad.theory.arrays import Array, MatrixError
 
@@ -62,7 +62,9 @@ def _read_header(head: IO[bytes]) -> _Header:
     # The header is Python source: parsing garbage raises SyntaxError, TypeError and others.
     except Exception as error:
         raise damaged(".npy", error, "numpy.save") from None
-    check_kind(dtype)
+    # The name of a sparse format is a text without dimensions.
+    if shape or dtype.kind not in "SU":
+        check_kind(dtype)
     return _Header(shape, "F" if is_fortran else "C", dtype, head.tell())
 
 
@@ -119,12 +121,14 @@ def _read_each(path: Path, header: _Header) -> Iterator[tuple[str, Array]]:
             yield place_of(index, len(header.shape)), np.frombuffer(data, header.dtype).reshape(one)
 
 
-def read_npz(path: Path) -> Array:
-    """The only array of an archive."""
+def read_npz(path: Path) -> Any:
+    """The only array of an archive, or the sparse matrix that SciPy has saved in it."""
     with path.open("rb") as file:
         try:
-            with _open_member(file) as member:
-                return _read_array(member)
+            archive, names = _open_archive(file)
+            if len(names) > 1:
+                return _read_sparse(file, archive, names)
+            return _read_array(archive.open(names[0]))
         except MatrixError:
             raise
         # A damaged archive makes zipfile raise BadZipFile, zlib.error, OSError and others.
@@ -132,7 +136,20 @@ def read_npz(path: Path) -> Array:
             raise damaged(".npz", error, "numpy.savez") from None
 
 
-def _open_member(file: IO[bytes]) -> IO[bytes]:
+def _read_sparse(file: IO[bytes], archive: Any, names: list[str]) -> Any:
+    from scipy.sparse import load_npz
+
+    for name in names:
+        kinds = {"data.npy": "biufc", "format.npy": "SU", "_is_array.npy": "b"}.get(name, "iu")
+        if _read_array(archive.open(name)).dtype.kind not in kinds:
+            raise ValueError(f"no whole numbers in {name}")
+    # It pickles nothing, and believes the headers, which hold by now.
+    file.seek(0)
+    return settle(load_npz(file))
+
+
+def _open_archive(file: IO[bytes]) -> tuple[Any, list[str]]:
+    """The members that are arrays: one, or the parts of a sparse matrix."""
     import zipfile
 
     alone = "save one matrix alone, with numpy.save"
@@ -142,11 +159,11 @@ def _open_member(file: IO[bytes]) -> IO[bytes]:
         raise fault("holds too many members", alone)
     archive = zipfile.ZipFile(file)
     arrays = [m for m in archive.infolist() if m.filename.endswith(".npy")]
-    if len(arrays) != 1:
-        names = [one_line(m.filename.removesuffix(".npy"), 40) for m in arrays[:10]]
-        listed = ", ".join([*names, "…"] if len(arrays) > 10 else names)
+    names = [m.filename.removesuffix(".npy") for m in arrays]
+    if len(arrays) != 1 and not {"data", "format", "shape"} <= {*names}:
+        listed = ", ".join([*(one_line(x, 40) for x in names[:10]), "…"][: len(names)])
         raise fault(f"holds {len(arrays)} arrays ({listed})" if names else "holds no arrays", alone)
     # Other methods unpack without bound before the first byte can be looked at.
-    if arrays[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    if any(m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for m in arrays):
         raise fault("compressed by an unusual method", "save it with numpy.savez")
-    return archive.open(arrays[0])
+    return archive, [m.filename for m in arrays]

@@ -2,13 +2,13 @@
 
 import cmath
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, SupportsIndex
 
 import numpy as np
 
 from spectralgrad.system.errors import one_line, said
-from spectralgrad.theory.arrays import Array, MatrixError
+from spectralgrad.theory.arrays import Array, MatrixError, as_inexact
 
 #: The largest matrix or stack accepted, in entries.
 MAX_ENTRIES = 2**24
@@ -67,12 +67,13 @@ def stack_of(shape: Sequence[int]) -> str:
     return f"a stack of {counted(math.prod(shape[:-2]), 'matrix')} of {times(shape[-2:])}"
 
 
-def check_size(shape: Sequence[int]) -> None:
-    """Refuse what is empty or has too many entries, whatever its dimensions."""
+def check_size(shape: Sequence[int], stored: int | None = None) -> None:
+    """Refuse what is empty or has too many entries; a sparse matrix, too many rows or stored."""
     if 0 in shape:
         raise fault(f"empty, of shape {times(shape)}", "give it at least one row and one column")
-    if math.prod(shape) > MAX_ENTRIES:
-        what = f"{times(shape)} entries, over the limit of {MAX_ENTRIES}"
+    if (math.prod(shape) if stored is None else max(*shape, stored)) > MAX_ENTRIES:
+        kept = "" if stored is None else f", {stored} of them stored"
+        what = f"{times(shape)} entries{kept}, over the limit of {MAX_ENTRIES}"
         raise fault(what, "pass a smaller matrix")
 
 
@@ -111,15 +112,42 @@ def not_finite(place: str, value: complex) -> MatrixError:
     return fault(what, "replace it by a finite number", place)
 
 
-def check_finite(array: Array) -> None:
+def settle(matrix: Any) -> Any:
+    """Make an array of a sparse matrix of SciPy if it is small, else one in CSR format."""
+    check_kind(matrix.dtype)
+    check_size(matrix.shape, matrix.nnz)
+    try:
+        # Before SciPy believes it.
+        getattr(matrix, "check_format", bool)()
+    except ValueError as error:
+        raise fault(f"damaged ({said(error)})", "make it anew, with scipy.sparse") from None
+    with np.errstate(over="ignore"):
+        matrix = matrix.astype(as_inexact(np.empty(0, matrix.dtype)).dtype).tocsr()
+        matrix.sum_duplicates()
+    return matrix.toarray() if math.prod(matrix.shape) <= MAX_ENTRIES else matrix
+
+
+def checked(matrix: Any, dtype: str) -> Any:
+    """The sparse matrix, of which what is stored is looked at and cast as another is."""
+    places = np.stack(matrix.tocoo().coords, axis=-1)
+
+    def where(index: Sequence[int], _: int) -> str:
+        return place_of(places[index[0]], 2)
+
+    check_finite(matrix.data, where)
+    data = cast(matrix.data, dtype, where)
+    return type(matrix)((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def check_finite(array: Array, where: Callable[..., str] = place_of) -> None:
     """Refuse NaN and infinity."""
     finite = np.isfinite(array)
     if not finite.all():
         index = np.unravel_index(np.argmin(finite), array.shape)
-        raise not_finite(place_of(index, array.ndim), array[index])
+        raise not_finite(where(index, array.ndim), array[index])
 
 
-def cast(array: Array, dtype: str) -> Array:
+def cast(array: Array, dtype: str, where: Callable[..., str] = place_of) -> Array:
     """Copy into a dtype in which one computes; refuse what gets lost, there or in a square."""
     asked = array.dtype.name if dtype == "auto" else dtype
     bits = 32 if asked in ("float16", "float32", "complex64") else 64
@@ -133,8 +161,8 @@ def cast(array: Array, dtype: str) -> Array:
             index = np.unravel_index(np.argmax(lost), array.shape)
             wider = f", or use {'complex128' if is_complex else 'float64'}" if bits == 32 else ""
             what = f"{array[index]!s} is too {size} for {target}"
-            raise fault(what, f"scale the matrix {way}{wider}", place_of(index, array.ndim))
-    largest = max(float(np.abs(part).max()) for part in (result.real, result.imag))
+            raise fault(what, f"scale the matrix {way}{wider}", where(index, array.ndim))
+    largest = max(float(np.abs(part).max(initial=0)) for part in (result.real, result.imag))
     if not (RANGE[0] <= largest <= RANGE[1] or largest == 0):
         size, way = ("large", "down") if largest > 1 else ("small", "up")
         what = f"{largest:.2g} is its largest entry, too {size} to be squared in a float64"

@@ -7,6 +7,7 @@ That is not read through ``scipy.io.mmread``, which ends the whole process on so
 import cmath
 import csv
 import io
+import math
 import re
 import string
 from collections.abc import Callable, Iterator
@@ -142,27 +143,30 @@ _BANNER = re.compile(
 
 # Entries given twice add up, as in SciPy, and may overflow; that is checked at the end.
 @np.errstate(over="ignore")
-def read_mtx(path: Path) -> Array:
-    """A matrix; of a symmetric one the file has one side."""
+def read_mtx(path: Path) -> Any:
+    """A matrix, sparse if it is too large otherwise; of a symmetric one the file has one side."""
     content = (
         (line, text.split())
         for line, text in lines(path)
-        if text.strip() and (line == 1 or not text.startswith("%"))
+        if line == 1 or not (text.startswith("%") or text.isspace())
     )
-    field, symmetry, shape, stored, places = _read_head(content)
-    matrix = np.zeros(shape, complex if field == "complex" else float)
-    mirror, sides = _MIRRORS.get(symmetry), set()
-    for line, i, j, value in _read_entries(content, field, shape, stored, places):
+    field, symmetry, shape, *_ = head = _read_head(content)
+    dtype, mirror = complex if field == "complex" else float, _MIRRORS.get(symmetry)
+    entries = _read_entries(content, head)
+    if math.prod(shape) > checks.MAX_ENTRIES:
+        from scipy.sparse import coo_array
+
+        table = np.fromiter(entries, [("i", int), ("j", int), ("value", dtype)])
+        matrix = coo_array((table["value"], (table["i"], table["j"])), shape=shape)
+        if mirror is not None:
+            off = table[table["i"] != table["j"]]
+            matrix += coo_array((mirror(off["value"]), (off["j"], off["i"])), shape=shape)
+        return checks.settle(matrix)
+    matrix = np.zeros(shape, dtype)
+    for i, j, value in entries:
         matrix[i, j] += value
-        if mirror is None:
-            continue
-        sides.add((i > j) - (i < j))
-        if {-1, 1} <= sides:
-            raise _damaged(f"{symmetry}, but with entries on both sides", line)
-        if i != j:
+        if mirror is not None and i != j:
             matrix[j, i] += mirror(value)
-        elif value != mirror(value):
-            raise _damaged(f"no {symmetry} matrix has this on its diagonal", line)
     return matrix
 
 
@@ -170,7 +174,10 @@ def _damaged(reason: str, line: int) -> MatrixError:
     return damaged(".mtx", reason, "scipy.io.mmwrite", f"line {line}")
 
 
-def _read_head(content: _Lines) -> tuple[str, str, tuple[int, int], int, _Places | None]:
+_Head = tuple[str, str, tuple[int, int], int, _Places | None]
+
+
+def _read_head(content: _Lines) -> _Head:
     """Field, symmetry, shape, how many entries follow, and the places of a dense matrix's."""
     banner = _BANNER.fullmatch(" ".join(next(content, (1, []))[1]).lower())
     if not banner:
@@ -181,7 +188,7 @@ def _read_head(content: _Lines) -> tuple[str, str, tuple[int, int], int, _Places
     if len(sizes) != (3 if layout == "coordinate" else 2) or min(sizes) < 0:
         raise _damaged("no line of sizes", line)
     rows, columns, *stored = sizes
-    checks.check_size((rows, columns))
+    checks.check_size((rows, columns), *stored)
     if symmetry != "general" and rows != columns:
         raise _damaged(f"{symmetry}, but {rows} × {columns}", line)
     if stored:
@@ -195,28 +202,33 @@ def _read_head(content: _Lines) -> tuple[str, str, tuple[int, int], int, _Places
     return field, symmetry, (rows, columns), rows * (rows + 1) // 2 - skip * rows, places
 
 
-def _read_entries(
-    content: _Lines, field: str, shape: tuple[int, int], stored: int, places: _Places | None
-) -> Iterator[tuple[int, int, int, complex]]:
-    """Yield for each entry its line, its place, and its value."""
+def _read_entries(content: _Lines, head: _Head) -> Iterator[tuple[int, int, complex]]:
+    """Yield for each entry its place, and its value."""
+    field, symmetry, shape, stored, places = head
     found, line, parts = 0, 2, _WIDTHS[field]
-    width = parts if places else parts + 2
+    width, mirror, sides = parts if places else parts + 2, _MIRRORS.get(symmetry), set[int]()
     for line, words in content:
         found += 1
         if len(words) != width or found > stored:
             many = found > stored
             raise _damaged("more entries than promised" if many else f"not {width} numbers", line)
-        i, j = next(places) if places else (_whole(word) - 1 for word in words[:2])
+        i, j = next(places) if places else (_whole(words[0]) - 1, _whole(words[1]) - 1)
         if not (0 <= i < shape[0] and 0 <= j < shape[1]):
             raise _damaged(f"{shown(' '.join(words[:2]))} is no place in the matrix", line)
-        numbers: list[Any] = [read_number(word) for word in words[width - parts :]] or [1.0]
+        numbers: list[Any] = [*map(read_number, words[width - parts :])] or [1.0]
         for word, number in zip(words[width - parts :], numbers, strict=False):
             if not isinstance(number, float):
                 raise _damaged(f"{shown(word)} is not a number", line)
         value = complex(*numbers) if field == "complex" else numbers[0]
         if not cmath.isfinite(value):
             raise not_finite(f"line {line}", value)
-        yield line, i, j, value
+        if mirror is not None:
+            sides.add((i > j) - (i < j))
+            if {-1, 1} <= sides:
+                raise _damaged(f"{symmetry}, but with entries on both sides", line)
+            if i == j and value != mirror(value):
+                raise _damaged(f"no {symmetry} matrix has this on its diagonal", line)
+        yield i, j, value
     if found < stored:
         raise _damaged(f"ends after {found} of the {stored} entries", line)
 

@@ -31,13 +31,18 @@ class MatrixError(ValueError):
         return f"{where}; {self.mend}" if self.mend else where
 
 
-def as_inexact(array: ArrayLike) -> Array:
-    """Return the array itself if it is floating-point or complex, single or double.
+def is_sparse(matrix: Any) -> bool:
+    """Whether it is a matrix of SciPy that stores no zeros."""
+    return hasattr(matrix, "tocsr")
+
+
+def as_inexact(array: Any) -> Array:
+    """Return the array, or sparse matrix, itself if it is floating-point or complex.
 
     float16 becomes float32, longer types are shortened to float64 or complex128; booleans, integers
     and nested lists give float64.
     """
-    array = np.asarray(array)
+    array = array if is_sparse(array) else np.asarray(array)
     if not np.issubdtype(array.dtype, np.inexact):
         return array.astype(float)
     return array.astype(

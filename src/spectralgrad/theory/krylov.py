@@ -13,7 +13,7 @@ Parameters that mean the same everywhere:
     A ``scipy.sparse`` array or matrix, a ``scipy.sparse.linalg.LinearOperator``, or an array, real
     or complex, in single or double precision. For eigenpairs it is Hermitian, which is not checked.
 ``k``
-    How many pairs, from 1; of a matrix with more than `DENSE` rows, to two fewer than there are.
+    How many pairs, from 1.
 ``which``
     ``"smallest"``, ``"largest"``, or a number s: the values nearest to it, by shift and invert.
 ``solve``
@@ -22,12 +22,14 @@ Parameters that mean the same everywhere:
 ``preconditioner``
     x ↦ Tx, T positive definite and near to A⁻¹, for LOBPCG, and for derivatives without ``solve``.
 ``options``
-    Those of SciPy's solver, as ``maxiter`` and ``tol``, which is relative; by default eps.
+    Those of SciPy's solver: ``maxiter``, ``tol``, which is relative, by default eps, and for
+    ``eigsh`` also ``ncv`` and ``Minv``.
 """
 
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -40,7 +42,7 @@ from spectralgrad.theory import spectrum
 from spectralgrad.theory.arrays import Array, as_inexact
 from spectralgrad.theory.symmetric import adjoint, hermitian_part
 
-#: Up to so many rows, LAPACK decomposes the matrix as a whole.
+#: Up to so many rows, and where a fourth of the pairs is wanted, LAPACK decomposes all.
 DENSE = 64
 
 Solve = Callable[[Array], Array]
@@ -107,13 +109,18 @@ def eigen(
     The ``solver`` is SciPy's ``"eigsh"``, which is ARPACK, or ``"lobpcg"``.
     """
     A, B = _inexact(matrix), None if b is None else _inexact(b)
-    n, tol = A.shape[0], options.pop("tol", 0.0)
+    n, tol = A.shape[0], options.pop("tol", None) or 0.0
+    if others := options.keys() - {"maxiter", *(("ncv", "Minv") if solver == "eigsh" else ())}:
+        raise ValueError(f"options: {', '.join(sorted(others))} will not do; give maxiter or tol")
     if A.shape != (n, n) or (B is not None and B.shape != A.shape):
         shapes = " and ".join(f"{x.shape[0]} × {x.shape[1]}" for x in (A, B) if x is not None)
         raise ValueError(f"{shapes} will not do for eigenvalues; give square matrices of one size")
-    shift = _require(k, which, n, n)
+    if B is not None:
+        dtype = np.result_type(A.dtype, B.dtype)
+        A, B = (x.astype(dtype) if hasattr(x, "astype") else x for x in (A, B))
+    shift = _require(k, which, n)
     tools = preconditioner, shift, None if shift is None else solve
-    if n <= DENSE:
+    if n <= max(DENSE, 4 * k):
         return _known(A, B, tools, np.eye(n, dtype=A.dtype), k, which)
     if solver == "lobpcg" and shift is None:
         # The only one to take the tolerance as it is.
@@ -153,7 +160,7 @@ def singular(
     H: Any = LinearOperator((m + n, m + n), both, matmat=both, dtype=A.dtype)
     if scipy.sparse.issparse(A):
         H = scipy.sparse.block_array([[None, A], [A.conj().T, None]], format="csr")
-    _require(k, which, min(m, n), m + n)
+    _require(k, which, min(m, n))
     if which != "smallest" or m + n <= DENSE:
         pairs = eigen(H, k, which, solve=solve, **options)
         if which == "smallest":
@@ -168,8 +175,9 @@ def singular(
         pairs = _known(H, None, (None, None, None), found, k, which)
         gaps = np.minimum(pairs.gaps, pairs.known[0] + (0.0 if m != n else pairs.known[0][0]))
         pairs = replace(pairs, gaps=gaps)
-    if pairs.values[0] < 0:
-        raise ValueError(f"which: {which} is nearer to −σ than to {k} singular values; give more")
+    if pairs.values[0] <= 10 * pairs.residuals[0]:
+        # At 0 a vector of H is not (u; v)/√2.
+        raise ValueError(f"which: {which} leads to 0 or −σ; give a number near σ, or a smaller k")
     return Triplets(pairs, m)
 
 
@@ -178,8 +186,16 @@ def times(b: Any, x: Array) -> Array:
     return x if b is None else b @ x
 
 
+def norm(x: Array, b: Any) -> float:
+    """‖x‖ in the norm of B."""
+    # The square of a number in single precision may be none.
+    x = x.astype(np.result_type(x, float))
+    return float(np.sqrt(abs(np.vdot(x, times(b, x)))))
+
+
 def dual_norm(residual: Array, b: Any) -> float:
     """‖r‖ in the norm of B⁻¹, in which a residual bounds the error of an eigenvalue."""
+    residual = residual.astype(np.result_type(residual, float))
     solved = residual if b is None else iterative.cg(b, residual, rtol=0.01)[0]
     return float(np.sqrt(abs(np.vdot(residual, solved))))
 
@@ -187,7 +203,7 @@ def dual_norm(residual: Array, b: Any) -> float:
 def _size(A: Any, B: Any) -> float:
     """The size of the eigenvalues: of what A makes of a vector at random."""
     x = _start(A.shape[0], 1, A.dtype)[:, 0]
-    return dual_norm(A @ x, B) / float(np.sqrt(np.vdot(x, times(B, x)).real))
+    return dual_norm(A @ x, B) / norm(x, B)
 
 
 def _order(values: Array, which: str | float) -> Array:
@@ -202,12 +218,13 @@ def _lanczos(
 ) -> Pairs:
     """The pairs that ARPACK finds, and those that it overlooks at first."""
     n, start, (_, middle, solve) = A.shape[0], _start(A.shape[0], 1, A.dtype)[:, 0], tools
+    size = _size(A, B)
     if middle is None:
         middle = np.vdot(start, A @ start).real / np.vdot(start, times(B, start)).real
 
     def beside(values: Array, V: Array, tol: float, k: int = 1) -> tuple[Array, Array]:
         further = {"which": _ENDS.get(str(which), "LM"), "tol": tol} | options
-        return _beside(A, B, solve, middle, values, V, k, further)
+        return _beside(A, B, solve, middle, size, values, V, k, further)
 
     _, found = beside(np.empty(0), np.empty((n, 0), A.dtype), tol, k + 1)
     for _ in range(k + 1):
@@ -227,6 +244,7 @@ def _beside(
     B: Any,
     solve: Any,
     middle: float,
+    size: float,
     values: Array,
     V: Array,
     k: int,
@@ -234,23 +252,23 @@ def _beside(
 ) -> tuple[Array, Array]:
     """The next pairs beside those that are known, of which the values are moved to the middle.
 
-    To that, or to the number, a tolerance is relative.
+    To that, or to the number, a tolerance is relative. ARPACK takes values of the size 1.
     """
     n, W = len(V), times(B, V)
     # Of a space of equal values, a start that was used has only the vector that was found.
     options = {"v0": _start(n, 1, A.dtype, V.shape[1])[:, 0]} | options
 
     def product(x: Array) -> Array:
-        return A @ x - middle * times(B, x) + W @ ((middle - values) * (adjoint(W) @ x))
+        known = W @ ((middle - values) * (adjoint(W) @ x))
+        return (A @ x - middle * times(B, x) + known) / size
 
     def inverse(x: Array) -> Array:
-        return solve(x) - V @ ((adjoint(V) @ x) / (values - middle))
+        return size * (solve(x) - V @ ((adjoint(V) @ x) / (values - middle)))
 
     if solve is not None:
-        options |= {"sigma": middle, "OPinv": _linear(inverse, A)}
-        return _found(iterative.eigsh, A, k, B, **options)
+        options |= {"sigma": 0.0, "OPinv": _linear(inverse, A)}
     value, vector = _found(iterative.eigsh, _linear(product, A), k, B, **options)
-    return value + middle, vector
+    return middle + size * value, vector
 
 
 def _known(
@@ -275,10 +293,10 @@ def _known(
     labels = np.concatenate([[0], np.cumsum(np.diff(values) > width)])
     order = _order(values, which)
     kept = np.sort(np.argsort(order, kind="stable")[:k])
-    # A value is known up to its residual; those that are not known are on both sides of a number.
+    # A value is known up to its residual; those that are not known are farther than all that are.
     distances = np.abs(values[:, None] - values) - residuals
     distances[spectrum.in_one_cluster(labels)] = np.inf
-    far = np.inf if isinstance(which, str) or len(values) == n else order.max()
+    far = np.inf if len(values) == n else order.max()
     gaps = np.maximum(np.minimum(distances.min(axis=1), far - order), eps * size)
     return Pairs(A, B, tools, (values, V, residuals), labels, gaps, kept)
 
@@ -289,19 +307,26 @@ _ENDS = {"smallest": "SA", "largest": "LA"}
 
 def _inexact(matrix: Any) -> Any:
     """A matrix that is no operator, in single or double precision."""
-    if isinstance(matrix, LinearOperator):
-        return matrix
     if scipy.sparse.issparse(matrix):
-        return matrix.astype(as_inexact(np.empty(0, matrix.dtype)).dtype, copy=False)
-    return as_inexact(matrix)
+        dtype = as_inexact(np.empty(0, matrix.dtype)).dtype
+        matrix = scipy.sparse.csr_array(matrix, dtype=dtype)
+    elif not isinstance(matrix, LinearOperator):
+        matrix = as_inexact(matrix)
+    elif matrix.dtype is None or matrix.dtype.kind not in "fc":
+        dtype = (matrix @ np.zeros(matrix.shape[1])).dtype
+        matrix = LinearOperator(matrix.shape, matrix.matvec, matrix.rmatvec, dtype=dtype)
+    if len(matrix.shape) != 2:
+        raise ValueError(f"a matrix of {len(matrix.shape)} dimensions; give one of two")
+    if not np.all(np.isfinite(matrix @ _start(matrix.shape[1], 1, matrix.dtype))):
+        raise ValueError("a matrix that is not finite; give finite numbers")
+    return matrix
 
 
-def _require(k: int, which: str | float, number: int, n: int) -> float | None:
+def _require(k: int, which: str | float, most: int) -> float | None:
     """The number, if it is one, near which values are wanted."""
-    if isinstance(which, str) and which not in _ENDS:
+    if str(which) not in _ENDS and not (isinstance(which, Real) and np.isfinite(which)):
         raise ValueError(f"which: {which!r} will not do; give smallest, largest, or a number")
-    most = number if n <= DENSE else number - 2
-    if not 1 <= k <= most:
+    if not (isinstance(k, Integral) and 1 <= k <= most):
         raise ValueError(f"k: {k} will not do; give a whole number from 1 to {most}")
     return None if isinstance(which, str) else float(which)
 
@@ -336,6 +361,6 @@ def _found(solver: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
             # What was not reached shows in the residuals.
             warnings.simplefilter("ignore")
             return solver(*arguments, **options)
-    except iterative.ArpackError as error:
+    except RuntimeError as error:
         mend = "give a larger maxiter or tol, or a number near the values"
         raise ConvergenceError(f"{error}; {mend}") from None

@@ -27,10 +27,10 @@ from scipy.sparse.linalg import LinearOperator
 from spectralgrad.theory import gauge, spectrum
 from spectralgrad.theory.arrays import Array, cotangents, divide
 from spectralgrad.theory.krylov import ConvergenceError as ConvergenceError
-from spectralgrad.theory.krylov import Pairs, Solve, Triplets, dual_norm, times
+from spectralgrad.theory.krylov import Pairs, Solve, Triplets, dual_norm, norm, times
 from spectralgrad.theory.krylov import eigen as eigen
 from spectralgrad.theory.krylov import singular as singular
-from spectralgrad.theory.symmetric import adjoint, skew_part
+from spectralgrad.theory.symmetric import adjoint, hermitian_part, skew_part
 
 # Where an error may exceed this part of an answer, no digit can be trusted.
 _NO_DIGIT = 0.1
@@ -81,9 +81,12 @@ def eigen_vjp(
     At a tie as `spectralgrad.theory.eigen.eigh_vjp`: it is the gradient of a loss of projectors.
     """
     X, X_b, wrong = _pulled(pairs, values_cotangent, vectors_cotangent, gauge_tol)
-    V = pairs.known[1]
-    of_a, of_b = (_gradient(np.hstack([x, V]) / 2, np.hstack([V, x]), wrong) for x in (X, X_b))
-    return of_a if pairs.b is None else replace(of_a, of_b=of_b)
+    values, V, _ = pairs.known
+    of_a = _gradient(np.hstack([X, V]) / 2, np.hstack([V, X]), wrong)
+    if pairs.b is None:
+        return of_a
+    wrong *= 2 * float(np.abs(values).max())
+    return replace(of_a, of_b=_gradient(np.hstack([X_b, V]) / 2, np.hstack([V, X_b]), wrong))
 
 
 def projector_vjp(pairs: Pairs, cotangent: Any) -> LowRank:
@@ -136,23 +139,29 @@ def _pulled(
     _require_invariant(pairs, lam, C, np.linalg.norm(bar, axis=0), gauge_tol)
     _require_digits(pairs, {*np.flatnonzero(lam), *moved})
     distances = values[None, :] - values[:, None]
-    X = V * lam + V @ divide(C, distances, alike)
+    # Of the Hermitian part of a gradient, so that nearly equal values do not have to cancel.
+    turn = skew_part(C)
+    X = V * lam + V @ divide(turn, distances, alike)
     wrong, distances = 0.0, np.where(alike, pairs.gaps, np.abs(distances))
     for i in moved:
         y, missed = _complement(pairs, int(i), bar[:, i])
         X[:, i] -= y
-        mixed = np.linalg.norm(y) + np.abs(C[:, i]) / pairs.gaps[i]
+        mixed = norm(y, pairs.b) + 2 * np.abs(turn[:, i]) / pairs.gaps[i]
         wrong += missed + float(np.sum(residuals * mixed / distances[:, i]))
-    wrong += float(np.sqrt(2) * np.linalg.norm(X, axis=0) @ (residuals / pairs.gaps))
-    return X, -(X * values + V @ (C * alike) / 2), wrong
+    sizes = [norm(X[:, i], pairs.b) for i in pairs.kept]
+    wrong += float(np.sqrt(8) * np.dot(sizes, pairs.bounds))
+    # So far in the norm of B, in which a vector has the size 1.
+    wrong *= float(np.linalg.norm(V, axis=0).max() ** 2)
+    return X, -(X * values + V @ hermitian_part(C) / 2), wrong
 
 
 def _gradient(left: Array, right: Array, wrong: float) -> LowRank:
     """Without the terms that are 0, and with the relative error."""
     used = left.any(axis=0) & right.any(axis=0)
     left, right = left[:, used], right[:, used]
-    norm = np.sqrt(np.sum((adjoint(left) @ left) * (adjoint(right) @ right).conj()).real)
-    return LowRank(left, right, float(wrong / norm) if wrong else 0.0)
+    one, other = (np.linalg.qr(x)[1].astype(complex) for x in (left, right))
+    size = np.linalg.norm(one @ adjoint(other))
+    return LowRank(left, right, float(wrong) / max(float(size), 1e-300))
 
 
 def _complement(pairs: Pairs, i: int, given: Array) -> tuple[Array, float]:
@@ -185,8 +194,7 @@ def _complement(pairs: Pairs, i: int, given: Array) -> tuple[Array, float]:
     else:
         y = within(_minres(shifted, onto(times(B, solve(right))), None))
     missed, most = (dual_norm(x, B) / float(pairs.gaps[i]) for x in (plain(y) - right, given))
-    size = np.sqrt(np.vdot(y, times(B, y)).real)
-    if missed > max(_NO_DIGIT * size, gauge.default_tol(V.dtype) * most):
+    if not missed <= max(_NO_DIGIT * norm(y, B), gauge.default_tol(V.dtype) * most):
         mend = "give a preconditioner, or a number near the value and so a factorisation"
         raise ConvergenceError(
             f"{gauge.names('λ', i, i)}: MINRES leaves the derivative of the vector wrong by "
@@ -203,10 +211,14 @@ def _minres(product: Solve, right: Array, preconditioner: Solve | None) -> Array
 
     def in_real(f: Solve, size: float) -> LinearOperator:
         n = right.view(real).size
-        return LinearOperator((n, n), lambda x: f(x.astype(real).view(dtype)).view(real) / size)
+
+        def in_parts(x: Array) -> Array:
+            return f(x.astype(real).view(dtype)).astype(dtype).view(real) / size
+
+        return LinearOperator((n, n), in_parts)
 
     A, M = in_real(product, size), preconditioner and in_real(preconditioner, 1.0)
-    x, _ = iterative.minres(A, (right / one).view(real), rtol=np.finfo(dtype).eps, M=M)
+    x, _ = iterative.minres(A, (right / one).view(real), rtol=10 * np.finfo(dtype).eps, M=M)
     return x.astype(real).view(dtype) * (one / size)
 
 

@@ -8,10 +8,12 @@ The last dimensions of an array are those of the matrix; what stands before is a
 ``(n, n)`` is written. Results have the dtype of the argument.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spectralgrad.theory.arrays import Array, Convention, MatrixError, as_inexact
+from spectralgrad.theory.arrays import Array, Convention, MatrixError, as_inexact, is_sparse
 
 #: The ways to write a gradient with respect to a Hermitian matrix.
 CONVENTIONS: tuple[Convention, ...] = ("symmetric", "lower", "upper")
@@ -21,9 +23,9 @@ CONVENTIONS: tuple[Convention, ...] = ("symmetric", "lower", "upper")
 BLOCK = 128
 
 
-def adjoint(matrix: ArrayLike) -> Array:
-    """Aᴴ, of (..., m, n); a view if A is real."""
-    transposed = np.asarray(matrix).swapaxes(-1, -2)
+def adjoint(matrix: Any) -> Any:
+    """Aᴴ, of (..., m, n) or sparse; a view if A is real."""
+    transposed = matrix.T if is_sparse(matrix) else np.asarray(matrix).swapaxes(-1, -2)
     return transposed.conj() if np.iscomplexobj(transposed) else transposed
 
 
@@ -33,9 +35,10 @@ def skew_part(matrix: ArrayLike) -> Array:
     return half - adjoint(half)
 
 
-def hermitian_part(matrix: ArrayLike) -> Array:
-    """(A + Aᴴ)/2."""
-    half = np.asarray(matrix) / 2
+def hermitian_part(matrix: Any) -> Any:
+    """(A + Aᴴ)/2; A may be sparse."""
+    # SciPy makes a float64 of a float32 that is divided.
+    half = matrix * 0.5 if is_sparse(matrix) else np.asarray(matrix) / 2
     return half + adjoint(half)
 
 
@@ -101,16 +104,16 @@ def require_hermitian(matrix: ArrayLike, label: str = "the matrix") -> Array:
     if rows != columns:
         need = "eigenvalues of a Hermitian matrix need a square one"
         raise MatrixError(f"is {rows} × {columns}", need, source=label)
-    difference = np.abs(matrix - matrix.conj().T)
-    i, j = np.unravel_index(np.argmax(difference), matrix.shape)
-    if difference[i, j] > rows * np.finfo(matrix.dtype).eps * np.abs(matrix).max():
+    difference = abs(matrix - matrix.conj().T)
+    i, j = np.unravel_index(difference.argmax(), matrix.shape)
+    if difference[i, j] > rows * np.finfo(matrix.dtype).eps * abs(matrix).max():
         kind, sign, conjugate = "symmetric", "ᵀ", ""
         if np.iscomplexobj(matrix):
             kind, sign, conjugate = "Hermitian", "ᴴ", ", not the conjugate"
         fault = f"holds {matrix[i, j]}, and its mirror image is {matrix[j, i]}{conjugate}"
         if i == j:
             fault = f"holds {matrix[i, j]}, but the diagonal of a Hermitian matrix is real"
-        far = np.linalg.norm(difference) / np.linalg.norm(matrix)
+        far = np.divide(*(np.sqrt((abs(x) ** 2).sum()) for x in (difference, matrix)))
         raise MatrixError(
             f"{fault} (‖A − A{sign}‖ is {far:.1e} times ‖A‖)",
             f"make the matrix {kind}, or ask for its singular values",

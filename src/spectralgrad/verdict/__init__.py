@@ -20,7 +20,8 @@ from spectralgrad.system.errors import one_line, said
 from spectralgrad.theory import gauge, spectrum, symmetric
 from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.subgradient import GeneralisedGradient
-from spectralgrad.verdict import reasons, vectors
+from spectralgrad.verdict import extreme, reasons, vectors
+from spectralgrad.verdict.extreme import Extreme
 from spectralgrad.verdict.question import Question as Question
 
 #: Every verdict with what it means; the last three are about the framework, not about a gradient.
@@ -125,7 +126,7 @@ def _judge(gradient: Array, valid: GeneralisedGradient, tolerance: float | None)
 
 def scale(valid: GeneralisedGradient) -> float:
     """What errors are relative to: the norm of the valid answer of smallest norm, or 1."""
-    return float(np.linalg.norm(valid.minimum_norm)) or 1.0
+    return (not isinstance(valid, Extreme) and float(np.linalg.norm(valid.minimum_norm))) or 1.0
 
 
 def digits(error: float, dtype: DTypeLike) -> int:
@@ -208,18 +209,24 @@ class Verdict:
         return digits(self.allowed, self.matrix.dtype)
 
     @property
-    def vector_digits(self) -> int:
+    def vector_digits(self) -> int | None:
         """How many of them the nearest gap leaves to a loss on vectors, whatever f is."""
+        if isinstance(self.valid, Extreme):
+            return None
         return digits(reasons.vector_error(self.valid, self.matrix.dtype), self.matrix.dtype)
 
     @property
     def regimes(self) -> tuple[str, ...]:
         """What makes the matrix difficult; see `spectralgrad.verdict.reasons.regimes`."""
+        if isinstance(self.valid, Extreme):
+            return ()
         return reasons.regimes(self.valid, near=gauge.default_tol(self.matrix.dtype))
 
     @property
     def near(self) -> reasons.Near | None:
         """The closest two values that f treats differently, if that costs half of the digits."""
+        if isinstance(self.valid, Extreme):
+            return None
         shape, dtype, singular = self.matrix.shape, self.matrix.dtype, self.valid.problem == "svd"
         # At 16 backward errors, no digit is left.
         none = 16 * spectrum.default_rtol(shape, dtype, singular=singular)
@@ -283,16 +290,18 @@ class Verdict:
         }
 
 
-def plain(values: ArrayLike | None) -> Any:
-    """Return numbers as JSON has them: a complex one as ``[re, im]``, None for one not finite."""
+def plain(values: Any) -> Any:
+    """Return numbers, or factors, as JSON: a complex one as ``[re, im]``, None if not finite."""
     if values is None:
         return None
+    if hasattr(values, "left"):
+        return {"left": plain(values.left), "right": plain(values.right)}
     values = np.asarray(values)
     if np.iscomplexobj(values):
         values = np.stack([values.real, values.imag], axis=-1)
-    plain = values.astype(object)
-    plain[~np.isfinite(values)] = None
-    return plain.tolist()
+    found = values.astype(object)
+    found[~np.isfinite(values)] = None
+    return found.tolist()
 
 
 def check(matrix: Source, **options: Any) -> Verdict:
@@ -339,7 +348,7 @@ def pose(matrix: Source, question: Question, label: str | None = None, place: st
 def pose_stack(stack: Source, question: Question) -> list[Verdict]:
     """As `pose`, of each matrix of a stack."""
     label = matrices.describe(stack)
-    array = matrices.load(stack, dtype=question.dtype, stack=True)
+    array = matrices.load(stack, dtype=question.dtype, stack=True, large=True)
     return [pose(a, question, label, place) for place, a in matrices.members(array)]
 
 
@@ -354,7 +363,10 @@ def answer(posed: Verdict, question: Question, ask: Ask = libraries.ask) -> Verd
 
 
 def answers(posed: Verdict, question: Question, ask: Ask) -> Iterator[tuple[str, Answer]]:
-    """What each framework answers, judged, as it comes."""
+    """What each framework answers, judged, as it comes; to a large matrix, that it has no room."""
+    if isinstance(posed.valid, Extreme):
+        refusal = Answer("", outcome="unsupported", message=extreme.refusal(posed.matrix))
+        return iter([(name, refusal) for name in question.frameworks])
     valid = posed.valid
     cotangent = valid.cotangent if isinstance(valid, vectors.VectorLoss) else valid.weights
     asked = ask(question.frameworks, valid.problem, posed.of, posed.matrix, cotangent)

@@ -14,8 +14,8 @@ from spectralgrad import matrices
 from spectralgrad.matrices import MatrixError, Source
 from spectralgrad.system.errors import one_line
 from spectralgrad.theory import subgradient, symmetric
-from spectralgrad.theory.arrays import Array, Problem
-from spectralgrad.verdict import vectors
+from spectralgrad.theory.arrays import Array, Problem, is_sparse
+from spectralgrad.verdict import extreme, vectors
 
 _CHOICES = {
     "problem": ("auto", "eigh", "svd"),
@@ -90,10 +90,12 @@ class Question:
         label = label or matrices.describe(matrix)
         rtol = None if isinstance(self.rtol, str) else self.rtol
         try:
-            array, problem = self._settle(matrices.load(matrix, dtype=self.dtype))
-            if self.of == "vectors":
+            array, problem = self._settle(matrices.load(matrix, dtype=self.dtype, large=True))
+            if self.of == "vectors" and not is_sparse(array):
                 return array, vectors.pose(array, problem, rtol)
             weights = self._weigh(problem, min(array.shape), array.dtype)
+            if is_sparse(array):
+                return array, extreme.pose(array, problem, weights * (self.of == "values"), rtol)
         except MatrixError as error:
             error.source = label
             raise

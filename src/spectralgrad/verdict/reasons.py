@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 
 from spectralgrad.theory import spectrum
 from spectralgrad.theory.subgradient import GeneralisedGradient
+from spectralgrad.verdict.extreme import Extreme
 
 
 def reason(valid: GeneralisedGradient) -> str:
@@ -67,6 +68,9 @@ def _cause(valid: GeneralisedGradient, cluster: slice) -> str:
 
 
 def _why_differentiable(valid: GeneralisedGradient) -> str:
+    if isinstance(valid, Extreme):
+        name, gap = valid.name(valid.clusters[int(valid.weights[1])]), np.ptp(valid.values)
+        return f"{name} is {gap:.1e} from the next, with a residual of {valid.defect:.0e}"
     tied = any(c.stop - c.start > 1 and not valid.is_zero(c) for c in valid.clusters)
     kind = "eigenvalue" if valid.problem == "eigh" else "singular value"
     if len(valid.values) == 1:
