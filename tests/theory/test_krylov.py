@@ -256,6 +256,15 @@ def test_a_multiple_of_one(times, which):
     assert np.all(np.isfinite(pairs.bounds))
 
 
+@pytest.mark.parametrize("k", [1, 12])
+def test_a_matrix_with_many_zeros(k):
+    """With a tolerance of eps, ARPACK does not converge."""
+    far = np.r_[np.zeros(60), 0.01 + np.random.default_rng(13).random(60)]
+    hard = hermitian("regular", 120, np.float64, np.random.default_rng(13), far)
+    pairs = krylov.eigen(hard.matrix, k)
+    np.testing.assert_allclose(pairs.values, np.zeros(k), atol=1e-13)
+
+
 def test_an_operator_of_which_only_one_side_is_known():
     one_sided = LinearOperator((80, 70), lambda x: np.ones(80) * x.sum(), dtype=float)
     with pytest.raises(ValueError, match="an operator without rmatvec"):

@@ -22,7 +22,7 @@ Parameters that mean the same everywhere:
 ``preconditioner``
     x ↦ Tx, T positive definite and near to A⁻¹, for LOBPCG, and for derivatives without ``solve``.
 ``options``
-    Those of SciPy's solver: ``maxiter``, ``tol``, which is relative, by default eps, and for
+    Those of SciPy's solver: ``maxiter``, ``tol``, which is relative, by default 10 eps, and for
     ``eigsh`` also ``ncv`` and ``Minv``.
 """
 
@@ -109,7 +109,8 @@ def eigen(
     The ``solver`` is SciPy's ``"eigsh"``, which is ARPACK, or ``"lobpcg"``.
     """
     A, B = _inexact(matrix), None if b is None else _inexact(b)
-    n, tol = A.shape[0], options.pop("tol", None) or 0.0
+    # A smaller tolerance is not reached where many values are equal.
+    n, tol = A.shape[0], options.pop("tol", None) or 10 * np.finfo(A.dtype).eps
     if others := options.keys() - {"maxiter", *(("ncv", "Minv") if solver == "eigsh" else ())}:
         raise ValueError(f"options: {', '.join(sorted(others))} will not do; give maxiter or tol")
     if A.shape != (n, n) or (B is not None and B.shape != A.shape):
@@ -124,7 +125,7 @@ def eigen(
         return _known(A, B, tools, np.eye(n, dtype=A.dtype), k, which)
     if solver == "lobpcg" and shift is None:
         # The only one to take the tolerance as it is.
-        options = {"tol": (tol or 10 * np.finfo(A.dtype).eps) * _size(A, B)} | options
+        options = {"tol": tol * _size(A, B)} | options
         options = {"M": _linear(preconditioner, A), "maxiter": n} | options
         start, largest = _start(n, k + 1, A.dtype), which == "largest"
         _, found = _found(iterative.lobpcg, A, start, B, largest=largest, **options)
