@@ -246,6 +246,31 @@ def test_a_zero_of_the_two_sided_matrix_is_no_singular_value(shape, which, zeros
         krylov.singular(sp.csr_array(hard.matrix), min(2, *shape), which)
 
 
+@pytest.mark.parametrize("times", [0.0, 1.0, -3.0, 1e-30])
+@pytest.mark.parametrize("which", ["smallest", "largest", 0.5])
+def test_a_multiple_of_one(times, which):
+    """ARPACK says of such a matrix that the starting vector is zero."""
+    pairs = krylov.eigen(times * sp.eye_array(100, format="csr"), 2, which)
+    np.testing.assert_allclose(pairs.values, [times, times], rtol=1e-12)
+    assert len(set(pairs.labels)) == 1
+    assert np.all(np.isfinite(pairs.bounds))
+
+
+@pytest.mark.parametrize("k", [1, 12])
+def test_a_matrix_with_many_zeros(k):
+    """With a tolerance of eps, ARPACK does not converge."""
+    far = np.r_[np.zeros(60), 0.01 + np.random.default_rng(13).random(60)]
+    hard = hermitian("regular", 120, np.float64, np.random.default_rng(13), far)
+    pairs = krylov.eigen(hard.matrix, k)
+    np.testing.assert_allclose(pairs.values, np.zeros(k), atol=1e-13)
+
+
+def test_an_operator_of_which_only_one_side_is_known():
+    one_sided = LinearOperator((80, 70), lambda x: np.ones(80) * x.sum(), dtype=float)
+    with pytest.raises(ValueError, match="an operator without rmatvec"):
+        krylov.singular(one_sided, 1)
+
+
 def test_a_number_that_is_an_eigenvalue():
     with pytest.raises(ValueError, match=r"which: 0\.0 is an eigenvalue; give a number beside it"):
         krylov.eigen(sp.diags_array(np.arange(100.0)), 1, 0.0)

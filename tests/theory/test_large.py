@@ -168,6 +168,14 @@ def test_gradient_of_a_value_on_the_pattern(m, n, seed):
             np.testing.assert_array_equal(found.indices, given_one.indices)
 
 
+@pytest.mark.parametrize("pattern", [path(99), path(101), np.eye(100), aslinearoperator(path(100))])
+def test_a_pattern_of_another_shape_is_refused(pattern):
+    """Would catch entries of a smaller one, which are those of other places."""
+    found = large.eigen_vjp(krylov.eigen(path(100)), 1.0)
+    with pytest.raises(ValueError, match="pattern: give a sparse matrix, 100 × 100"):
+        found.on(pattern)
+
+
 def test_shift_and_invert_says_the_same():
     """Would catch a system that is not the same as the plain one."""
     matrix, C = (

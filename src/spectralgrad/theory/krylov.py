@@ -22,7 +22,7 @@ Parameters that mean the same everywhere:
 ``preconditioner``
     x ↦ Tx, T positive definite and near to A⁻¹, for LOBPCG, and for derivatives without ``solve``.
 ``options``
-    Those of SciPy's solver: ``maxiter``, ``tol``, which is relative, by default eps, and for
+    Those of SciPy's solver: ``maxiter``, ``tol``, which is relative, by default 10 eps, and for
     ``eigsh`` also ``ncv`` and ``Minv``.
 """
 
@@ -109,7 +109,8 @@ def eigen(
     The ``solver`` is SciPy's ``"eigsh"``, which is ARPACK, or ``"lobpcg"``.
     """
     A, B = _inexact(matrix), None if b is None else _inexact(b)
-    n, tol = A.shape[0], options.pop("tol", None) or 0.0
+    # A smaller tolerance is not reached where many values are equal.
+    n, tol = A.shape[0], options.pop("tol", None) or 10 * np.finfo(A.dtype).eps
     if others := options.keys() - {"maxiter", *(("ncv", "Minv") if solver == "eigsh" else ())}:
         raise ValueError(f"options: {', '.join(sorted(others))} will not do; give maxiter or tol")
     if A.shape != (n, n) or (B is not None and B.shape != A.shape):
@@ -124,7 +125,7 @@ def eigen(
         return _known(A, B, tools, np.eye(n, dtype=A.dtype), k, which)
     if solver == "lobpcg" and shift is None:
         # The only one to take the tolerance as it is.
-        options = {"tol": (tol or 10 * np.finfo(A.dtype).eps) * _size(A, B)} | options
+        options = {"tol": tol * _size(A, B)} | options
         options = {"M": _linear(preconditioner, A), "maxiter": n} | options
         start, largest = _start(n, k + 1, A.dtype), which == "largest"
         _, found = _found(iterative.lobpcg, A, start, B, largest=largest, **options)
@@ -157,6 +158,10 @@ def singular(
     def both(x: Array) -> Array:
         return np.concatenate([product @ x[m:], back @ x[:m]])
 
+    try:
+        back @ np.zeros(m)
+    except (TypeError, NotImplementedError):
+        raise ValueError("an operator without rmatvec; give also x ↦ Aᴴx") from None
     H: Any = LinearOperator((m + n, m + n), both, matmat=both, dtype=A.dtype)
     if scipy.sparse.issparse(A):
         H = scipy.sparse.block_array([[None, A], [A.conj().T, None]], format="csr")
@@ -203,7 +208,7 @@ def dual_norm(residual: Array, b: Any) -> float:
 def _size(A: Any, B: Any) -> float:
     """The size of the eigenvalues: of what A makes of a vector at random."""
     x = _start(A.shape[0], 1, A.dtype)[:, 0]
-    return dual_norm(A @ x, B) / norm(x, B)
+    return dual_norm(A @ x, B) / norm(x, B) or 1.0
 
 
 def _order(values: Array, which: str | float) -> Array:
@@ -216,15 +221,37 @@ def _order(values: Array, which: str | float) -> Array:
 def _lanczos(
     A: Any, B: Any, tools: Tools, k: int, which: str | float, tol: float, options: dict[str, Any]
 ) -> Pairs:
-    """The pairs that ARPACK finds, and those that it overlooks at first."""
-    n, start, (_, middle, solve) = A.shape[0], _start(A.shape[0], 1, A.dtype)[:, 0], tools
-    size = _size(A, B)
-    if middle is None:
-        middle = np.vdot(start, A @ start).real / np.vdot(start, times(B, start)).real
+    """The pairs that ARPACK finds, and those that it overlooks at first.
+
+    A tolerance is relative to a number in the middle, or to that which is given.
+    """
+    (n, _), (_, middle, solve), size = A.shape, tools, _size(A, B)
+    x = _start(n, 1, A.dtype)[:, 0]
+    mean = np.vdot(x, A @ x).real / np.vdot(x, times(B, x)).real
+    if dual_norm(A @ x - mean * times(B, x), B) <= np.finfo(A.dtype).eps * size * norm(x, B):
+        # A multiple of B, of which ARPACK despairs.
+        return _known(A, B, tools, _start(n, k + 1, A.dtype), k, which)
+    middle = mean if middle is None else middle
 
     def beside(values: Array, V: Array, tol: float, k: int = 1) -> tuple[Array, Array]:
-        further = {"which": _ENDS.get(str(which), "LM"), "tol": tol} | options
-        return _beside(A, B, solve, middle, size, values, V, k, further)
+        """The next pairs beside those that are known, whose values are moved to the middle."""
+        W = times(B, V)
+
+        # ARPACK takes values of the size 1.
+        def product(x: Array) -> Array:
+            known = W @ ((middle - values) * (adjoint(W) @ x))
+            return (A @ x - middle * times(B, x) + known) / size
+
+        def inverse(x: Array) -> Array:
+            return size * (solve(x) - V @ ((adjoint(V) @ x) / (values - middle)))
+
+        # Of a space of equal values, a start that was used has only the vector that was found.
+        given = {"v0": _start(n, 1, A.dtype, V.shape[1])[:, 0], "tol": tol} | options
+        given |= {"which": _ENDS.get(str(which), "LM")}
+        if solve is not None:
+            given |= {"sigma": 0.0, "OPinv": _linear(inverse, A)}
+        value, vector = _found(iterative.eigsh, _linear(product, A), k, B, **given)
+        return middle + size * value, vector
 
     _, found = beside(np.empty(0), np.empty((n, 0), A.dtype), tol, k + 1)
     for _ in range(k + 1):
@@ -239,46 +266,7 @@ def _lanczos(
     return pairs
 
 
-def _beside(
-    A: Any,
-    B: Any,
-    solve: Any,
-    middle: float,
-    size: float,
-    values: Array,
-    V: Array,
-    k: int,
-    options: dict[str, Any],
-) -> tuple[Array, Array]:
-    """The next pairs beside those that are known, of which the values are moved to the middle.
-
-    To that, or to the number, a tolerance is relative. ARPACK takes values of the size 1.
-    """
-    n, W = len(V), times(B, V)
-    # Of a space of equal values, a start that was used has only the vector that was found.
-    options = {"v0": _start(n, 1, A.dtype, V.shape[1])[:, 0]} | options
-
-    def product(x: Array) -> Array:
-        known = W @ ((middle - values) * (adjoint(W) @ x))
-        return (A @ x - middle * times(B, x) + known) / size
-
-    def inverse(x: Array) -> Array:
-        return size * (solve(x) - V @ ((adjoint(V) @ x) / (values - middle)))
-
-    if solve is not None:
-        options |= {"sigma": 0.0, "OPinv": _linear(inverse, A)}
-    value, vector = _found(iterative.eigsh, _linear(product, A), k, B, **options)
-    return middle + size * value, vector
-
-
-def _known(
-    A: Any,
-    B: Any,
-    tools: tuple[Any, Any, Any],
-    found: Array,
-    k: int,
-    which: str | float,
-) -> Pairs:
+def _known(A: Any, B: Any, tools: Tools, found: Array, k: int, which: str | float) -> Pairs:
     """The pairs in a span (Rayleigh and Ritz), and their gaps."""
     A, B = (x if x is None else aslinearoperator(x) for x in (A, B))
     X = np.linalg.qr(found)[0] if B is None else found

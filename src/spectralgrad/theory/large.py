@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import scipy.sparse.linalg as iterative
 from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
@@ -51,6 +52,9 @@ class LowRank:
 
     def on(self, pattern: Any) -> Any:
         """The entries of G where a sparse matrix stores its own, in its format and order."""
+        shape = len(self.left), len(self.right)
+        if not scipy.sparse.issparse(pattern) or pattern.shape != shape:
+            raise ValueError(f"pattern: give a sparse matrix, {shape[0]} × {shape[1]}")
         result = pattern if pattern.format in ("csr", "csc") else pattern.tocoo()
         rows, columns = result.tocoo(copy=False).coords
         entries = np.zeros(len(rows), self.left.dtype)
