@@ -73,7 +73,7 @@ def load(source: Source, *, dtype: str = "auto", stack: bool = False, large: boo
         Accept stacks of matrices, of shape ``(..., m, n)``.
     large : bool, optional
         Accept what is sparse, and too large for an array, as a ``scipy.sparse.csr_array``; it has
-        at most `MAX_ENTRIES` rows, columns, and entries that are stored.
+        at most so many rows, columns, and entries that are stored.
 
     Returns
     -------
