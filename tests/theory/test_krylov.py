@@ -265,6 +265,16 @@ def test_a_matrix_with_many_zeros(k):
     np.testing.assert_allclose(pairs.values, np.zeros(k), atol=1e-13)
 
 
+def test_whether_a_copy_is_overlooked_is_asked_with_a_tolerance_that_can_be_met():
+    """Where k cuts a tie in two the gap is eps, and a tenth of that was the tolerance."""
+    rng = np.random.default_rng(0)
+    far = np.abs(np.sort(rng.standard_normal(90)))
+    far[:45] = 0
+    hard = hermitian("regular", 90, complex, rng, np.sort(far))
+    pairs = krylov.eigen(sp.csr_array(hard.matrix), 2)
+    np.testing.assert_allclose(pairs.values, [0, 0], atol=1e-13)
+
+
 def test_an_operator_of_which_only_one_side_is_known():
     one_sided = LinearOperator((80, 70), lambda x: np.ones(80) * x.sum(), dtype=float)
     with pytest.raises(ValueError, match="an operator without rmatvec"):

@@ -259,7 +259,8 @@ def _lanczos(
         values, V, _ = pairs.known
         margin = 0.1 * pairs.gaps[pairs.kept].min()
         # Whether one was overlooked takes less precision than to find it.
-        value, _ = beside(values, V, min(0.1, margin / np.abs(values - middle).max()))
+        rough = margin / np.abs(values - middle).max()
+        value, _ = beside(values, V, np.clip(rough, 10 * np.finfo(A.dtype).eps, 0.1))
         if _order(value, which) > max(_order(values, which)) - margin:
             break
         found = np.hstack([V, beside(values, V, tol)[1]])
