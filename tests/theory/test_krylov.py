@@ -281,6 +281,23 @@ def test_an_operator_of_which_only_one_side_is_known():
         krylov.singular(one_sided, 1)
 
 
+@pytest.mark.parametrize("which", [290.0, 1.0, 299.0])
+def test_a_factorisation_that_needs_pivots(which):
+    """Of a complete graph, the tenth pivot on the diagonal of A − 290 is 0 in exact arithmetic."""
+    n = 300
+    pairs = krylov.eigen(sp.csr_array(n * np.eye(n) - np.ones((n, n))), 1, which)
+    np.testing.assert_allclose(pairs.values, n * (which > n / 2), atol=1e-10)
+    assert pairs.residuals[0] < 1e-10
+
+
+def test_a_diagonal_of_zeros():
+    """Would catch an eigenvalue said to be 0 where only the first pivot is."""
+    A = sp.csr_array(path(200) - 2 * sp.eye_array(200))
+    values = np.sort(path_pairs(200)[0] - 2)
+    expected = values[order(values, 0.0)[:2]]
+    np.testing.assert_allclose(krylov.eigen(A, 2, 0.0).values, np.sort(expected), atol=1e-12)
+
+
 def test_a_number_that_is_an_eigenvalue():
     with pytest.raises(ValueError, match=r"which: 0\.0 is an eigenvalue; give a number beside it"):
         krylov.eigen(sp.diags_array(np.arange(100.0)), 1, 0.0)

@@ -41,8 +41,8 @@ _NO_DIGIT = 0.1
 class LowRank:
     """A gradient G = L Rᴴ in factors (m, r) and (n, r); it is never formed.
 
-    Its relative error, in Frobenius norm and to first order, is at most ``error``. Of a generalised
-    problem, ``of_b`` is the gradient with respect to B.
+    Its relative error, in Frobenius norm and to first order, is at most ``error``, for cotangents
+    that are exact. Of a generalised problem, ``of_b`` is the gradient with respect to B.
     """
 
     left: Array
