@@ -301,3 +301,15 @@ def test_a_diagonal_of_zeros():
 def test_a_number_that_is_an_eigenvalue():
     with pytest.raises(ValueError, match=r"which: 0\.0 is an eigenvalue; give a number beside it"):
         krylov.eigen(sp.diags_array(np.arange(100.0)), 1, 0.0)
+
+
+@pytest.mark.parametrize("distance", [1e-3, 1e-8, 1e-11, 1e-14])
+@pytest.mark.parametrize("kind", [np.float64, np.complex128])
+def test_a_number_close_to_an_eigenvalue(kind, distance):
+    """The rounding error of 1/(λ − s) was taken for values that had been overlooked."""
+    hard = hermitian("regular", 120, kind, np.random.default_rng(2))
+    s, places = hard.values[50] + distance, order(hard.values, hard.values[50] + distance)
+    for k in (1, 3):
+        pairs = krylov.eigen(sp.csr_array(hard.matrix), k, s)
+        np.testing.assert_allclose(pairs.values, np.sort(hard.values[places[:k]]), atol=1e-12)
+        assert len(pairs.known[0]) == k + 1

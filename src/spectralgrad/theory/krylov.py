@@ -4,8 +4,8 @@ The matrix is sparse, or an operator of which nothing is known but its products 
 pair more is found than is asked for, so that a tie is seen that k cuts in two. Lanczos' method may
 overlook one of equal values; so the next one beside the vectors that were found is looked for too.
 
-Values count as equal that are closer than 8 eps times the size of the matrix or, if their residuals
-are rounding errors, than ten times these.
+Values count as equal that are closer than 8 eps times the size of the matrix or, if all residuals
+are below √eps times it, than ten times theirs.
 
 Parameters that mean the same everywhere:
 
@@ -17,13 +17,11 @@ Parameters that mean the same everywhere:
 ``which``
     ``"smallest"``, ``"largest"``, or a number s: the values nearest to it, by shift and invert.
 ``solve``
-    x ↦ (A − sB)⁻¹ x. By default a sparse matrix is factorised. If s is itself an eigenvalue, the
-    others lose digits: for the Laplacian of a graph take a number below 0.
+    x ↦ (A − sB)⁻¹ x; by default A − sB is factorised. Of a graph's Laplacian, take s below 0.
 ``preconditioner``
     x ↦ Tx, T positive definite and near to A⁻¹, for LOBPCG, and for derivatives without ``solve``.
 ``options``
-    Those of SciPy's solver: ``maxiter``, ``tol``, which is relative, by default 10 eps, and for
-    ``eigsh`` also ``ncv`` and ``Minv``.
+    SciPy's: ``maxiter``; ``tol``, relative, by default 10 eps; for ``eigsh`` ``ncv`` and ``Minv``.
 """
 
 import contextlib
@@ -244,7 +242,9 @@ def _lanczos(
             return (A @ x - middle * times(B, x) + known) / size
 
         def inverse(x: Array) -> Array:
-            return size * (solve(x) - V @ ((adjoint(V) @ x) / (values - middle)))
+            # To subtract 1/(λ − s) leaves its rounding error, which may look like a value near s.
+            y = solve(x - W @ (adjoint(V) @ x))
+            return size * (y - V @ (adjoint(W) @ y))
 
         # Of a space of equal values, a start that was used has only the vector that was found.
         given = {"v0": _start(n, 1, A.dtype, V.shape[1])[:, 0], "tol": tol} | options
