@@ -230,6 +230,18 @@ SOUGHT = {
     "nuclear norm": {"glossary"},
     "polar factor": {"glossary"},
     "GaugeError": {"gauge"},
+    "sparse": {"large_and_sparse"},
+    "eigsh": {"large_and_sparse"},
+    "LOBPCG": {"large_and_sparse"},
+    "Lanczos": {"large_and_sparse"},
+    "ARPACK": {"large_and_sparse"},
+    "matvec": {"large_and_sparse"},
+    "LinearOperator": {"large_and_sparse"},
+    "Laplacian": {"large_and_sparse"},
+    "Fiedler": {"large_and_sparse"},
+    "generalized eigenvalue": {"large_and_sparse"},
+    "photonics": {"large_and_sparse"},
+    "tensor network": {"large_and_sparse"},
 }
 
 

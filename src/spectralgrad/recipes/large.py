@@ -9,11 +9,11 @@ has a method of its own (`spectralgrad.recipes.jax.eigsh`). In all of them,
     is x ↦ A x, ``matvec(x, *parameters)`` for a vector (n,), in functions of the framework. A is
     Hermitian whatever the parameters are.
 ``k``, ``which``
-    are how many pairs, and ``"smallest"``, ``"largest"`` or, but for JAX, a number.
+    are how many pairs, and ``"smallest"``, ``"largest"`` or, but for JAX, a number and ``solve``.
 ``n``, ``dtype``
     are the size and the type of x, as in ``"complex128"``; by default that of the parameters.
 ``options``
-    are those of `spectralgrad.theory.krylov.eigen`; ``solve`` and ``preconditioner`` are for NumPy.
+    are those of `spectralgrad.theory.krylov.eigen`; ``solve`` and ``preconditioner`` take arrays.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,8 +1,8 @@
 """The first or the last value of a sparse matrix that is too large for an array.
 
 `spectralgrad.theory.krylov` finds it by Lanczos' method or, where that is slow and a factorisation
-is not, by shift and invert. The smallest singular value is found through AᴴA: what is below √eps of
-the largest counts as zero.
+is not, by shift and invert. The smallest singular value is found through AᴴA: below √(8 eps) times
+the largest it counts as zero.
 """
 
 import math
@@ -114,7 +114,7 @@ def _find(H: Any, largest: bool, least: float) -> tuple[Array, float, Array, flo
 
 
 def _work(H: Any) -> float:
-    """Bound the operations of a factorisation: those within the envelope of a good order."""
+    """Operations of a factorisation, about: those within the envelope of a good order."""
     from scipy.sparse.csgraph import reverse_cuthill_mckee
 
     places, widths = np.argsort(reverse_cuthill_mckee(H, symmetric_mode=True)), np.zeros(H.shape[0])
