@@ -217,6 +217,12 @@ def test_code_that_is_shown_fits_the_column(path):
 
 
 @pytest.mark.parametrize("path", notebooks())
+def test_links_are_such_as_a_report_can_leave_out(path):
+    """One to a page that is no chapter is a ``{ref}``; else the report would be refused."""
+    assert re.findall(r"\]\([^)\s]*\.md[)#]", path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("path", notebooks())
 def test_every_parameter_has_a_comment(path):
     source = reporting._cell(json.loads(path.read_text(encoding="utf-8")), "parameters")
     assert all(re.search(r"#\s+\S", line) for line in source.splitlines())
