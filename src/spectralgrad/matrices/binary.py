@@ -23,8 +23,9 @@ from spectralgrad.theory.arrays import Array, MatrixError
 _HEAD = 2**14
 # Bytes of the list of members of an archive, which takes ten times that in memory.
 _LONGEST_LIST = 2**20
-# What SciPy makes the members of.
-_PARTS = {*"data format shape indices indptr row col coords offsets _is_array".split()}
+# Of the members that SciPy writes, what they hold.
+_WHOLE = ("shape", "indices", "indptr", "row", "col", "coords", "offsets")
+_KINDS = {"data": "biufc", "format": "SU", "_is_array": "b"} | dict.fromkeys(_WHOLE, "iu")
 _READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -142,10 +143,9 @@ def _read_sparse(file: IO[bytes], archive: Any, names: list[str]) -> Any:
     from scipy.sparse import load_npz
 
     for name in names:
-        kinds = {"data.npy": "biufc", "format.npy": "SU", "_is_array.npy": "b"}.get(name, "iu")
         # Of a matrix that is zero, some have no entries.
         part = _read_array(archive.open(name), least=1)
-        if part.dtype.kind not in kinds:
+        if part.dtype.kind not in _KINDS[name.removesuffix(".npy")]:
             raise ValueError(f"no whole numbers in {name}")
         # Which SciPy would take for other ones, of 32 bits.
         if name == "offsets.npy" and np.any(part != part.astype("i4")):
@@ -169,7 +169,7 @@ def _open_archive(file: IO[bytes]) -> tuple[Any, list[str]]:
     names = [m.filename.removesuffix(".npy") for m in arrays]
     # Of two members of one name, NumPy might read that which was not looked at.
     known = len({*names}) == len(archive.infolist()) and {"data", "format", "shape"} <= {*names}
-    if len(arrays) != 1 and not (known and {*names} <= _PARTS):
+    if len(arrays) != 1 and not (known and {*names} <= {*_KINDS}):
         listed = ", ".join([*(one_line(x, 40) for x in names[:10]), "…"][: len(names)])
         raise fault(f"holds {len(arrays)} arrays ({listed})" if names else "holds no arrays", alone)
     # Other methods unpack without bound before the first byte can be looked at.
