@@ -2,6 +2,7 @@
 
 import io
 import random
+import warnings
 import zipfile
 
 import numpy as np
@@ -84,9 +85,19 @@ def test_a_large_one_stays_as_it_is(here, kind, dtype):
     scipy.sparse.save_npz("a.npz", a)
     for source in ("a.npz", a, scipy.sparse.csr_matrix(a)):
         found = load(source, large=True)
-        assert found.format == "csr" and found.dtype == dtype and found.shape == a.shape
+        # Of a csr_matrix a sum is a matrix again, and n numbers minus n others are n².
+        assert type(found) is scipy.sparse.csr_array
+        assert found.dtype == dtype and found.shape == a.shape
         assert abs(found - a).max() == 0
         assert not np.shares_memory(found.data, a.data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(5, 3), (N, N)])
+def test_one_that_is_zero(here, kind, shape):
+    scipy.sparse.save_npz("a.npz", scipy.sparse.coo_array(shape).asformat(kind))
+    found = load("a.npz", large=True)
+    assert found.shape == shape and abs(found).max() == 0
 
 
 def test_other_numbers_become_doubles(here):
@@ -233,6 +244,15 @@ DAMAGED = {
     "one that is not saved": ({"format": b"dok"}, "damaged"),
     "diagonals of an odd number": ({"format": b"dia", "offsets": INDICES[:2]}, "damaged"),
     "broken diagonals": ({"format": b"dia", "offsets": np.ones(1)}, "no whole numbers in offsets"),
+    "a diagonal of 64 bits": (
+        {"format": b"dia", "data": np.ones((1, 9)), "offsets": [2**40]},
+        "diagonals outside of any matrix",
+    ),
+    "blocks of which there is half a one": (
+        {"format": b"bsr", "data": np.ones((1, 8, 4)), "indices": [0], "indptr": [0] * 512 + [1]},
+        "damaged (blocks of 8 × 4)",
+    ),
+    "members that no one knows": ({f"x{i}": POINTERS for i in range(1000)}, "holds 1005 arrays"),
     "rows that are missing": ({"format": b"coo"}, "damaged"),
     "rows too far": (
         {"format": b"coo", "row": INDICES + 1, "col": INDICES},
@@ -248,6 +268,16 @@ def test_damaged_members(here, what):
     message = refuses("a.npz")
     assert any(part in message for part in text.split("|")), message
     assert not Trap.sprung
+
+
+def test_a_member_given_twice(here):
+    """Or without the suffix, which NumPy reads too."""
+    for name in ("data.npy", "data"):
+        content = io.BytesIO(members())
+        with zipfile.ZipFile(content, "a") as archive, warnings.catch_warnings(action="ignore"):
+            archive.writestr(name, archive.read("data.npy"))
+        (here / "a.npz").write_bytes(content.getvalue())
+        refuses("a.npz", "arrays (indices, indptr, format, shape, data")
 
 
 def test_a_header_that_promises_too_much(here):

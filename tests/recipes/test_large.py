@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -28,12 +29,15 @@ def hermitian_part(framework):
 
 
 SIDE = 15
+#: Points of a drum that is decomposed as a whole: derivatives are as before, and compiled sooner.
+FEW = krylov.DENSE
 
 
 @functools.cache
-def laplacian():
-    line = 2 * np.eye(SIDE) - np.eye(SIDE, k=1) - np.eye(SIDE, k=-1)
-    return np.kron(line, np.eye(SIDE)) + np.kron(np.eye(SIDE), line)
+def laplacian(n=SIDE**2):
+    one = np.eye(math.isqrt(n))
+    line = 2 * one - np.eye(len(one), k=1) - np.eye(len(one), k=-1)
+    return np.kron(line, one) + np.kron(one, line)
 
 
 POTENTIALS = np.random.default_rng(1).uniform(size=(SIDE**2, 2))
@@ -45,7 +49,8 @@ def drum(framework):
     xp = recipes(framework).xp
 
     def product(x, theta):
-        fixed, potentials = (xp.asarray(y, x) for y in (laplacian(), POTENTIALS))
+        n = x.shape[0]
+        fixed, potentials = (xp.asarray(y, x) for y in (laplacian(n), POTENTIALS[:n]))
         return (fixed @ x[:, None] + (potentials @ theta[:, None]) * x[:, None])[:, 0]
 
     return product
@@ -115,6 +120,15 @@ def test_no_tolerance_has_a_size(framework, scale):
     assert exact.relative_error(found, dense(b, slice(3), cotangents)) < 1e-10
 
 
+def test_jax_where_squares_are_no_numbers():
+    pytest.importorskip("jax")
+    b = 1e-160 * random_matrix(np.random.default_rng(0), 90, 90, is_complex=False)
+    loss, cotangents = loss_and_cotangents(2, 90, is_complex=False)
+    _, found = gradient("jax", hermitian_part("jax"), b, loss, 2, n=90)
+    expected = dense(1e160 * b, slice(2), lambda v: (0, cotangents(v)[1]))
+    assert exact.relative_error(1e-160 * found, expected) < 1e-10
+
+
 def test_two_values_that_are_close(framework):
     """Where each vector is hardly known, their projector is."""
     v = np.linalg.qr(np.random.default_rng(0).standard_normal((100, 100)))[0]
@@ -132,16 +146,18 @@ def test_a_drum_with_parameters(framework):
     assert found == pytest.approx(expected, rel=1e-10)
 
 
-def at(theta):
-    return laplacian() + np.diag(POTENTIALS @ theta)
+def at(theta, n=SIDE**2):
+    return laplacian(n) + np.diag(POTENTIALS[:n] @ theta)
 
 
 def test_a_drum_against_differences(framework):
     """Of the eigenvalues alone, so that no rule is compared with itself."""
     theta, h = np.array([0.3, 0.7]), 1e-5
-    _, found = gradient(framework, drum(framework), theta, lambda xp, w, v: w[2], 3)
+    _, found = gradient(framework, drum(framework), theta, lambda xp, w, v: w[2], 3, n=FEW)
     steps = h * np.eye(2)
-    ahead, behind = ([np.linalg.eigvalsh(at(theta + s * x))[2] for x in steps] for s in (1, -1))
+    ahead, behind = (
+        [np.linalg.eigvalsh(at(theta + s * x, FEW))[2] for x in steps] for s in (1, -1)
+    )
     assert found == pytest.approx((np.array(ahead) - behind) / (2 * h), rel=1e-8)
 
 
@@ -181,14 +197,15 @@ class TestTie:
             gradient(framework, drum(framework), self.theta, lambda xp, w, v: w[1], 2, jit=False)
 
     def test_k_cuts_it_and_the_loss_does_not_mind(self, framework):
-        _, found = gradient(framework, drum(framework), self.theta, lambda xp, w, v: w[0], 2)
-        v = np.linalg.eigh(laplacian())[1][:, 0]
-        assert found == pytest.approx(v**2 @ POTENTIALS, rel=1e-10)
+        drum_ = drum(framework)
+        _, found = gradient(framework, drum_, self.theta, lambda xp, w, v: w[0], 2, n=FEW)
+        v = np.linalg.eigh(laplacian(FEW))[1][:, 0]
+        assert found == pytest.approx(v**2 @ POTENTIALS[:FEW], rel=1e-10)
 
     @pytest.mark.parametrize("k", [2, 3])
     def test_under_jit_it_is_nan(self, k):
         pytest.importorskip("jax")
-        _, found = gradient("jax", drum("jax"), self.theta, lambda xp, w, v: w[1], k)
+        _, found = gradient("jax", drum("jax"), self.theta, lambda xp, w, v: w[1], k, n=FEW)
         assert np.isnan(found).all()
 
     def test_the_others_are_known(self):
@@ -196,9 +213,9 @@ class TestTie:
         jax = pytest.importorskip("jax")
 
         def values(k, theta):
-            return recipes("jax").eigsh(drum("jax"), k, parameters=[theta], n=SIDE**2)[0]
+            return recipes("jax").eigsh(drum("jax"), k, parameters=[theta], n=FEW)[0]
 
-        expected = np.linalg.eigh(laplacian())[1][:, 0] ** 2 @ POTENTIALS
+        expected = np.linalg.eigh(laplacian(FEW))[1][:, 0] ** 2 @ POTENTIALS[:FEW]
         with jax.enable_x64(True):
             for k, mode in ((2, jax.jacfwd), (2, jax.jacrev), (3, jax.jacrev)):
                 first, *others = np.asarray(jax.jit(mode(functools.partial(values, k)))(self.theta))
@@ -209,11 +226,11 @@ class TestTie:
         jax = pytest.importorskip("jax")
 
         def loss(theta):
-            values, _ = recipes("jax").eigsh(drum("jax"), 3, parameters=[theta], n=SIDE**2)
+            values, _ = recipes("jax").eigsh(drum("jax"), 3, parameters=[theta], n=FEW)
             return (values**2).sum()
 
         with jax.enable_x64(True):
-            assert np.isnan(jax.hessian(loss)(jax.numpy.zeros(2))).all()
+            assert np.isnan(jax.jit(jax.hessian(loss))(self.theta)).all()
 
 
 def test_a_phase(framework):
@@ -289,7 +306,7 @@ class TestSecondDerivative:
 
     def value(self, framework):
         def smallest(theta):
-            return recipes(framework).eigsh(drum(framework), parameters=[theta], n=SIDE**2)[0][0]
+            return recipes(framework).eigsh(drum(framework), parameters=[theta], n=FEW)[0][0]
 
         return smallest
 
@@ -324,16 +341,14 @@ class TestSecondDerivative:
         def reverse(function, e):
             return lambda x: jax.grad(function)(x) @ e
 
-        values, v = np.linalg.eigh(at(self.theta))
-        d, e_ = (v[:, 0] * (POTENTIALS @ x) @ v[:, 1:] for x in (e, f))
+        values, v = np.linalg.eigh(at(self.theta, FEW))
+        d, e_ = (v[:, 0] * (POTENTIALS[:FEW] @ x) @ v[:, 1:] for x in (e, f))
         expected = 2 * np.sum(d * e_ / (values[0] - values[1:]))
-        modes = [*itertools.product((forward, reverse), repeat=2)]
-        modes.append((reverse, lambda *x: jax.jit(reverse(*x))))
         with jax.enable_x64(True):
-            for one, other in modes:
+            for one, other in itertools.product((forward, reverse), repeat=2):
                 # To compile takes most of the time.
                 compiled = jax.jit(
-                    one(other(smallest, e), f),
+                    one(jax.jit(other(smallest, e)), f),
                     compiler_options={"xla_backend_optimization_level": 0},
                 )
                 assert float(compiled(self.theta)) == pytest.approx(expected, rel=1e-9)
@@ -342,15 +357,15 @@ class TestSecondDerivative:
 def test_forward_mode_of_jax():
     jax = pytest.importorskip("jax")
     theta, k = np.array([0.3, 0.7]), 3
-    loss, cotangents = loss_and_cotangents(k, SIDE**2, is_complex=False)
+    loss, cotangents = loss_and_cotangents(k, FEW, is_complex=False)
 
     def total(theta):
         module = recipes("jax")
-        return loss(module.xp, *module.eigsh(drum("jax"), k, parameters=[theta], n=SIDE**2))
+        return loss(module.xp, *module.eigsh(drum("jax"), k, parameters=[theta], n=FEW))
 
     with jax.enable_x64(True):
         found = jax.jit(jax.jacfwd(total))(theta)
-    expected = np.diagonal(dense(at(theta), slice(k), cotangents)) @ POTENTIALS
+    expected = np.diagonal(dense(at(theta, FEW), slice(k), cotangents)) @ POTENTIALS[:FEW]
     assert found == pytest.approx(expected, rel=1e-10)
 
 

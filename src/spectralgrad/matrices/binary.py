@@ -23,6 +23,9 @@ from spectralgrad.theory.arrays import Array, MatrixError
 _HEAD = 2**14
 # Bytes of the list of members of an archive, which takes ten times that in memory.
 _LONGEST_LIST = 2**20
+# Of the members that SciPy writes, what they hold.
+_WHOLE = ("shape", "indices", "indptr", "row", "col", "coords", "offsets")
+_KINDS = {"data": "biufc", "format": "SU", "_is_array": "b"} | dict.fromkeys(_WHOLE, "iu")
 _READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -68,9 +71,9 @@ def _read_header(head: IO[bytes]) -> _Header:
     return _Header(shape, "F" if is_fortran else "C", dtype, head.tell())
 
 
-def _read_array(file: IO[bytes]) -> Array:
+def _read_array(file: IO[bytes], least: int = 0) -> Array:
     header = _read_header(file)
-    check_size(header.shape)
+    check_size([max(size, least) for size in header.shape])
     file.seek(0)
     number = math.prod(header.shape)
     # One byte more, because at its end the check sum of a member of an archive is looked at.
@@ -140,9 +143,13 @@ def _read_sparse(file: IO[bytes], archive: Any, names: list[str]) -> Any:
     from scipy.sparse import load_npz
 
     for name in names:
-        kinds = {"data.npy": "biufc", "format.npy": "SU", "_is_array.npy": "b"}.get(name, "iu")
-        if _read_array(archive.open(name)).dtype.kind not in kinds:
+        # Of a matrix that is zero, some have no entries.
+        part = _read_array(archive.open(name), least=1)
+        if part.dtype.kind not in _KINDS[name.removesuffix(".npy")]:
             raise ValueError(f"no whole numbers in {name}")
+        # Which SciPy would take for other ones, of 32 bits.
+        if name == "offsets.npy" and np.any(part != part.astype("i4")):
+            raise ValueError("diagonals outside of any matrix")
     # It pickles nothing, and believes the headers, which hold by now.
     file.seek(0)
     return settle(load_npz(file))
@@ -160,7 +167,9 @@ def _open_archive(file: IO[bytes]) -> tuple[Any, list[str]]:
     archive = zipfile.ZipFile(file)
     arrays = [m for m in archive.infolist() if m.filename.endswith(".npy")]
     names = [m.filename.removesuffix(".npy") for m in arrays]
-    if len(arrays) != 1 and not {"data", "format", "shape"} <= {*names}:
+    # Of two members of one name, NumPy might read that which was not looked at.
+    known = len({*names}) == len(archive.infolist()) and {"data", "format", "shape"} <= {*names}
+    if len(arrays) != 1 and not (known and {*names} <= {*_KINDS}):
         listed = ", ".join([*(one_line(x, 40) for x in names[:10]), "…"][: len(names)])
         raise fault(f"holds {len(arrays)} arrays ({listed})" if names else "holds no arrays", alone)
     # Other methods unpack without bound before the first byte can be looked at.

@@ -114,15 +114,19 @@ def not_finite(place: str, value: complex) -> MatrixError:
 
 def settle(matrix: Any) -> Any:
     """Make an array of a sparse matrix of SciPy if it is small, else one in CSR format."""
+    from scipy.sparse import csr_array
+
     check_kind(matrix.dtype)
     check_size(matrix.shape, matrix.nnz)
     try:
-        # Before SciPy believes it.
+        # Before SciPy believes it; of blocks that do not fit it writes beyond its arrays.
         getattr(matrix, "check_format", bool)()
+        if np.mod(matrix.shape, getattr(matrix, "blocksize", 1)).any():
+            raise ValueError(f"blocks of {times(matrix.blocksize)}")
     except ValueError as error:
         raise fault(f"damaged ({said(error)})", "make it anew, with scipy.sparse") from None
     with np.errstate(over="ignore"):
-        matrix = matrix.astype(as_inexact(np.empty(0, matrix.dtype)).dtype).tocsr()
+        matrix = csr_array(matrix.astype(as_inexact(np.empty(0, matrix.dtype)).dtype))
         matrix.sum_duplicates()
     return matrix.toarray() if math.prod(matrix.shape) <= MAX_ENTRIES else matrix
 

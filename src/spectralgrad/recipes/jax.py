@@ -142,14 +142,17 @@ def _pairs(matvec: Product, how: Options, parameters: Factors) -> Factors:
     """Values, vectors, their clusters, residuals over gaps, ∞ where k cuts; the size of A."""
     (k, largest, n, kind, maxiter), product = how, _columns(matvec, parameters)
     X, eps = jax.random.normal(jax.random.key(0), (n, k + 1), kind), jnp.finfo(kind).eps
-    size = jnp.linalg.norm(product(X)) / jnp.linalg.norm(X)
+    AX = product(X)
+    # The square of a small number may be none.
+    top = jnp.maximum(jnp.abs(AX).max(), jnp.finfo(kind).tiny)
+    size = top * (jnp.linalg.norm(AX / top) / jnp.linalg.norm(X))
     if n <= max(krylov.DENSE, (_BLOCKS + 1) * (k + 1)):
         X = jnp.eye(n, dtype=kind)
     else:
         X = jnp.linalg.qr(_lanczos(product, X, largest, maxiter))[0]
     values, turn = jnp.linalg.eigh(xp.adjoint(X) @ product(X))
     V = X @ turn
-    residuals = jnp.linalg.norm(product(V) - V * values, axis=0)
+    residuals = top * jnp.linalg.norm((product(V) - V * values) / top, axis=0)
     near = 10 * (residuals[1:] + residuals[:-1]) * (residuals.max() < jnp.sqrt(eps) * size)
     apart = jnp.diff(values, prepend=values[0]) > jnp.pad(jnp.maximum(8 * eps * size, near), (1, 0))
     labels = jnp.cumsum(apart).astype(values.dtype)
@@ -187,11 +190,11 @@ def _tangents(matvec: Product, how: Options, values: jax.Array, V: jax.Array, *o
     def definite(x: jax.Array) -> jax.Array:
         # On the span of V anything positive will do, and with 0 rounding would add up there.
         inside, out = within(x), x - within(x)
-        left = sign * (out * values - _columns(matvec, parameters)(out))
-        return left - within(left) + size * inside
+        left = sign * (out * values - _columns(matvec, parameters)(out)) / size
+        return left - within(left) + inside
 
     if V.shape[0] > V.shape[1]:
-        y = jax.lax.custom_linear_solve(definite, along - V @ inner, _solve, _solve)
+        y = jax.lax.custom_linear_solve(definite, (along - V @ inner) / size, _solve, _solve)
         moved += sign * (y - within(y))
     return jnp.real(jnp.diagonal(inner)), moved
 
@@ -229,11 +232,11 @@ def _lanczos(product: Product, start: jax.Array, largest: bool, maxiter: int) ->
         W, AW = Q[:, :last], product(Q[:, :last])
         values, turn = jnp.linalg.eigh(xp.adjoint(W) @ AW)
         values, turn = (x[..., ::-1] if largest else x for x in (values, turn))
-        missed = jnp.linalg.norm(AW @ turn[:, :p] - W @ turn[:, :p] * values[:p], axis=0).max()
+        missed, size = AW @ turn[:, :p] - W @ turn[:, :p] * values[:p], jnp.abs(values).max()
         first, _ = jnp.linalg.qr(jnp.hstack([W @ turn[:, :kept], Q[:, last:]]))
         Q = jnp.zeros_like(Q).at[:, : kept + p].set(first)
         # Rounding leaves about 20 eps.
-        return i + 1, missed > 50 * eps * jnp.abs(values).max(), Q
+        return i + 1, jnp.linalg.norm(missed / size, axis=0).max() > 50 * eps, Q
 
     Q = jnp.zeros((n, last + p), start.dtype).at[:, :p].set(jnp.linalg.qr(start)[0])
     found = jax.lax.while_loop(lambda x: x[1] & (x[0] < maxiter), restart, (0, jnp.array(True), Q))
