@@ -15,9 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+import pytest
 from waiting import PATIENCE
 
-from spectralgrad.book import building, environment, execution
+from spectralgrad.book import building, environment, execution, reporting
+
+
+def require_refusal(chapter, given, message, folder):
+    """Parameters are refused in one line, and nothing is left in the folder."""
+    with pytest.raises((ValueError, building.CommandError), match=message):
+        reporting.report("[[2, 1], [1, 2]]", chapter=chapter, given=given, output=folder / "page")
+    assert list(folder.iterdir()) == []
 
 
 def execute(chapter, folder, **parameters):

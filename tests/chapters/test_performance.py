@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from executing import execute, shown
+from executing import execute, require_refusal, shown
 from formulas import formula
 
 from spectralgrad.book import building, reporting
@@ -135,14 +135,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("message", REFUSED)
 def test_bad_input_is_refused_in_one_line(message, tmp_path):
-    with pytest.raises((ValueError, building.CommandError), match=message):
-        reporting.report(
-            "[[2, 1], [1, 2]]",
-            chapter="performance",
-            given=REFUSED[message],
-            output=tmp_path / "page",
-        )
-    assert list(tmp_path.iterdir()) == []
+    require_refusal("performance", REFUSED[message], message, tmp_path)
 
 
 def test_times_of_another_matrix_are_refused(measured, tmp_path):

@@ -184,6 +184,7 @@ def test_no_warning_escapes():
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
+        ({"k": True}, "k: True will not do"),
         ({"k": 0}, "k: 0 will not do; give a whole number from 1 to 100"),
         ({"k": 101}, "k: 101 will not do"),
         ({"k": 1.5}, "k: 1.5 will not do"),

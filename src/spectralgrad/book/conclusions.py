@@ -133,6 +133,9 @@ def _forms(verdict: Verdict) -> tuple[list[str], list[str]]:
 def trust(verdict: Verdict, answer: str = "an answer") -> str:
     """Say how many digits of an answer can be trusted, whoever computes it."""
     dtype = verdict.matrix.dtype
+    if isinstance(verdict.valid, Extreme) and not verdict.valid.differentiable:
+        # Nothing is known of the distance to a third value, and there is no gradient to be had.
+        return ""
     if verdict.digits == 0:
         return (
             f"In {dtype}, no digit of {answer} can be trusted: rounding errors alone may change it "

@@ -119,18 +119,18 @@ def eigen(
         dtype = np.result_type(A.dtype, B.dtype)
         A, B = (x.astype(dtype) if hasattr(x, "astype") else x for x in (A, B))
     shift = _require(k, which, n)
+    if solver not in ("eigsh", "lobpcg" if shift is None else ""):
+        raise ValueError(f"solver: {solver!r} will not do; give eigsh, or lobpcg without a number")
     tools = preconditioner, shift, None if shift is None else solve
     if n <= max(DENSE, 4 * k):
         return _known(A, B, tools, np.eye(n, dtype=A.dtype), k, which)
-    if solver == "lobpcg" and shift is None:
+    if solver == "lobpcg":
         # The only one to take the tolerance as it is.
         options = {"tol": tol * _size(A, B)} | options
         options = {"M": _linear(preconditioner, A), "maxiter": n} | options
         start, largest = _start(n, k + 1, A.dtype), which == "largest"
         _, found = _found(iterative.lobpcg, A, start, B, largest=largest, **options)
         return _known(A, B, tools, found, k, which)
-    if solver != "eigsh":
-        raise ValueError(f"solver: {solver!r} will not do; give eigsh, or lobpcg without a number")
     if shift is not None and solve is None:
         tools = preconditioner, shift, _factorised(A, B, shift)
     return _lanczos(A, B, tools, k, which, tol, options)
@@ -316,7 +316,7 @@ def _require(k: int, which: str | float, most: int) -> float | None:
     """The number, if it is one, near which values are wanted."""
     if str(which) not in _ENDS and not (isinstance(which, Real) and np.isfinite(which)):
         raise ValueError(f"which: {which!r} will not do; give smallest, largest, or a number")
-    if not (isinstance(k, Integral) and 1 <= k <= most):
+    if isinstance(k, bool) or not (isinstance(k, Integral) and 1 <= k <= most):
         raise ValueError(f"k: {k} will not do; give a whole number from 1 to {most}")
     return None if isinstance(which, str) else float(which)
 
