@@ -1,5 +1,6 @@
 """The sentences of `make newest`: what has changed in the frameworks since the book."""
 
+import json
 from collections import Counter
 
 import pytest
@@ -96,6 +97,21 @@ def judged(statements, *cells, missing=()):
     for number, source in enumerate(cells, 1):
         judge.cell(number, source)
     return judge.found
+
+
+def test_a_claim_is_judged_by_the_sentence_that_the_text_gives_it(statements, tmp_path):
+    cells = [
+        ("markdown", "Two parts. <!-- claim: two -->"),
+        ("code", "size = 1\nclaims('torch', two=size == 1 and size == 2)"),
+    ]
+    cells = [{"cell_type": kind, "metadata": {}, "source": text} for kind, text in cells]
+    (tmp_path / "one.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    (said, found), *more = statements.judge(tmp_path / "one.ipynb", ["torch"]).items()
+    assert (said, found["held"], found["now"], found["lost"]) == (
+        *("Two parts.", 1, ["size == 2 is false: size is 1"]),
+        [],
+    )
+    assert not more
 
 
 def test_a_chapter_goes_on_after_a_line_that_fails(statements):

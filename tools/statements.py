@@ -18,6 +18,7 @@ import traceback
 from pathlib import Path
 
 from spectralgrad import frameworks
+from spectralgrad.book import prose
 
 #: Parameters with which a chapter is quick; its statements do not depend on them.
 QUICK = {
@@ -154,18 +155,33 @@ def is_statement(node):
     return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "statements"
 
 
+def is_claims(node):
+    """Whether this is the call by which a chapter tries what its text claims."""
+    return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "claims"
+
+
 class Unfold(ast.NodeTransformer):
     """Have a statement told what it says and depends on, and each part computed on its own."""
 
-    def __init__(self, chapter, cell):
+    def __init__(self, chapter, cell, told):
         self.at = f"chapter {chapter}, cell {cell}"
+        self.told = told
 
     def visit_Call(self, node):
-        """The call of a statement becomes one of `Judge.state`."""
+        """The call of a statement, and each claim, becomes a call of `Judge.state`."""
         self.generic_visit(node)
+        if is_claims(node):
+            stated = [
+                self._state(ast.Constant(self.told.get(k.arg, k.arg)), k.value)
+                for k in node.keywords
+            ]
+            return ast.copy_location(ast.Tuple(stated, ast.Load()), node)
         if not is_statement(node):
             return node
-        sentence, whole = node.args
+        return self._state(*node.args)
+
+    def _state(self, sentence, whole):
+        """A call of `Judge.state`."""
         text = getattr(sentence, "value", None) or ast.unparse(sentence)
         parts = []
         for part in conditions(whole):
@@ -204,8 +220,9 @@ def touched(node):
 class Judge:
     """The cells of one chapter, executed as far as that goes."""
 
-    def __init__(self, chapter, missing=()):
+    def __init__(self, chapter, missing=(), told=()):
         self.chapter, self.missing = chapter, set(missing)
+        self.told = dict(told)
         self.found = {}
         self._space = {
             "__name__": "__main__",
@@ -256,7 +273,9 @@ class Judge:
         lines = source.splitlines(keepends=True)
         # As in a kernel, functions know their source.
         linecache.cache[name] = len(source), None, lines, name
-        tree = Unfold(self.chapter, number).visit(LeaveOut(self.missing).visit(ast.parse(source)))
+        tree = Unfold(self.chapter, number, self.told).visit(
+            LeaveOut(self.missing).visit(ast.parse(source))
+        )
         for node in ast.fix_missing_locations(tree).body:
             why = self._run(node, name, at)
             if not why:
@@ -291,8 +310,9 @@ def short(value):
 
 def judge(chapter, missing=()):
     """The outcome of each statement of a chapter."""
-    judge = Judge(chapter.stem, missing)
-    for number, cell in enumerate(json.loads(chapter.read_text(encoding="utf-8"))["cells"], 1):
+    cells = json.loads(chapter.read_text(encoding="utf-8"))["cells"]
+    judge = Judge(chapter.stem, missing, prose.claimed(cells))
+    for number, cell in enumerate(cells, 1):
         if cell["cell_type"] == "code":
             judge.cell(number, "".join(cell["source"]))
         if "parameters" in cell["metadata"].get("tags", ()):

@@ -35,6 +35,28 @@ def test_statements_are_recorded_and_not_said_where_they_fail():
     assert all(type(holds) is bool for holds in statements.values())
 
 
+def test_claims_are_recorded_and_their_outcome_is_one_line():
+    claims = prose.Claims()
+    assert re.fullmatch(r"✓ Holds with NumPy [\d.]+\.", claims("NumPy", legs=np.True_))
+    assert claims(legs=True, tail=True) == "✓ All 2 hold."
+    line = claims(legs=True, five_legs=False)
+    assert line._repr_html_() == (
+        '<p class="sg-outcome"><strong>✗ No longer so:</strong> five legs.</p>'
+    )
+    assert claims == {"legs": True, "tail": True, "five_legs": False}
+    assert all(type(holds) is bool for holds in claims.values())
+
+
+def test_a_claim_is_the_text_before_its_mark():
+    text = "A cat.\n\nIt has\nfour legs. <!-- claim: legs --> And a tail. <!-- claim: tail -->\n"
+    text += "- It purrs. <!-- claim: purrs -->\n- It sleeps."
+    cells = [{"cell_type": "markdown", "source": text}, {"cell_type": "code", "source": "1"}]
+    said = {"legs": "It has four legs.", "tail": "And a tail.", "purrs": "- It purrs."}
+    assert prose.claimed(cells) == said
+    with pytest.raises(ValueError, match="made twice"):
+        prose.claimed(cells * 2)
+
+
 def compared(digits=0.25, error=1e-17):
     return exact.Comparison(0.25, 0.2500001, 1e-7, digits, error)
 

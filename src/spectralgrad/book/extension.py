@@ -1,7 +1,8 @@
-"""Extension of Sphinx: what every page has besides its text, and two that are computed."""
+"""Extension of Sphinx: what every page has besides its text, tabs, and two computed pages."""
 
 import functools
 import html
+import itertools
 import json
 import re
 import shutil
@@ -9,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from docutils import nodes
 from jinja2 import Template
 from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
+from sphinx_design.shared import create_component
 
 from spectralgrad.book import building, environment
 from spectralgrad.book.prose import table
+from spectralgrad.frameworks import TITLES
 
 #: Folder of the rendered book with the notebooks, executed and as they are committed.
 NOTEBOOKS = "notebooks"
@@ -100,6 +105,40 @@ def fill_in(app: Sphinx, page: str, source: list[str]) -> None:
     )
 
 
+class Tabs(SphinxTransform):
+    """Make one set of tabs of neighbouring cells that are tagged with more than one framework.
+
+    A reader chooses a framework once. The notebook, paper, and a page without JavaScript have the
+    cells one below the other.
+    """
+
+    default_priority = 500
+    titles = {"numpy": "NumPy"} | TITLES
+
+    def _framework(self, node: nodes.Node) -> str:
+        classes = node.get("classes", ()) if isinstance(node, nodes.container) else ()
+        return next((name for name in self.titles if f"tag_{name}" in classes), "")
+
+    def apply(self, **_: Any) -> None:
+        """Look among the children of each part of the document."""
+        for parent in {n.parent: None for n in self.document.findall(self._framework)}:
+            groups = itertools.groupby(parent.children, lambda node: bool(self._framework(node)))
+            parent[:] = [node for tagged, run in groups for node in self._set(tagged, [*run])]
+
+    def _set(self, tagged: bool, run: list[nodes.Node]) -> list[nodes.Node]:
+        names = [*dict.fromkeys(map(self._framework, run))] if tagged else []
+        if len(names) < 2:
+            return run
+        items = []
+        for name in names:
+            label = nodes.rubric("", self.titles[name], classes=["sd-tab-label"])
+            label["sync_id"], label["sync_group"] = name, "framework"
+            cells = [node for node in run if self._framework(node) == name]
+            content = create_component("tab-content", ["sd-tab-content"], children=cells)
+            items.append(create_component("tab-item", ["sd-tab-item"], children=[label, content]))
+        return [create_component("tab-set", ["sd-tab-set"], children=items)]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register everything; called by Sphinx, as the functions above are."""
     app.connect("source-read", fill_in)
@@ -108,4 +147,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     # The theme adds its buttons at 501.
     app.connect("html-page-context", add_to_page, priority=600)
     app.connect("build-finished", place_notebooks)
+    app.add_transform(Tabs)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,11 +1,14 @@
-"""Words that all pages share: lists, numbers, tables, and statements with their outcomes."""
+"""Words that all pages share: lists, numbers, tables, and claims with their outcomes."""
 
 import re
 import string
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from spectralgrad.book import environment
+from spectralgrad.frameworks import TITLES
 from spectralgrad.theory.arrays import Array
 from spectralgrad.theory.exact import Comparison
 from spectralgrad.theory.subgradient import GeneralisedGradient
@@ -117,3 +120,42 @@ class Statements(dict[str, bool]):
         if holds:
             return sentence
         return f"**With the versions of this page, the following no longer holds:** {sentence}"
+
+
+class Outcome(str):
+    """One line below an experiment; a notebook shows it as text, not as a string."""
+
+    __repr__ = str.__str__
+
+    def _repr_html_(self) -> str:
+        return f'<p class="sg-outcome">{self}</p>'
+
+
+class Claims(dict[str, bool]):
+    """What a page claims, by label, with whether the page saw it hold; its facts keep both.
+
+    The sentence stands in a Markdown cell before the experiment, and ``<!-- claim: label -->``
+    behind it gives it the label.
+    """
+
+    def __call__(self, *by: str, **tried: bool) -> Outcome:
+        """Record whether claims hold, by label, and say with which of the frameworks, by name."""
+        self.update((label, bool(holds)) for label, holds in tried.items())
+        titles = [TITLES.get(name, name) for name in by]
+        versions = [f"{title} {environment.version(*environment.NAMED[title])}" for title in titles]
+        used = f" with {listing(versions)}" if by else ""
+        if false := [label.replace("_", " ") for label in tried if not self[label]]:
+            return Outcome(f"<strong>✗ No longer so{used}:</strong> {listing(false)}.")
+        return Outcome(agree(len(tried), f"✓ [Holds|All {len(tried)} hold]{used}."))
+
+
+def claimed(cells: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Label -> sentence of each claim that the Markdown cells of a notebook make."""
+    texts = ["".join(c["source"]) for c in cells if c["cell_type"] == "markdown"]
+    found: list[tuple[str, str]] = []
+    for part in re.split(r"\n\s*\n|\n(?=\s*(?:[-*|]|\d+\.) )", "\n\n".join(texts)):
+        *marked, _ = re.split(r"<!-- claim: (\w+) -->", part)
+        found += zip(marked[1::2], (" ".join(t.split()) for t in marked[::2]), strict=False)
+    if len(labels := dict(found)) < len(found):
+        raise ValueError(f"a claim is made twice: {sorted(label for label, _ in found)}")
+    return labels
