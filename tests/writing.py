@@ -12,13 +12,17 @@ def _code(source, *tags):
 
 
 def write_chapter(root, name, *sources):
-    """Write a chapter of this name that takes a matrix A and then does what the sources say."""
+    """Write a chapter of this name that takes a matrix A and then does what the sources say.
+
+    A source may come with tags, as in ``("print(A)", "torch")``.
+    """
+    tagged = [(source,) if isinstance(source, str) else source for source in sources]
     notebook = v4.new_notebook(
         cells=[
             v4.new_markdown_cell(f"# Title of {name}"),
             _code('matrix: str = "article-2x2"  # any', "parameters"),
             _code(LOAD, "input"),
-            *map(_code, sources),
+            *(_code(*source) for source in tagged),
         ],
         metadata={
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}

@@ -82,6 +82,20 @@ def test_the_pdf_has_an_outline_tags_and_the_numbers_of_its_pages(small, aside):
     assert list(map(int, said)) == [numbers[name] for name in links]
 
 
+@pytest.mark.usefixtures("browser")
+def test_the_same_pages_give_the_same_file(small, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    files = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        files.append(print_pages(small, tmp_path / name, pdf.chromium()))
+    assert files[0] == files[1]
+    said = PdfReader(io.BytesIO(files[0]))
+    for date in (said.metadata.creation_date, said.metadata.modification_date):
+        assert date.date().isoformat() == "1970-01-02"
+    assert "printed on 1970-01-02" in said.pages[0].extract_text()
+
+
 @pytest.fixture
 def printer(tmp_path, monkeypatch):
     """Have the book built already, and its printing stand in for Chromium's."""

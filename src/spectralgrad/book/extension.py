@@ -105,6 +105,43 @@ def fill_in(app: Sphinx, page: str, source: list[str]) -> None:
     )
 
 
+def know_address(app: Sphinx, config: Any) -> None:
+    """Where it is known, have pages say their address, and show a card wherever one is shared."""
+    config.ogp_site_url = config.html_baseurl
+    config.ogp_social_cards = {"enable": bool(config.html_baseurl)}
+
+
+def list_pages(app: Sphinx, exception: Exception | None) -> None:
+    """Tell search engines which pages there are, if the address of the book is known."""
+    if exception or not (address := app.config.html_baseurl):
+        return
+    pages = (html.escape(address + app.builder.get_target_uri(p)) for p in sorted(app.env.all_docs))
+    lines = "".join(f"<url><loc>{page}</loc></url>\n" for page in pages)
+    space = "http://www.sitemaps.org/schemas/sitemap/0.9"
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="{space}">\n{lines}</urlset>\n'
+    Path(app.outdir, "sitemap.xml").write_text(text, encoding="utf-8")
+
+
+class Folds(SphinxTransform):
+    """Fold neighbouring hidden cells into one, as long as none of them but the last shows anything.
+
+    Otherwise a row of lines would say that code is hidden.
+    """
+
+    default_priority = 500
+
+    def apply(self, **_: Any) -> None:
+        """Put the code of such a cell before that of the next."""
+        for cell in [n for n in self.document.findall(nodes.container) if self._is_silent(n)]:
+            after = cell.next_node(descend=False, siblings=True)
+            if isinstance(after, nodes.container) and after.get("hide_mode") == "input":
+                after[0][:0] = cell[0].children
+                cell.parent.remove(cell)
+
+    def _is_silent(self, cell: nodes.container) -> bool:
+        return cell.get("hide_mode") == "input" and len(cell) == 1
+
+
 class Tabs(SphinxTransform):
     """Make one set of tabs of neighbouring cells that are tagged with more than one framework.
 
@@ -147,5 +184,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     # The theme adds its buttons at 501.
     app.connect("html-page-context", add_to_page, priority=600)
     app.connect("build-finished", place_notebooks)
+    app.connect("config-inited", know_address)
+    app.connect("build-finished", list_pages)
+    app.add_transform(Folds)
     app.add_transform(Tabs)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

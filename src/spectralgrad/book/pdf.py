@@ -1,11 +1,11 @@
 """Print the book as one PDF, through Chromium: its pages, in reading order, joined into one."""
 
-import datetime
 import functools
 import io
 import itertools
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from bs4 import BeautifulSoup, Tag
 from jinja2 import Template
 
 from spectralgrad import __version__
-from spectralgrad.book import building
+from spectralgrad.book import building, environment
 from spectralgrad.system import storage
 from spectralgrad.system.errors import CommandError, InputError, one_line
 
@@ -104,10 +104,16 @@ def print_pages(pages: Path, folder: Path, browser: str) -> bytes:
             made = functools.partial(page.pdf, outline=True, tagged=True, prefer_css_page_size=True)
             # Once to learn on which page each chapter begins, and once to say so.
             page.evaluate("numberContents", page_numbers(made()))
-            return made()
+            return _dated(made(), environment.date(building.root()))
     except Error as error:
         reason = error.message.splitlines()[0]
         raise CommandError(f"{browser} did not print the book: {reason}") from error
+
+
+def _dated(pdf: bytes, date: str) -> bytes:
+    """The same file, said to be of a date: that of its sources, so that two of them are equal."""
+    moment = f"D:{date.replace('-', '')}000000".encode()
+    return re.sub(rb"(?<=Date \()D:\d{14}", moment, pdf)
 
 
 def join(pages: Path, folder: Path) -> Path:
@@ -185,7 +191,7 @@ def one_page(folder: Path) -> str:
         title=_one(soup, ".logo__title").decode_contents(),
         author=_one(soup, ".component-author").text.strip(),
         version=__version__,
-        today=datetime.date.today().isoformat(),
+        today=environment.date(building.root()),
         head=soup.select(_HEAD),
         chapters=chapters,
         # A string is written in CSS as in JSON.

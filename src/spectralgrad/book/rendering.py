@@ -60,7 +60,8 @@ def mend(folder: Path) -> None:
     for pattern in _UNUSED:
         for path in folder.rglob(pattern):
             path.unlink()
-    faults = tomllib.loads(_beside("mends.toml"))["mend"]
+    mends = tomllib.loads(_beside("mends.toml"))
+    faults = mends["mend"]
     for path in pages(folder):
         text = path.read_text(encoding="utf-8")
         if redirect := _REDIRECT.fullmatch(text):
@@ -68,6 +69,10 @@ def mend(folder: Path) -> None:
         for fault in faults:
             text = re.sub(fault["pattern"], fault["replacement"], text, flags=re.DOTALL)
         path.write_text(text, encoding="utf-8")
+    for old, new in mends["moved"].items():
+        if (target := folder / new).exists():
+            path = folder / old
+            path.write_text(_lead(path.parent, target.name), encoding="utf-8")
 
 
 def pages(folder: Path) -> list[Path]:
