@@ -62,6 +62,22 @@ def test_files_that_no_browser_asks_for_are_left_out(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.js", "a.woff2"]
 
 
+def test_icons_that_no_page_shows_are_left_out(tmp_path):
+    script = tmp_path / "_static" / "scripts" / "fontawesome.js"
+    script.parent.mkdir(parents=True)
+    (tmp_path / "_static" / "theme.js").write_text('icon("fa-sun")', encoding="utf-8")
+    (tmp_path / "page.html").write_text('<i class="fa-solid fa-adjust"></i>', encoding="utf-8")
+    icons = {
+        "circle-half-stroke": '"circle-half-stroke":[512,512,[9680,"adjust"],"f042","M448 2z"],',
+        "unused": 'unused:[640,512,[],"f1aa",["M1 2z","M3 4z"]],',
+        "sun": 'sun:[512,512,[9728],"f185","M361.5 1.2z"]',
+    }
+    script.write_text(f"s={{{''.join(icons.values())}}}", encoding="utf-8")
+    rendering.mend(tmp_path)
+    del icons["unused"]
+    assert script.read_text(encoding="utf-8") == f"s={{{''.join(icons.values())}}}"
+
+
 def test_pages_are_not_the_themes_own_files(tmp_path):
     for name in ("_static/x.html", "b.html", "chapters/a.html", "chapters/a.txt"):
         path = tmp_path / name

@@ -21,6 +21,12 @@ _REDIRECT = re.compile(r'\s*<meta http-equiv="Refresh" content="0; url=([^"]+)" 
 # browsers that know no other, and the theme in other languages, a twentieth.
 _UNUSED = ("*.map", "*.ttf", "_static/locales/**/*.*")
 
+# A tenth of the book are 2,000 icons: each as name:[width,height,[other names],"code",path].
+_ICONS = "_static/scripts/fontawesome.js"
+_ICON = re.compile(
+    r'"?([a-z0-9-]+)"?:\[\d+,\d+,\[([^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\[[^\]]*\])\],?'
+)
+
 
 class Renderer(processes.Process):
     """A process that imports what rendering needs, and waits until the sources are there."""
@@ -69,10 +75,26 @@ def mend(folder: Path) -> None:
         for fault in faults:
             text = re.sub(fault["pattern"], fault["replacement"], text, flags=re.DOTALL)
         path.write_text(text, encoding="utf-8")
+    _keep_icons_in_use(folder)
     for old, new in mends["moved"].items():
         if (target := folder / new).exists():
             path = folder / old
             path.write_text(_lead(path.parent, target.name), encoding="utf-8")
+
+
+def _keep_icons_in_use(folder: Path) -> None:
+    script = folder / _ICONS
+    if not script.exists():
+        return
+    others = [p for p in folder.glob("_static/**/*.js") if p != script]
+    shown = "".join(p.read_text(encoding="utf-8") for p in (*pages(folder), *others))
+    used = set(re.findall(r"\bfa-([a-z0-9-]+)", shown))
+
+    def kept(icon: re.Match[str]) -> str:
+        names = {icon[1], *re.findall(r'"([^"]+)"', icon[2])}
+        return icon[0] if names & used else ""
+
+    script.write_text(_ICON.sub(kept, script.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def pages(folder: Path) -> list[Path]:
