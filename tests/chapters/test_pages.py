@@ -341,7 +341,7 @@ def test_figures_are_numbered_and_described(html):
     texts = {name: page.read_text(encoding="utf-8") for name, page in pages.items()}
     described = (
         r'alt="(Heat maps of \d+ × \d+ matrices on one colour scale'
-        r"|Curves over |Spectrum |Difference quotients over )"
+        r"|Curves over |Disc of |Spectrum |Difference quotients over )"
     )
     figures = {name: len(re.findall(r'class="sg-figure"', text)) for name, text in texts.items()}
     for name, text in texts.items():

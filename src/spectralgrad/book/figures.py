@@ -44,12 +44,17 @@ class Figure:
 
     svg: str = field(repr=False)
     alt: str
+    #: In inches, at which text has its nominal size.
+    width: float
 
     def _repr_html_(self) -> str:
         # A data URI keeps the identifiers of one SVG apart from those of the next.
         data = base64.b64encode(self.svg.encode()).decode()
         source = f"data:image/svg+xml;base64,{data}"
-        return f'<img class="sg-figure" alt="{html.escape(self.alt)}" src="{source}">'
+        # On a phone, what would be too small to read scrolls in its box.
+        size = f"min-width: {64 * self.width:.0f}px; max-width: {110 * self.width:.0f}px"
+        alt = html.escape(self.alt)
+        return f'<img class="sg-figure" style="{size}" alt="{alt}" src="{source}">'
 
 
 def _finish(canvas: Canvas, alt: str) -> Figure:
@@ -57,7 +62,7 @@ def _finish(canvas: Canvas, alt: str) -> Figure:
     # No date, so that equal input gives equal bytes.
     canvas.savefig(buffer, format="svg", metadata={"Date": None}, facecolor="white")
     svg = re.sub(r'(data:image/png;base64,)([^"]*)', _with_palette, buffer.getvalue())
-    return Figure(svg, alt)
+    return Figure(svg, alt, canvas.get_figwidth())
 
 
 def _with_palette(match: re.Match[str]) -> str:
@@ -88,7 +93,7 @@ def heat_maps(matrices: Mapping[str, ArrayLike]) -> Figure:
     columns = -(-len(arrays) // lines)
     rows = lines * len(parts)
     height = np.clip(m / n, 0.35, 2.0)
-    canvas = Canvas(figsize=(10, rows * (2.5 * height * 4 / max(columns, 3) + 0.4)))
+    canvas = Canvas(figsize=(7.5, rows * (1.9 * height * 4 / max(columns, 3) + 0.4)))
     axes = canvas.subplots(rows, columns, squeeze=False)
     for i, (title, array) in enumerate(arrays.items()):
         for j, (prefix, part) in enumerate(parts.items()):
@@ -142,13 +147,13 @@ def curves(
     """Show how at most six quantities change along one; what is not finite is left out."""
     places, scale = np.asarray(places, dtype=float), "log" if logarithmic else "linear"
     known = {title: np.asarray(values, dtype=float) for title, values in series.items()}
-    canvas = Canvas(figsize=(8, 4.2))
+    canvas = Canvas(figsize=(5.3, 3.7))
     axis = canvas.subplots()
     for (title, values), stroke in zip(known.items(), itertools.cycle(STROKES)):
         shown = np.maximum(values, SMALLEST) if logarithmic else values
         axis.plot(places, shown, label=title, **stroke)
     axis.set(xscale=scale, yscale=scale, xlabel=across, ylabel=up)
-    canvas.legend(loc="outside upper center", ncols=3)
+    canvas.legend(loc="outside upper center", ncols=2)
     parts = [f"{title} {_course(places, values)}" for title, values in known.items()]
     alt = (
         f"Curves over {across} from {places.min():.3g} to {places.max():.3g}, "
@@ -203,7 +208,7 @@ def quotients(
     above.set_ylim(low - margin, high + margin)
     above.set_ylabel("difference quotient")
     below.set(xscale="log", yscale="log", xlabel="step", ylabel="distance from the slope")
-    canvas.legend(loc="outside upper center", ncols=3)
+    canvas.legend(loc="outside upper center", ncols=2)
     alt = (
         f"Difference quotients over the step, from {steps.min():.0e} to {steps.max():.0e}, and, on "
         f"a logarithmic axis, how far they are from what they tend to: {'; '.join(parts)}."
@@ -215,7 +220,7 @@ def quotients(
 def panels(groups: Mapping[str, Mapping[str, Any]], *, across: str, up: str) -> Figure:
     """Show curves by panel: rows of the variable, lower quartile, median and upper quartile."""
     rows = -(-len(groups) // 2)
-    canvas = Canvas(figsize=(8, 3.1 * rows + 0.6))
+    canvas = Canvas(figsize=(5.3, 2.3 * rows + 0.9))
     axes = canvas.subplots(rows, 2, squeeze=False, sharex=True, sharey=True)
     names = dict.fromkeys(name for curves in groups.values() for name in curves)
     strokes = dict(zip(names, itertools.cycle(STROKES)))
@@ -234,11 +239,32 @@ def panels(groups: Mapping[str, Mapping[str, Any]], *, across: str, up: str) -> 
         axis.minorticks_off()
     for axis in axes.flat[len(groups) :]:
         axis.remove()
-    canvas.legend(list(drawn.values()), list(drawn), loc="outside upper center", ncols=3)
+    canvas.legend(list(drawn.values()), list(drawn), loc="outside upper center", ncols=2)
     return _finish(
         canvas,
         f"Curves over {across}, logarithmic axes; {up} at the first and last: {'; '.join(parts)}.",
     )
+
+
+@matplotlib.rc_context(_STYLE)
+def disc(answers: Mapping[str, ArrayLike]) -> Figure:
+    """Show stacks of symmetric 2 × 2 matrices of trace 1, in the disc of the semidefinite ones."""
+    canvas = Canvas(figsize=(5.3, 4.6))
+    axis = canvas.subplots()
+    angles = np.linspace(0, 2 * np.pi, 90)
+    axis.fill(np.cos(angles), np.sin(angles), facecolor="#e3edf4", edgecolor="#555555")
+    parts = []
+    # Where points coincide, the smaller lies on the larger.
+    sizes = np.linspace(11, 4, len(answers))
+    for (title, stack), stroke, size in zip(answers.items(), itertools.cycle(STROKES), sizes):
+        G = np.asarray(stack, dtype=float).reshape(-1, 2, 2)
+        x, y = G[:, 0, 0] - G[:, 1, 1], 2 * G[:, 0, 1]
+        axis.plot(x, y, **stroke | {"linestyle": "none", "markersize": size}, label=title)
+        radii = dict.fromkeys(f"{r + 0:.2g}" for r in np.sort(np.round(np.hypot(x, y), 6)))
+        parts.append(f"{title} at the radius {' to '.join([*radii][:: max(len(radii) - 1, 1)])}")
+    axis.set(xlabel="G₁₁ − G₂₂", ylabel="2 G₁₂", aspect="equal", xlim=(-1.2, 1.2))
+    canvas.legend(loc="outside upper center", ncols=2)
+    return _finish(canvas, f"Disc of radius 1, and points in it: {'; '.join(parts)}.")
 
 
 # What a value or a distance is, with a colour and a marker of its own.
@@ -262,13 +288,13 @@ def values_and_gaps(valid: GeneralisedGradient, *, near: float) -> Figure:
     values, singular = valid.values, valid.problem == "svd"
     size = float(np.max(np.abs(values), initial=0.0)) or 1.0
     gaps = np.abs(np.diff(np.append(values, 0.0) if singular else values))
-    canvas = Canvas(figsize=(7, 5.8 if gaps.size else 3.0))
+    canvas = Canvas(figsize=(5.3, 5.4 if gaps.size else 3.0))
     axes = canvas.subplots(2 if gaps.size else 1, 1, sharex=True, squeeze=False)[:, 0]
     _draw_values(axes[0], valid)
     if gaps.size:
         _draw_gaps(axes[1], valid, gaps, size, near)
     for axis in axes:
-        axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+        axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes[-1].set_xlim(0.5 - 0.02 * len(values), len(values) + 0.8 + 0.02 * len(values))
     axes[-1].set_xlabel(f"number, counted from the {'largest' if singular else 'smallest'}")
