@@ -3,11 +3,14 @@
 At the end, the answers of the frameworks in tables: their worth, their form, their distances.
 """
 
+import inspect
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from spectralgrad import frameworks
 from spectralgrad.book import prose
 from spectralgrad.frameworks import TITLES
 from spectralgrad.theory import gauge
@@ -256,6 +259,18 @@ def summary(verdict: Verdict) -> str:
 def labels(verdict: Verdict) -> dict[str, str]:
     """Name each framework with its version."""
     return {n: f"{TITLES[n]} {a.version}".strip() for n, a in verdict.answers.items()}
+
+
+def programs(verdict: Verdict) -> str:
+    """Show, for each framework that was asked, the lines that were differentiated."""
+    sources = []
+    for name, answer in verdict.answers.items():
+        if answer.outcome != "not installed":
+            library = frameworks.get(name)
+            parts = [inspect.getsource(f) for f in (library.reverse, library.values)]
+            source = textwrap.dedent("\n".join(parts))
+            sources.append(f"{labels(verdict)[name]}:\n\n```python\n{source}```")
+    return "\n\n".join(sources) or "No framework is installed."
 
 
 def worth(verdict: Verdict) -> str:

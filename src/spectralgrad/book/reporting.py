@@ -233,6 +233,9 @@ def _adapt(executed: Path, adapted: Path, page: Page | None = None) -> None:
         text = re.sub(r"\[([^]]+)\]\(\w+\.ipynb(#[^)]*)?\)", r"\1", text)
         text = re.sub(r"\{term\}`([^`<]+?) *(<[^`]*>)?`", r"\1", text)
         cell["source"] = re.sub(r"\{ref\}`([^`<]+?) *<([\w-]+)>`", unless_here, text)
+    tags = {tag: c for c in notebook["cells"] for tag in c["metadata"].get("tags", ())}
+    if "injected-parameters" in tags and "hide-input" in tags["parameters"]["metadata"]["tags"]:
+        tags["injected-parameters"]["metadata"]["tags"].append("hide-input")
     if page:
         head = cells[0]["source"]
         cells[0]["source"] = re.sub(r"\A# .*", lambda title: page.head or title[0], head)

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from spectralgrad.book import sentences
-from spectralgrad.book.prose import count, paragraph, relative, shortened, table
+from spectralgrad.book.prose import comparisons, count, paragraph, relative, shortened, table
 from spectralgrad.theory.arrays import Array
+from spectralgrad.theory.exact import Comparison
 from spectralgrad.theory.subgradient import GeneralisedGradient, Membership
 from spectralgrad.verdict import digits
 
@@ -90,3 +91,12 @@ def extreme_points(
     rises = all(slopes[n] > 1e-9 * largest for n in stuck)
     found = (extreme, inner, outside, stuck, rises)
     return sentences.extreme_points(others, largest, norms[smallest], *found)
+
+
+def three_ways(found: Comparison) -> str:
+    """Show the slope that a gradient promises beside two that need no formula."""
+    return (
+        "Here is its derivative along one random direction E, beside two that need no "
+        f"formula: finite differences, and the definition in 50 digits.\n\n"
+        f"{comparisons({'theory': found})}"
+    )
