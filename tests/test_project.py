@@ -217,6 +217,18 @@ def test_code_that_is_shown_fits_the_column(path):
 
 
 @pytest.mark.parametrize("path", notebooks())
+def test_a_chapter_hides_no_more_lines_of_code_than_it_shows(path):
+    lines = {True: 0, False: 0}
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        tags = set(cell["metadata"].get("tags", ()))
+        if cell["cell_type"] == "code":
+            source = "".join(cell["source"]).splitlines()
+            hidden = bool({"hide-input", "remove-cell", "remove-input"} & tags)
+            lines[hidden] += sum(bool(line.strip()) for line in source)
+    assert lines[True] <= lines[False]
+
+
+@pytest.mark.parametrize("path", notebooks())
 def test_links_are_such_as_a_report_can_leave_out(path):
     """One to a page that is no chapter is a ``{ref}``; else the report would be refused."""
     assert re.findall(r"\]\((?!http)[^)\s]*\.md[)#]", path.read_text(encoding="utf-8")) == []
