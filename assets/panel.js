@@ -205,7 +205,8 @@
       this.kind = root.dataset.problem;
       this.problem = PROBLEMS[this.kind];
       this.build(root, `sg-try-${number}`);
-      this.load(Object.values(this.problem.presets)[0]);
+      const { matrix } = root.dataset;
+      this.load(matrix ? JSON.parse(matrix) : Object.values(this.problem.presets)[0]);
     }
 
     build(root, id) {
@@ -214,7 +215,7 @@
       this.gradient = div("side-by-side");
       this.panel = div(
         "panel",
-        ...this.buildChoices(),
+        ...this.buildChoices(root),
         div("side-by-side", this.buildMatrix(), this.buildSpectrum()),
         this.status,
         div("result", this.heading, this.gradient, this.buildValid()),
@@ -223,8 +224,10 @@
       root.classList.add("ready");
     }
 
-    buildChoices() {
-      const presets = Object.entries(this.problem.presets).map(([title, matrix]) =>
+    buildChoices(root) {
+      const { matrix: own } = root.dataset;
+      const given = own ? { "your matrix": JSON.parse(own) } : {};
+      const presets = Object.entries({ ...given, ...this.problem.presets }).map(([title, matrix]) =>
         element("button", { type: "button", click: () => this.load(matrix) }, title),
       );
       const sides = SIZES.map((n) => [n, n]);

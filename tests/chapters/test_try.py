@@ -276,6 +276,29 @@ def report(write_book, tmp_path_factory):
         return reporting.report("[[1, 2]]", chapter="one", output=folder / "page")
 
 
+@pytest.mark.parametrize(
+    ("given", "started"),
+    [
+        ("[[2, 1], [1, 3]]", {"eigh", "svd"}),
+        ("[[2, 1, 0], [1, 3, 0.5]]", {"svd"}),
+        ("[[2, 1], [7, 3]]", {"svd"}),
+        ("[[1, 2]]", set()),
+        ("[[2e9, 1], [1, 3]]", set()),
+        ('[["1j", 0], [0, 1]]', set()),
+    ],
+)
+def test_a_panel_begins_with_a_matrix_that_fits(given, started, tmp_path):
+    cells = [panel_cell(chapter) for chapter in ("eigh_example", "svd_example")]
+    path = tmp_path / "one.ipynb"
+    path.write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    reporting._start_panel(path, given)
+    text = "".join("".join(c["source"]) for c in json.loads(path.read_text("utf-8"))["cells"])
+    found = dict(re.findall(r"data-problem=\"(\w+)\" data-matrix='([^']*)'", text))
+    assert set(found) == started
+    for numbers in found.values():
+        assert json.loads(numbers) == json.loads(given)
+
+
 class Reader:
     """A browser with the report open, and what went wrong in it."""
 
@@ -610,3 +633,20 @@ def test_without_the_library_there_is_one_clear_line(small_book, tmp_path):
         building.CommandError, match=r"ml-matrix is missing .*; run `make book` once"
     ):
         building.lay_out(tmp_path)
+
+
+def test_a_panel_takes_the_matrix_of_its_report(browser, report):
+    text = report.read_text(encoding="utf-8")
+    other = report.with_name("other.html")
+    own = " data-matrix='[[2.0, 1.0, 0.0], [1.0, 3.0, 0.5]]'"
+    other.write_text(text.replace('data-problem="svd"', f'data-problem="svd"{own}'), "utf-8")
+    reader = Reader(browser, other)
+    panel = reader.panel("svd")
+    panel.root.locator(".grid input").first.wait_for()
+    assert panel.matrix.tolist() == [[2, 1, 0], [1, 3, 0.5]]
+    panel.press("identity")
+    panel.press("your matrix")
+    assert panel.matrix.tolist() == [[2, 1, 0], [1, 3, 0.5]]
+    assert reader.panel("eigh").matrix.shape == (4, 4)
+    assert reader.problems == []
+    reader.context.close()

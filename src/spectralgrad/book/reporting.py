@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from spectralgrad import matrices
 from spectralgrad.book import TIMEOUT, building, environment, execution
 from spectralgrad.book.execution import Page, Run
@@ -93,6 +95,7 @@ def report(
             _finish(run, output.with_name(f"{output.name}.failed.ipynb"))
             notebook = source / run.notebook.name
             _adapt(run.notebook, notebook)
+            _start_panel(notebook, matrix)
             pages = renderer.finish(output.with_name(f"{output.name}.log"))
         storage.publish(pages, output, execution.digest(notebook.read_bytes()))
     return output / f"{chapter}.html"
@@ -217,6 +220,21 @@ def _dated() -> dict[str, Any]:
 def _lay_out(source: Path, *toc: str) -> None:
     building.lay_out(source)
     (source / "_toc.yml").write_text("\n".join(["format: jb-book", *toc]), encoding="utf-8")
+
+
+def _start_panel(notebook: Path, matrix: str) -> None:
+    """Have the panel of a page begin with the reader's matrix, where it is small enough for one."""
+    text = notebook.read_text(encoding="utf-8")
+    if "sg-try" not in text:
+        return
+    A = matrices.load(matrix)
+    if np.iscomplexobj(A) or not {*A.shape} <= {2, 3, 4, 5} or np.abs(A).max() > 1e9:
+        return
+    numbers = json.dumps(A.astype(float).tolist())
+    for problem in ("eigh", "svd") if np.array_equal(A, A.T) else ("svd",):
+        panel = f'data-problem=\\"{problem}\\"'
+        text = text.replace(panel, f"{panel} data-matrix='{numbers}'")
+    notebook.write_text(text, encoding="utf-8")
 
 
 def _adapt(executed: Path, adapted: Path, page: Page | None = None) -> None:
