@@ -192,6 +192,24 @@ def test_standings():
     assert "at no size" in costs.standings_in_words([])
 
 
+def test_a_ratio_is_claimed_only_where_the_repetitions_do_not_overlap():
+    """Round by round it is 1.04 in both cases; in the second, the machine wanders by more."""
+    slower = 1.04
+    for readings, word, said in (
+        ([1.0] * 9, "ahead", "(1.04 times as fast)"),
+        (np.linspace(1, 2, 9), "level", "within the spread of it at n = 4."),
+    ):
+        ours, theirs = (
+            cost("package", 4, *readings),
+            cost("jax", 4, *(slower * x for x in readings)),
+        )
+        assert costs.ratio(theirs, ours) == pytest.approx((slower,) * 3)
+        assert costs.apart(theirs, ours) == costs.apart(ours, theirs) == (word == "ahead")
+        found = costs.standings([ours, theirs], "one")
+        assert [s.word for s in found] == [word]
+        assert said in costs.standings_in_words(found)
+
+
 @pytest.mark.skipif(costs.peak_memory(int)[1] is None, reason="only Linux tells")
 def test_peak_memory_counts_what_was_freed_again():
     size = 40_000_000

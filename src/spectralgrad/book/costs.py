@@ -61,6 +61,17 @@ def ratio(cost: Cost, other: Cost) -> tuple[float, float, float] | None:
     return (lower, statistics.median(found), upper) if upper <= 2 * lower else None
 
 
+def apart(cost: Cost, other: Cost) -> bool:
+    """Whether the repetitions tell two ways apart: the middle halves of their times do not overlap.
+
+    Where they do, no page says how many times as fast one of the two is.
+    """
+    (low, high), (other_low, other_high) = (
+        np.quantile(c.seconds, (0.25, 0.75)) for c in (cost, other)
+    )
+    return bool(high < other_low or other_high < low)
+
+
 def take_turns(
     calls: Mapping[str, Call], rounds: int, *, settle: float = 0.0
 ) -> dict[str, list[tuple[float, float]]]:
@@ -178,9 +189,15 @@ def standings(costs: Iterable[Cost], problem: str) -> list[Standing]:
         rival = min(rivals, key=lambda c: c.median)
         if known := ratio(rival, here["package"]):
             lower, median, upper = known
-            word = "ahead" if lower > 1 else "behind" if upper < 1 else "level"
+            told = apart(rival, here["package"])
+            word = "ahead" if told and lower > 1 else "behind" if told and upper < 1 else "level"
             found.append(Standing(n, rival.way, median, word))
     return found
+
+
+def multiple(factor: float) -> str:
+    """Write how many times as fast: two digits, or three where two would be 1."""
+    return f"{factor:.3g}" if f"{factor:.2g}" == "1" else f"{factor:.2g}"
 
 
 def standings_in_words(found: list[Standing]) -> str:
@@ -194,7 +211,7 @@ def standings_in_words(found: list[Standing]) -> str:
     for word, text in said.items():
         if there := [s for s in found if s.word == word]:
             factors = [max(s.ratio, 1 / s.ratio) for s in there]
-            span = " to ".join(dict.fromkeys(f"{x:.2g}" for x in (min(factors), max(factors))))
+            span = " to ".join(dict.fromkeys(map(multiple, (min(factors), max(factors)))))
             sizes = listing(str(s.n) for s in there)
             rivals = listing(dict.fromkeys(frameworks.TITLES[s.rival] for s in there))
             parts.append(text.format(sizes=sizes, span=span, rivals=rivals))
