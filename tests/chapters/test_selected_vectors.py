@@ -60,4 +60,4 @@ def test_other_matrices(name, tmp_path):
 
 
 def test_a_cut_that_is_none_is_refused(tmp_path):
-    require_refusal("selected_vectors", {"keep": "2"}, "keep: 2 will not do", tmp_path)
+    require_refusal("selected_vectors", [("keep", "2")], "keep: 2 will not do", tmp_path)
