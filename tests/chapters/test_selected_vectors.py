@@ -20,8 +20,8 @@ def with_values(m, values):
 def test_the_page_of_the_book(tmp_path):
     facts, text, _ = execute("selected_vectors", tmp_path)
     assert facts["best"] == facts["cut"] == 2
-    assert "the best cut is after k = 2, with the condition 1.65" in text
-    assert "The worst open cut is after k = 3: 60." in text
+    assert "the best cut is after k = 2, with the condition 2.05" in text
+    assert "The worst open cut is after k = 3: 20.9." in text
     assert facts["eight"] < 1e-10
 
 
