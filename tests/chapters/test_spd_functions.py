@@ -15,8 +15,14 @@ def covariance(spectrum, dtype=float):
     return (found + found.conj().T) / 2
 
 
-def test_the_page_is_right_and_says_of_its_matrix_what_is_so(tmp_path):
-    facts, text, _ = execute("spd_functions", tmp_path)
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The facts and the sentences of the page of the book."""
+    return execute("spd_functions", tmp_path_factory.mktemp("spd"))[:2]
+
+
+def test_the_page_is_right_and_says_of_its_matrix_what_is_so(page):
+    facts, text = page
     assert facts["rank"] == [3, 3]
     assert facts["ties"] == 1
     assert facts["condition"] == pytest.approx(2.5)
@@ -27,8 +33,8 @@ def test_the_page_is_right_and_says_of_its_matrix_what_is_so(tmp_path):
     assert "a gradient through `eigh` is not to be trusted" in text
 
 
-def test_jitter_is_of_first_order_at_full_rank_and_of_order_one_half_without(tmp_path):
-    bias = execute("spd_functions", tmp_path)[0]["bias"]
+def test_jitter_is_of_first_order_at_full_rank_and_of_order_one_half_without(page):
+    bias = page[0]["bias"]
     sizes = np.geomspace(1e-13, 1, 27)
     between = (sizes > 1e-10) & (sizes < 1e-3)
     for title, order in {
