@@ -5,6 +5,7 @@ import pytest
 from executing import execute
 
 from spectralgrad.book import reporting
+from spectralgrad.system.errors import InputError
 
 
 def covariance(spectrum, dtype=float):
@@ -77,6 +78,6 @@ def test_other_matrices(name, tmp_path):
 
 def test_what_is_no_covariance_is_refused_in_one_line(tmp_path):
     message = r"has the eigenvalue -1; a covariance has none below 0: [^\n]*$"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InputError, match=message):
         reporting.report("[[1, 2], [2, 1]]", chapter="spd_functions", output=tmp_path / "page")
     assert list(tmp_path.iterdir()) == []
