@@ -225,8 +225,13 @@ def test_theme_switch(browser, html):
 
 SOUGHT = {
     "doubled off-diagonal": {"eigh_example", "theory_symmetric"},
-    "NaN": {"ties", "recipes", "shapes_and_orders"},
-    "rank deficient": {"svd_example", "theory_subgradient", "shapes_and_orders"},
+    "NaN": {"ties", "recipes", "shapes", "orders"},
+    "rank deficient": {"svd_example", "theory_subgradient", "shapes"},
+    "Hessian": {"orders"},
+    "forward mode": {"orders"},
+    "jvp": {"orders"},
+    "gradgradcheck": {"orders"},
+    "single precision": {"shapes"},
     "nuclear norm": {"glossary"},
     "polar factor": {"glossary"},
     "GaugeError": {"gauge"},
