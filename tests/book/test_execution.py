@@ -159,8 +159,8 @@ def test_a_change_executes_again_what_it_can_change(copy):
         # Imported by name, when it is asked for.
         "frameworks/jax.py": set(last),
         "matrices/published.toml": set(last),
-        "recipes/rules.py": {"recipes", "your_function", "large_and_sparse"},
-        "recipes/__init__.py": {"recipes", "your_function", "large_and_sparse"},
+        "recipes/rules.py": WITH_RECIPES,
+        "recipes/__init__.py": WITH_RECIPES,
         "book/functions.py": {"your_function"},
         "book/regimes.py": {"your_matrix"},
         "book/costs.py": {"performance", "large_and_sparse"},
