@@ -138,17 +138,21 @@ def curves(
     across: str,
     up: str,
     logarithmic: bool = True,
+    width: float = 8.0,
 ) -> Figure:
-    """Show how at most six quantities change along one; what is not finite is left out."""
+    """Show how at most six quantities change along one; what is not finite is left out.
+
+    Letters have one size in print, so that a narrow figure, in inches, has larger ones on a screen.
+    """
     places, scale = np.asarray(places, dtype=float), "log" if logarithmic else "linear"
     known = {title: np.asarray(values, dtype=float) for title, values in series.items()}
-    canvas = Canvas(figsize=(8, 4.2))
+    canvas = Canvas(figsize=(width, 4.2))
     axis = canvas.subplots()
     for (title, values), stroke in zip(known.items(), itertools.cycle(STROKES)):
         shown = np.maximum(values, SMALLEST) if logarithmic else values
         axis.plot(places, shown, label=title, **stroke)
     axis.set(xscale=scale, yscale=scale, xlabel=across, ylabel=up)
-    canvas.legend(loc="outside upper center", ncols=3)
+    canvas.legend(loc="outside upper center", ncols=3 if width > 7 else 2)
     parts = [f"{title} {_course(places, values)}" for title, values in known.items()]
     alt = (
         f"Curves over {across} from {places.min():.3g} to {places.max():.3g}, "
