@@ -87,6 +87,10 @@ def test_curves_say_what_they_show():
     assert "not finite at 2 places" in figure.alt
     assert "c is nowhere finite" in figure.alt
     assert "<b>" not in figure._repr_html_()
+    narrow = figures.curves([1e-2, 1e-1, 1.0], series, across="gap", up="error", width=5.0)
+    widths = [float(ET.fromstring(f.svg).attrib["width"][:-2]) for f in (narrow, figure)]
+    assert widths == pytest.approx([72 * 5, 72 * 8])
+    assert narrow.alt == figure.alt
 
 
 def test_curves_differ_in_more_than_colour():
