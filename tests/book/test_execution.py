@@ -21,6 +21,10 @@ from spectralgrad.system.errors import ChapterError, CommandError
 pytestmark = pytest.mark.slow
 
 FACTS = {"python": "3"}
+WITH_RECIPES = {
+    *("beyond_symmetric", "large_and_sparse", "orders", "recipes", "rotations"),
+    *("selected_vectors", "spd_functions", "your_function"),
+}
 
 
 @pytest.fixture

@@ -27,14 +27,6 @@ def test_listing(items, text):
     assert prose.listing(items, "or") == text.replace("and", "or")
 
 
-def test_statements_are_recorded_and_not_said_where_they_fail():
-    statements = prose.Statements()
-    assert statements("A cat has four legs.", np.True_) == "A cat has four legs."
-    assert "no longer holds:** A cat has five legs." in statements("A cat has five legs.", False)
-    assert statements == {"A cat has four legs.": True, "A cat has five legs.": False}
-    assert all(type(holds) is bool for holds in statements.values())
-
-
 def test_claims_are_recorded_and_their_outcome_is_one_line():
     claims = prose.Claims()
     assert re.fullmatch(r"✓ Holds with NumPy [\d.]+\.", claims("NumPy", legs=np.True_))

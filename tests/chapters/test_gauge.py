@@ -66,7 +66,7 @@ def test_gauge_as_it_is_published(tmp_path):
     assert failing(facts, "at a tie") == {LINEAR, SQUARE, MODULI}
     refusing = {loss for loss, answers in facts["outcomes"].items() if "refused" in answers}
     assert refusing == {LINEAR, SQUARE}
-    assert max(facts["differences"][loss] for loss in (MODULI, FUNCTION)) < 1e-12
+    assert max(float(facts["differences"][loss]) for loss in (MODULI, FUNCTION)) < 1e-12
     # Outcomes at a regular matrix and at a tie.
     everywhere = {name: ["passes", "fails"] for name in FRAMEWORKS}
     checks = facts["checks"]
@@ -76,7 +76,7 @@ def test_gauge_as_it_is_published(tmp_path):
     assert checks["V, symmetrised"] == nowhere | {"torch": ["refuses", "refuses"]}
     assert checks["|V|², symmetrised"] == checks["exp, symmetrised"] == everywhere
     assert facts["real_checks"] == ["passes", "fails"]
-    assert "no longer holds" not in text
+    assert "No longer so" not in text
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])

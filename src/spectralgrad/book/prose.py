@@ -111,17 +111,6 @@ def comparisons(rows: Mapping[str, Comparison]) -> str:
     return text
 
 
-class Statements(dict[str, bool]):
-    """What a page says about the frameworks, with whether it saw that hold; its facts keep both."""
-
-    def __call__(self, sentence: str, holds: bool) -> str:
-        """Record a sentence and whether it holds, and return what the page shows."""
-        self[sentence] = bool(holds)
-        if holds:
-            return sentence
-        return f"**With the versions of this page, the following no longer holds:** {sentence}"
-
-
 class Outcome(str):
     """One line below an experiment; a notebook shows it as text, not as a string."""
 

@@ -190,6 +190,32 @@ def test_the_gap_from_which_one_vector_can_be_trusted(dtype):
     assert np.mean(wrong) <= 0.01
 
 
+@pytest.mark.parametrize("dtype", hard.DTYPES)
+@pytest.mark.parametrize("n", [3, 20, 100])
+def test_the_digits_that_the_closest_pair_leaves(n, dtype):
+    """As many as its vectors have; told from the values alone, whatever their order and scale."""
+    digits_left, rng = formula("ties", "digits_left"), np.random.default_rng(n)
+    eps = float(np.finfo(dtype).eps)
+    for gap in (0.5 / n, 1e4 * eps, 100 * eps, 0.0):
+        spectrum = np.linspace(1 / n, 1, n)
+        spectrum[-2] = 1 - gap
+        stack, errors = [], []
+        for _ in range(20 if n < 100 else 3):
+            h = hard.hermitian(None, n, dtype, rng, spectrum)
+            values, V = hard.eigh(h.matrix)
+            v, true = V[:, [-1]], h.right[:, [-1]]
+            stack.append(values)
+            errors.append(np.linalg.norm(v @ adjoint(v) - true @ adjoint(true)))
+        found = digits_left(np.array(stack))
+        assert np.all(errors < 30 * 10.0**-found) or gap == 0
+        assert np.median(errors) > 1e-2 * 10.0 ** -np.median(found)
+        assert found == pytest.approx(np.log10(max(gap / eps, 1)), abs=1.2)
+        assert found == pytest.approx(digits_left(-8 * np.array(stack)[:, ::-1]), abs=1e-3)
+    # A tie leaves none, and one value has no neighbour.
+    assert digits_left(np.zeros((2, 3), values.dtype)) == pytest.approx([0, 0])
+    assert digits_left(np.ones((1, 1), values.dtype)) == np.inf
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("name", named("vector-beside-tie"))
 def test_vectors_beside_a_tie_with_60_digits(name, dtype):
