@@ -117,19 +117,19 @@ def test_a_claim_is_judged_by_the_sentence_that_the_text_gives_it(statements, tm
 def test_a_chapter_goes_on_after_a_line_that_fails(statements):
     found = judged(
         statements,
-        "import inspect\nfrom spectralgrad.book import prose\nstatements = prose.Statements()\n"
+        "import inspect\nfrom spectralgrad.book import prose\nclaims = prose.Claims()\n"
         "def f():\n    return 1\nrows = {}\n",
         "for n in 'ab':\n    rows[n] = {'a': 1}[n]\nsize = f()",
-        "page = f'{rows}' + statements('One.', size == 1) + statements('Two.', size == 2)\n"
-        "statements('Rows.', 'b' in rows and size == 1)\n"
-        "statements('Source.', 'return 1' in inspect.getsource(f))",
+        "claims(one=size == 1, two=size == 2)\n"
+        "claims(rows='b' in rows and size == 1)\n"
+        "claims(source='return 1' in inspect.getsource(f))",
     )
     at, failed = "chapter one, cell 3", "chapter one, cell 2: KeyError: 'b'"
     assert found == {
-        "One.": {"at": at, "now": [], "lost": [], "held": 1},
-        "Two.": {"at": at, "now": ["size == 2 is false: size is 1"], "lost": [], "held": 0},
-        "Rows.": {"at": at, "now": [], "lost": [failed], "held": 1},
-        "Source.": {"at": at, "now": [], "lost": [], "held": 1},
+        "one": {"at": at, "now": [], "lost": [], "held": 1},
+        "two": {"at": at, "now": ["size == 2 is false: size is 1"], "lost": [], "held": 0},
+        "rows": {"at": at, "now": [], "lost": [failed], "held": 1},
+        "source": {"at": at, "now": [], "lost": [], "held": 1},
     }
 
 
@@ -140,23 +140,23 @@ def test_what_is_said_of_an_absent_framework_is_left_out(statements):
         "out = {'torch': 1, 'jax': 2}\nall_of = ('torch', 'jax')\n"
         "out['tensorflow'] = 3\nout['torch'] = 4",
         "try:\n    x = torch.tensor(1)\nexcept Exception:\n    x = 'refused'",
-        "statements('Names.', [*out] == ['torch', 'jax', 'tensorflow'] and len(all_of) == 1)\n"
-        "statements('A part.', out['torch'] == 5 and max(out.values()) == 3)\n"
-        "statements('Alone.', [*out] == ['torch'])\n"
-        "statements('Refused.', x == 'refused')\n"
-        "statements('A recipe.', of_torch.polar is None)\n"
-        "statements('Rules.', rules is not None)",
+        "claims(names=[*out] == ['torch', 'jax', 'tensorflow'] and len(all_of) == 1)\n"
+        "claims(a_part=out['torch'] == 5 and max(out.values()) == 3)\n"
+        "claims(alone=[*out] == ['torch'])\n"
+        "claims(refused=x == 'refused')\n"
+        "claims(a_recipe=of_torch.polar is None)\n"
+        "claims(rules=rules is not None)",
         missing=["torch"],
     )
     assert not any(outcome["now"] for outcome in found.values())
     held = {name: (outcome["held"], outcome["lost"]) for name, outcome in found.items()}
     assert held == {
-        "Names.": (2, []),
-        "A part.": (1, [ABSENT]),
-        "Alone.": (0, [ABSENT]),
-        "Refused.": (0, [ABSENT]),
-        "A recipe.": (0, [ABSENT]),
-        "Rules.": (1, []),
+        "names": (2, []),
+        "a_part": (1, [ABSENT]),
+        "alone": (0, [ABSENT]),
+        "refused": (0, [ABSENT]),
+        "a_recipe": (0, [ABSENT]),
+        "rules": (1, []),
     }
 
 

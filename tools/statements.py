@@ -150,11 +150,6 @@ def operands(node):
     return [x for x in (node.left, *node.comparators) if not isinstance(x, ast.Constant)]
 
 
-def is_statement(node):
-    """Whether this is the call by which a chapter makes a statement."""
-    return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "statements"
-
-
 def is_claims(node):
     """Whether this is the call by which a chapter tries what its text claims."""
     return isinstance(node, ast.Call) and getattr(node.func, "id", "") == "claims"
@@ -168,21 +163,15 @@ class Unfold(ast.NodeTransformer):
         self.told = told
 
     def visit_Call(self, node):
-        """The call of a statement, and each claim, becomes a call of `Judge.state`."""
+        """Each claim of a call becomes a call of `Judge.state`."""
         self.generic_visit(node)
-        if is_claims(node):
-            stated = [
-                self._state(ast.Constant(self.told.get(k.arg, k.arg)), k.value)
-                for k in node.keywords
-            ]
-            return ast.copy_location(ast.Tuple(stated, ast.Load()), node)
-        if not is_statement(node):
+        if not is_claims(node):
             return node
-        return self._state(*node.args)
+        stated = [self._state(self.told.get(k.arg, k.arg), k.value) for k in node.keywords]
+        return ast.copy_location(ast.Tuple(stated, ast.Load()), node)
 
-    def _state(self, sentence, whole):
+    def _state(self, text, whole):
         """A call of `Judge.state`."""
-        text = getattr(sentence, "value", None) or ast.unparse(sentence)
         parts = []
         for part in conditions(whole):
             seen = ", ".join(
@@ -190,8 +179,7 @@ class Unfold(ast.NodeTransformer):
             )
             code = ast.unparse(part)
             parts.append(f"({code!r}, lambda: {code}, [{seen}])")
-        say = f"lambda: {ast.unparse(sentence)}"
-        call = f"__state__({self.at!r}, {text!r}, {say}, [{', '.join(parts)}])"
+        call = f"__state__({self.at!r}, {text!r}, [{', '.join(parts)}])"
         return ast.parse(call, mode="eval").body
 
 
@@ -250,10 +238,8 @@ class Judge:
                 return self.absent(name)
         return f"{cell}: {textwrap.shorten(message, 160, placeholder=' …')}"
 
-    def state(self, at, text, say, parts):
-        """Judge a statement; the page goes on with what it says."""
-        with contextlib.suppress(LossError, Exception):
-            text = say()
+    def state(self, at, text, parts):
+        """Judge a claim, part by part."""
         lost, now, held = [], [], 0
         for code, holds, seen in parts:
             try:
@@ -265,7 +251,6 @@ class Judge:
             except (LossError, Exception) as error:
                 lost.append(self.reason(error, at))
         self.found[text] = {"at": at, "now": now, "lost": lost, "held": held}
-        return text
 
     def cell(self, number, source):
         """Execute a cell, line by line."""
