@@ -3,6 +3,9 @@ import pytest
 from spectralgrad.book import rendering
 
 MENDED = {
+    '<span class="n">x</span><span class="o">=</span><span class="p">(</span>': (
+        'x<span class="o">=</span>('
+    ),
     '<summary aria-label="Toggle hidden content">\n<p>Show</p>': "<summary>\n<p>Show</p>",
     '<button class="btn search-button-field x" title="Search" aria-label="Search" y>': (
         '<button class="btn search-button-field x" title="Search" y>'
