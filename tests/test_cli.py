@@ -20,7 +20,12 @@ BAD = {
     "did you mean blog-rank-2?": ["report", "blog-rank2"],
     "did you mean .csv?": ["report", "my.cvs"],
     "row 2: 1 number instead of 2 numbers": ["report", "[[1, 2], [3]]"],
-    "unknown chapter 'x'; choose from beyond_symmetric": ["report", "blog-rank-2", "--chapter", "x"],
+    "unknown chapter 'x'; choose from beyond_symmetric": [
+        "report",
+        "blog-rank-2",
+        "--chapter",
+        "x",
+    ],
     "unknown parameter 'x' of chapter your_matrix; choose from matrix, problem, weights": [
         *("report", "blog-rank-2", "-p", "x", "1"),
     ],

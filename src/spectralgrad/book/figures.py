@@ -45,16 +45,18 @@ class Figure:
     svg: str = field(repr=False)
     alt: str
     #: In inches, at which text has its nominal size.
-    width: float
+    width: float = field(default=5.3, repr=False)
 
     def _repr_html_(self) -> str:
         # A data URI keeps the identifiers of one SVG apart from those of the next.
         data = base64.b64encode(self.svg.encode()).decode()
-        source = f"data:image/svg+xml;base64,{data}"
-        # On a phone, what would be too small to read scrolls in its box.
-        size = f"min-width: {64 * self.width:.0f}px; max-width: {110 * self.width:.0f}px"
-        alt = html.escape(self.alt)
-        return f'<img class="sg-figure" style="{size}" alt="{alt}" src="{source}">'
+        size = f"min-width: {56 * self.width:.0f}px; max-width: {110 * self.width:.0f}px"
+        image = (
+            f'<img class="sg-figure" style="{size}" alt="{html.escape(self.alt)}" '
+            f'src="data:image/svg+xml;base64,{data}">'
+        )
+        # On a phone, a wide one would be too small to read: it scrolls, without a mouse too.
+        return f'<div class="sg-wide" tabindex="0">{image}</div>' if self.width > 5.5 else image
 
 
 def _finish(canvas: Canvas, alt: str) -> Figure:

@@ -32,8 +32,8 @@ def _module(name: str) -> tuple[Path | None, list[str]]:
     file = next(filter(Path.is_file, (path / "__init__.py", path.with_suffix(".py"))), None)
     imported = _named(file.read_text(encoding="utf-8")) if file else []
     # A name that is no module is one in it. A module brings its room, but not what the package
-    # offers to those who import nothing else.
-    if room and not (file and room == "spectralgrad"):
+    # offers to those who import nothing else, nor does the package's own version.
+    if room and not (room == "spectralgrad" and (file or name.endswith("__version__"))):
         imported.append(room)
     return file, imported
 
