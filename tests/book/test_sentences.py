@@ -9,18 +9,6 @@ from spectralgrad.book import sentences
 from spectralgrad.matrices import published
 
 
-@pytest.mark.parametrize(
-    ("fine", "text"),
-    [
-        (["a", "b"], "Here each framework's own gradient will do."),
-        (["a"], "Here the own gradient of a will do at ties too; else use the rule there."),
-        ([], "Here no framework's own gradient will do at ties and near them: use the rule there."),
-    ],
-)
-def test_will_do(fine, text):
-    assert sentences.will_do(fine, 2) == text
-
-
 def test_printed_digits():
     p = published.find("blog-full-rank", "gradient of the nuclear norm")["tensorflow"]
     met = sentences.same_digits(p, p.values, "TensorFlow 2", "float32")
@@ -199,6 +187,6 @@ def test_slopes_of_the_nuclear_norm():
 def test_a_sentence_is_one_line_and_what_it_lacks_is_an_error():
     assert "\n" not in sentences.rounded()
     with pytest.raises(UndefinedError):
-        sentences.will_do()
+        sentences.moved_apart()
     with pytest.raises(AttributeError):
         sentences.will_not_do()

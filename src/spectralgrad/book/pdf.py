@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 #: Width of the text on a printed page in CSS pixels: A4 less the margins that print.css sets.
-TEXT_WIDTH = 657
+TEXT_WIDTH = 680
 NO_CHROMIUM = (
     "no Chromium on this machine, which prints the book; install it (on Debian: apt install "
     "chromium), or name one in SPECTRALGRAD_CHROMIUM"
