@@ -294,6 +294,15 @@ def test_the_changelog_ends_with_this_version_or_before_it():
     assert [version for version in released if version > Version(__version__)] == []
 
 
+def test_every_work_of_the_bibliography_is_cited():
+    """The page lists all of them, as works cited."""
+    keys = re.findall(r"^@\w+\{([^,]+),", (ROOT / "references.bib").read_text("utf-8"), re.M)
+    pages = [*ROOT.glob("*.md"), *building.chapters().values()]
+    text = "".join(path.read_text(encoding="utf-8") for path in pages)
+    assert len(keys) == len(set(keys)) > 50
+    assert [key for key in keys if key not in text] == []
+
+
 def test_the_table_of_contents_lists_every_chapter():
     toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     assert set(re.findall(r"chapters/(\w+)", toc)) == set(building.chapters())
