@@ -9,7 +9,7 @@ VENV := .venv$(addprefix -,$(filter-out $(call version,$(DEFAULT)),$(ASKED)))
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: book pdf wheel quick test lint bench linkcheck audit newest report lock clean
+.PHONY: book pdf wheel quick test lint bench contest linkcheck audit newest report lock clean
 
 book: $(READY)
 	$(BIN)/spectralgrad build
@@ -39,6 +39,10 @@ lint: $(READY)
 # make bench K='one and 1024' for a part of it: some minutes, on a machine that does nothing else.
 bench: $(READY)
 	$(BIN)/python -m pytest benchmarks --benchmark-quiet -q $${K:+-k "$$K"}
+
+# Some ten minutes. The packages it takes need the one Python that has them all.
+contest: .venv-contest/ready
+	@.venv-contest/bin/python contest/run.py
 
 linkcheck: $(READY)
 	@$(BIN)/python tools/linkcheck.py
@@ -70,3 +74,9 @@ $(READY): requirements.lock pyproject.toml package-lock.json
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
 	touch $(READY)
+
+.venv-contest/ready: contest/requirements.lock pyproject.toml
+	python3.11 -m venv .venv-contest
+	.venv-contest/bin/python -m pip install --quiet --disable-pip-version-check -r contest/requirements.lock
+	.venv-contest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch .venv-contest/ready
