@@ -91,7 +91,7 @@ EXACT = {
 
 
 def _family(kind, spectra, make, equal, last):
-    """The points that all kinds have, in the order of the tables; ``last`` go before the integers."""
+    """The points that all kinds have, and ``last`` ones of its own, in the order of the tables."""
     exact = EXACT[kind](spectra["tie"])
     regular, tie = make(spectra["regular"]), make(spectra["tie"])
     yield "regular", regular
@@ -172,7 +172,7 @@ def is_hermitian(operation, matrix):
 
 
 def options(operation, matrix):
-    """k or p, of the operations that have one."""
+    """Options of an operation: k or p, if it has one."""
     small = len(matrix) == 3
     return {
         "projector": {"k": 1 if small else 2},

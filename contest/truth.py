@@ -92,7 +92,9 @@ def value(operation, factors, w, rank=None, **options):
     """L = Re Σ conj(W) F, from what decomposes A."""
     if operation in points.HERMITIAN:
         values, v = factors
-        return _inner(w, (v * _of_eigenvalues(operation, values, rank=rank, **options)) @ adjoint(v))
+        return _inner(
+            w, (v * _of_eigenvalues(operation, values, rank=rank, **options)) @ adjoint(v)
+        )
     u, s, vh = factors
     if operation == "pinv":
         r = len(s) if rank is None else rank
