@@ -114,7 +114,7 @@ def units(matrix, *, hermitian):
             yield (i, j), unit, (x + x.conj().T) / 2 if hermitian else x
 
 
-def derivatives(matrix, operations):
+def derivatives(matrix, operations, weights=None):
     """Operation -> (L, gradient, gradient's derivative along E), for operations of one kind.
 
     Arrays hold mpmath's numbers, and the gradient G is that for which dL = Re Σ conj(Gᵢⱼ) dAᵢⱼ.
@@ -125,7 +125,8 @@ def derivatives(matrix, operations):
     a, e = lift(matrix), lift(points.direction(first, matrix))
     step = STEP * max(map(abs, a.ravel()))
     given = {
-        of: {"w": lift(points.weights(of, matrix)), **points.options(of, matrix)}
+        of: {"w": lift(points.weights(of, matrix) if weights is None else weights)}
+        | points.options(of, matrix)
         | ({"rank": matrix.shape[1]} if factor else {})
         for of in operations
     }
