@@ -5,7 +5,7 @@ import importlib
 from contest.entrants import OPERATIONS, Entrant
 
 #: Of contest.entrants.
-MODULES = ("package", "frameworks")
+MODULES = ("package", "frameworks", "rivals")
 
 #: How a framework writes the conjugate transpose, and the conjugate, of X.
 _ADJOINT = {

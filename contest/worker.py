@@ -1,4 +1,4 @@
-"""One part of the contest, in a process of its own: the truth, or the entrants of one framework.
+"""One part of the contest, in a process of its own: the truth, the entrants of a package, findings.
 
 Usage: python -m contest.worker PART TASKS RESULTS
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from contest import compositions, differentiate, points, truth
+from contest import compositions, differentiate, findings, points, truth
 
 
 def plain(array):
@@ -89,17 +89,22 @@ def entered(framework, operation, point, name):
     return found
 
 
+def found_wrong(operation, name, at):
+    """A program for a maintainer, of an entrant that is wrong at some points."""
+    return findings.finding((operation, name), at)
+
+
 def main(part, tasks, results):
-    """Do the tasks of a part."""
+    """Do the tasks of a part; the first word of its name says what they are."""
+    kind, *_ = part.split()
     warnings.simplefilter("ignore")
     with Path(results).open("a", encoding="utf-8") as lines:
 
         def tell(**line):
             print(json.dumps(line), file=lines, flush=True)
 
-        do = true
-        if part != "truth":
-            do = functools.partial(entered, differentiate.framework(part))
+        do = {"truth": true, "findings": found_wrong}.get(kind)
+        do = do or functools.partial(entered, differentiate.framework(kind))
         for task in json.loads(Path(tasks).read_text(encoding="utf-8")):
             tell(begins=task)
             # What packages print goes into the log.

@@ -47,7 +47,7 @@ _OWN = (
     ("sqrtm", "jax", _JAX_SQRTM, "sqrtm(A)", "scipy.linalg.sqrtm"),
     (
         *("polar", "jax", "import jax.scipy.linalg\n"),
-        *("jax.scipy.linalg.polar(A)[0]", "scipy.linalg.polar"),
+        *('jax.scipy.linalg.polar(A, method="svd")[0]', "scipy.linalg.polar"),
     ),
     ("sqrtm", "tensorflow", "import tensorflow as tf\n", "tf.linalg.sqrtm(A)", "sqrtm"),
     ("logm", "tensorflow", _TF_LOGM, "logm(A)", "logm"),

@@ -1,0 +1,237 @@
+"""Hold the contest, and write what was found into the book's data file.
+
+Usage: python -m contest.run [--only NAME]... [--output FILE]
+
+Each package has a process for each framework, and the truth has one. With --only, the entrants of
+that name, library or framework take part, and the file is written only if --output names one.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import signal
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from contest import compositions, findings, points, processes
+from contest.entrants import OPERATIONS
+from contest.worker import plain
+
+DATA = processes.ROOT / "src" / "spectralgrad" / "book" / "contest.json"
+# Of a value that is another function's, the derivative is too.
+VALUE = {np.dtype(x): limit for x, limit in (("f4", 1e-3), ("f8", 1e-6), ("c16", 1e-6))}
+#: How many processes at a time.
+CORES = max(1, min(2, os.cpu_count() or 1))
+#: Seconds that the programs for one finding may take.
+PATIENCE = 600
+
+
+def chosen(only):
+    """Entrants that take part, in the order of the tables."""
+    known = compositions.everyone().values()
+    found = [x for x in known if not only or {x.name, x.library, x.framework} & set(only)]
+    if not found:
+        names = sorted({x.name for x in known})
+        raise ValueError(f"--only {only[0]}: no such entrant; there are {', '.join(names)}")
+    return found
+
+
+def truths(operations):
+    """Operations that share a matrix, and the name of their point: tasks of the worker."""
+    groups = {}
+    for operation in operations:
+        for point, matrix in points.of(operation).items():
+            kind = operation if operation == "rotation" else operation in points.HERMITIAN
+            groups.setdefault((point, kind, matrix.shape), []).append(operation)
+    return [[members, point] for (point, *_), members in groups.items()]
+
+
+def parts(entrants, folder):
+    """The truth, and the entrants of each package and framework, those of JAX first: they compile.
+
+    What a package changes in a framework, such as its default precision, concerns no other one.
+    """
+    operations = [x for x in OPERATIONS if x in {e.operation for e in entrants}]
+    found = {"truth": truths(operations)}
+    for x in sorted(entrants, key=lambda x: x.framework != "jax"):
+        tasks = found.setdefault(f"{x.framework} {x.library}", [])
+        tasks += [[x.operation, point, x.name] for point in points.of(x.operation)]
+    return [processes.Part(name, tasks, folder) for name, tasks in found.items()]
+
+
+def array(nested, matrix):
+    """What a worker wrote, as an array."""
+    found = np.asarray(nested, dtype=float)
+    return found[..., 0] + 1j * found[..., 1] if np.iscomplexobj(matrix) else found
+
+
+def distance(found, right, operation, matrix):
+    """Relative error of a derivative, None if it is not finite."""
+    found, right = array(found, matrix), array(right, matrix)
+    if points.is_hermitian(operation, matrix):
+        found = (found + found.conj().T) / 2
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = np.linalg.norm(found - right) / np.linalg.norm(right)
+    # Two digits, because more are not the same in another run.
+    return float(f"{error:.1e}") if np.isfinite(error) else None
+
+
+def condition(first, second, operation, matrix):
+    """By how much a relative error of A multiplies in G, as seen along E."""
+    norms = [np.linalg.norm(array(x, matrix)) for x in (first, second)]
+    e = points.direction(operation, matrix)
+    return float(f"{norms[1] * np.linalg.norm(matrix) / norms[0] / np.linalg.norm(e):.1e}")
+
+
+def judged(task, found, true):
+    """Records of what an entrant got at a point."""
+    operation, point, name = task
+    matrix = points.of(operation)[point]
+    value, *orders = true[operation, point]
+    raised = found.get("raises", "")
+    if "missing" in found:
+        return [[*task[:2], name, 1, None, "not installed"]]
+    if "first" not in found:
+        crashed = raised.startswith(("crashes", "takes"))
+        return [[*task[:2], name, 1, None, raised if crashed else f"raises: {raised}"]]
+    records = []
+    for order, (key, right) in enumerate(zip(("first", "second"), orders, strict=True), 1):
+        if key in found:
+            error = distance(found[key], right, operation, matrix)
+            note = "nan" if error is None else ""
+        else:
+            error, note = None, f"no second derivative: {raised}"
+        records.append([operation, point, name, order, error, note])
+    off = abs(found["value"] - float(value)) / (abs(float(value)) or 1)
+    if off > VALUE[matrix.dtype] and not records[0][-1]:
+        records[0][-1] = f"the value is off by {off:.0e}"
+    return records
+
+
+def versions(entrants):
+    """Of what is installed."""
+    found = {}
+    for name in sorted({x.library for x in entrants} | {"numpy", "mpmath"}):
+        try:
+            found[name] = importlib.metadata.version(name).partition("+")[0]
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def results(entrants, done):
+    """What was found of each entrant at each point, and how well conditioned each is."""
+    true = {(of, x[1]): known for x, found in done.pop("truth") for of, *known in found}
+    answers = {tuple(task): found for tasks in done.values() for task, found in tasks}
+    everywhere = [(x.operation, n, x.name) for x in entrants for n in points.of(x.operation)]
+    records = [r for task in everywhere for r in judged(task, answers[task], true)]
+    return records, {
+        x: {
+            n: condition(*known[1:], x, points.of(x)[n])
+            for (of, n), known in true.items()
+            if of == x
+        }
+        for x in dict.fromkeys(of for of, _ in true)
+    }
+
+
+def about(entrants):
+    """All that the data file holds but the results."""
+    operations = [x for x in OPERATIONS if x in {e.operation for e in entrants}]
+    matrices = {x: points.of(x) for x in operations}
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "command": "make contest",
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "versions": versions(entrants),
+        "entrants": [vars(x) for x in entrants],
+        "points": {x: {n: plain(a) for n, a in of.items()} for x, of in matrices.items()},
+        "options": {
+            x: {n: points.options(x, a) for n, a in of.items() if points.options(x, a)}
+            for x, of in matrices.items()
+        },
+        "inapplicable": {x: points.INAPPLICABLE.get(x, {}) for x in operations},
+    }
+
+
+def written(known):
+    """JSON with one entry a line."""
+    lines = []
+    for key, value in known.items():
+        if isinstance(value, list):
+            rows = ",\n".join(json.dumps(x, ensure_ascii=False) for x in value)
+            lines.append(f"{json.dumps(key)}: [\n{rows}\n]")
+        elif isinstance(value, dict):
+            rows = ",\n".join(
+                f"{json.dumps(k)}: {json.dumps(x, ensure_ascii=False)}" for k, x in value.items()
+            )
+            lines.append(f"{json.dumps(key)}: {{\n{rows}\n}}")
+        else:
+            lines.append(f"{json.dumps(key)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def tell(every):
+    """Say in one line how far it is."""
+    if sys.stderr.isatty():
+        line = "; ".join(str(x) for x in every if x.left)
+        print(f"\r\033[Kcontest: {line}", end="", file=sys.stderr, flush=True)
+
+
+def hold(entrants):
+    """Let everyone take part, then write programs of what is wrong."""
+    with tempfile.TemporaryDirectory() as folder:
+        every = parts(entrants, folder)
+        processes.run(every, CORES, tell)
+        records, conditions = results(entrants, {x.name: x.found for x in every})
+        # Where the value is another one, the function is, and nothing is claimed.
+        wrong = findings.wrong_points([x for x in records if not x[-1]])
+        tasks = [[*key, at] for key, at in wrong.items()]
+        writing = [
+            processes.Part(f"findings {i}", tasks[i::CORES], folder, PATIENCE)
+            for i in range(CORES)
+            if tasks[i::CORES]
+        ]
+        processes.run(writing, CORES, tell)
+    found = {tuple(task[:2]): x for part in writing for task, x in part.found}
+    kept = [found[key] for key in wrong if found[key] and "program" in found[key]]
+    return {"conditions": conditions, "records": records, "findings": kept}
+
+
+def main(*arguments):
+    """Hold the contest, and move the data file into place."""
+    parser = argparse.ArgumentParser(prog="contest", description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", action="append", metavar="NAME", help="entrants that take part")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where the results go")
+    given = parser.parse_args(arguments)
+    output = given.output or (None if given.only else DATA)
+    try:
+        entrants = chosen(given.only)
+    except ValueError as error:
+        parser.error(str(error))
+    known = about(entrants) | hold(entrants)
+    if output:
+        new = output.with_suffix(".new")
+        new.write_text(written(known), encoding="utf-8")
+        new.replace(output)
+    return known
+
+
+def stopped(*_):
+    """Stop, as on Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, stopped)
+    try:
+        main(*sys.argv[1:])
+    except KeyboardInterrupt:
+        sys.exit("\ncontest: stopped; the data file is as it was")
