@@ -1,81 +1,109 @@
 """Other packages, by the calls that they document, with their own tolerances.
 
-An operation that a package only composes of a framework's eigh or svd is entered where the package
-says that it can be differentiated. Those that need one place of a function, or data, are given it.
+Those that promise derivatives take part, also where they only compose a framework's eigh or svd.
+What they ask for is made of A: data with the covariance A, points with the cross covariance A.
 """
 
-from . import Decomposition, Entrant
-
-_X64 = 'import jax\n\njax.config.update("jax_enable_x64", True)\n'
+from contest.entrants import Decomposition, Entrant
 
 
-def _entrants(name, framework, setup, calls, *, library="", meant="", source=""):
-    """One entrant for each operation -> call."""
-    return [
-        Entrant(operation, name, library or name, framework, setup, call, meant, source)
-        for operation, call in calls.items()
-    ]
+def _entrants(calls, **known):
+    """An entrant for each operation -> call."""
+    known["library"] = known.get("library") or known["name"]
+    return [Entrant(operation=operation, call=call, **known) for operation, call in calls.items()]
 
 
-_ROMA = _entrants(
-    "roma",
-    "torch",
-    "import roma",
-    {"polar": "roma.procrustes(A)", "rotation": "roma.special_procrustes(A)"},
-    meant="square matrices; 1/t is damped to t/(t² + gradient_eps²), gradient_eps = 1e-5",
-    source="https://naver.github.io/roma/",
-) + _entrants(
-    "roma, gradient_eps=1e-12",
-    "torch",
-    "import roma",
-    {
-        "polar": "roma.procrustes(A, gradient_eps=1e-12)",
-        "rotation": "roma.special_procrustes(A, gradient_eps=1e-12)",
-    },
-    library="roma",
-    meant="square matrices",
-    source="https://naver.github.io/roma/",
-)
+_ROMA = "real matrices; 1/t is damped to t/(t² + gradient_eps²), and gradient_eps is {}"
+_ROMA_SOURCE = "https://naver.github.io/roma/"
+_RIGID = [
+    *_entrants(
+        {"rotation": "roma.special_procrustes(A)"},
+        name="roma",
+        framework="torch",
+        setup="import roma\n",
+        meant=_ROMA.format("1e-5"),
+        source=_ROMA_SOURCE,
+    ),
+    *_entrants(
+        {"rotation": "roma.special_procrustes(A, gradient_eps=1e-12)"},
+        name="roma, gradient_eps=1e-12",
+        library="roma",
+        framework="torch",
+        setup="import roma\n",
+        meant=_ROMA.format("1e-12"),
+        source=_ROMA_SOURCE,
+    ),
+    *_entrants(
+        {"rotation": "SO3.normalize(A[None])[0]"},
+        name="torchlie",
+        framework="torch",
+        setup="from torchlie.functional import SO3\n",
+        meant="real 3 × 3 matrices, close to a rotation",
+        source="https://github.com/facebookresearch/theseus/tree/main/torchlie",
+    ),
+    *_entrants(
+        {"rotation": "pypose.svdstf(*clouds(A), with_scale=False).rotation().matrix()"},
+        name="PyPose",
+        library="pypose",
+        framework="torch",
+        setup='''import pypose
+import torch
+
+
+def clouds(A):
+    """Points, of the mean 0, whose cross covariance is A."""
+    eye = torch.eye(3, dtype=A.dtype)
+    return torch.cat([eye, -eye]), torch.cat([A.mT, -A.mT]) / 2
+''',
+        meant="clouds of points in three dimensions",
+        source="https://pypose.org/docs/main/generated/pypose.svdstf/",
+    ),
+]
 
 _TORCHSPD = _entrants(
-    "torchspd",
-    "torch",
-    "import torchspd",
     {
         "sqrtm": "torchspd.sqrtm(A)",
         "inv_sqrtm": "torchspd.invsqrtm(A)",
         "logm": "torchspd.logm(A)",
         "powm": "torchspd.powm(A, p)",
         "expm": "torchspd.expm(A)",
-        "eigh_loss": (
-            "(W * torchspd.apply_quad("
-            "A, lambda x: 1 / (1 + x**2), lambda x: -2 * x / (1 + x**2) ** 2)).sum()"
-        ),
+        "eigh_loss": "(W * torchspd.apply_quad(A, function, derivative)).sum()",
     },
+    name="torchspd",
+    framework="torch",
+    setup="""import torchspd
+
+
+def function(x):
+    return 1 / (1 + x**2)
+
+
+def derivative(x):
+    return -2 * x / (1 + x**2) ** 2
+""",
     meant="real symmetric positive definite matrices",
     source="https://github.com/samuelbx/torchspd",
 )
 
-_POT = _entrants(
-    "POT",
-    "torch",
-    "import ot",
-    {"sqrtm": "ot.backend.get_backend(A).sqrtm(A)"},
-    meant="real symmetric positive semidefinite matrices",
-    source="https://pythonot.github.io/gen_modules/ot.backend.html",
-) + _entrants(
-    "POT (JAX)",
-    "jax",
-    _X64 + "import ot",
-    {"sqrtm": "ot.backend.get_backend(A).sqrtm(A)"},
-    library="POT",
-    source="https://pythonot.github.io/gen_modules/ot.backend.html",
-)
+_POT = {"setup": "import ot\n", "source": "https://pythonot.github.io/gen_modules/ot.backend.html"}
+_POT = [
+    *_entrants(
+        {"sqrtm": "ot.backend.get_backend(A).sqrtm(A)"},
+        name="POT",
+        framework="torch",
+        meant="real symmetric positive semidefinite matrices",
+        **_POT,
+    ),
+    *_entrants(
+        {"sqrtm": "ot.backend.get_backend(A).sqrtm(A)"},
+        name="POT (JAX)",
+        library="POT",
+        framework="jax",
+        **_POT,
+    ),
+]
 
 _GEOOPT = _entrants(
-    "geoopt",
-    "torch",
-    "import geoopt",
     {
         "polar": "geoopt.Stiefel().projx(A)",
         "sqrtm": "geoopt.linalg.sym_sqrtm(A)",
@@ -83,76 +111,85 @@ _GEOOPT = _entrants(
         "logm": "geoopt.linalg.sym_logm(A)",
         "expm": "geoopt.linalg.sym_expm(A)",
     },
+    name="geoopt",
+    framework="torch",
+    setup="import geoopt\n",
     meant="real matrices",
     source="https://geoopt.readthedocs.io/en/latest/",
 )
 
-_GEOMSTATS = 'import os\n\nos.environ["GEOMSTATS_BACKEND"] = "pytorch"\nimport geomstats.backend as gs\n'
-_SPD = "from geomstats.geometry.hermitian_matrices import expmh, powermh\n"
-_GEOMSTATS = _entrants(
-    "geomstats",
-    "torch",
-    _GEOMSTATS
-    + _SPD
-    + "from geomstats.geometry.grassmannian import Grassmannian\n"
-    + "from geomstats.geometry.spd_matrices import SymMatrixLog\n"
-    + "from geomstats.geometry.special_orthogonal import SpecialOrthogonal\n"
-    + "from geomstats.geometry.stiefel import Stiefel",
-    {
-        "polar": "Stiefel(*A.shape).projection(A)",
-        "rotation": "SpecialOrthogonal(len(A)).projection(A)",
-        "sqrtm": "powermh(A, 1 / 2)",
-        "inv_sqrtm": "powermh(A, -1 / 2)",
-        "logm": "SymMatrixLog()(A)",
-        "powm": "powermh(A, p)",
-        "expm": "expmh(A)",
-        "projector": "Grassmannian(len(A), k).projection(-A)",
-    },
-    source="https://geomstats.github.io/",
-) + _entrants(
-    "geomstats, gs.linalg.logm",
-    "torch",
-    _GEOMSTATS,
-    {"logm": "gs.linalg.logm(A)"},
-    library="geomstats",
-    source="https://geomstats.github.io/api/backend.html",
-)
+# geomstats 2.8.0 imports what NumPy 2.4 has no more.
+_GEOMSTATS = """import os
+
+import numpy
+
+os.environ["GEOMSTATS_BACKEND"] = "pytorch"
+numpy.trapz = numpy.trapezoid
+"""
+_GEOMSTATS = [
+    *_entrants(
+        {
+            "polar": "Stiefel(*A.shape).projection(A)",
+            "rotation": "SpecialOrthogonal(len(A)).projection(A)",
+            "sqrtm": "powermh(A, 1 / 2)",
+            "inv_sqrtm": "powermh(A, -1 / 2)",
+            "logm": "SymMatrixLog()(A)",
+            "powm": "powermh(A, p)",
+            "expm": "expmh(A)",
+            "projector": "Grassmannian(len(A), k).projection(-A)",
+        },
+        name="geomstats",
+        framework="torch",
+        setup=_GEOMSTATS
+        + """from geomstats.geometry.grassmannian import Grassmannian
+from geomstats.geometry.hermitian_matrices import expmh, powermh
+from geomstats.geometry.spd_matrices import SymMatrixLog
+from geomstats.geometry.special_orthogonal import SpecialOrthogonal
+from geomstats.geometry.stiefel import Stiefel
+""",
+        source="https://geomstats.github.io/api/geometry.html",
+    ),
+    *_entrants(
+        {"logm": "gs.linalg.logm(A)"},
+        name="geomstats, gs.linalg.logm",
+        library="geomstats",
+        framework="torch",
+        setup=_GEOMSTATS + "import geomstats.backend as gs\n",
+        source="https://geomstats.github.io/api/backend.html",
+    ),
+]
 
 _PYRIEMANN = _entrants(
-    "pyriemann",
-    "torch",
-    "from pyriemann.geometry.base import expm, invsqrtm, logm, powm, sqrtm",
     {
-        "sqrtm": "sqrtm(A)",
-        "inv_sqrtm": "invsqrtm(A)",
-        "logm": "logm(A)",
-        "powm": "powm(A, p)",
-        "expm": "expm(A)",
+        "sqrtm": "base.sqrtm(A)",
+        "inv_sqrtm": "base.invsqrtm(A)",
+        "logm": "base.logm(A)",
+        "powm": "base.powm(A, p)",
+        "expm": "base.expm(A)",
     },
+    name="pyriemann",
+    framework="torch",
+    setup="from pyriemann.geometry import base\n",
     source="https://pyriemann.readthedocs.io/en/latest/api.html",
 )
 
 _SPD_LEARN = _entrants(
-    "spd-learn",
-    "torch",
-    "from spd_learn.functional import (\n    matrix_exp,\n    matrix_inv_sqrt,\n    matrix_log,\n"
-    "    matrix_power,\n    matrix_sqrt,\n    orthogonal_polar_factor,\n)",
     {
-        "polar": "orthogonal_polar_factor(A)",
-        "sqrtm": "matrix_sqrt.apply(A)",
-        "inv_sqrtm": "matrix_inv_sqrt.apply(A)",
-        "logm": "matrix_log.apply(A)",
-        "powm": "matrix_power.apply(A, p)",
-        "expm": "matrix_exp.apply(A)",
+        "polar": "functional.orthogonal_polar_factor(A)",
+        "sqrtm": "functional.matrix_sqrt.apply(A)",
+        "inv_sqrtm": "functional.matrix_inv_sqrt.apply(A)",
+        "logm": "functional.matrix_log.apply(A)",
+        "powm": "functional.matrix_power.apply(A, p)",
+        "expm": "functional.matrix_exp.apply(A)",
     },
-    meant="real symmetric matrices; values below 100 to 1,000 eps are clamped",
+    name="spd-learn",
+    framework="torch",
+    setup="from spd_learn import functional\n",
+    meant="real symmetric matrices; values below 100 or 1,000 eps are raised to that",
     source="https://spdlearn.org",
 )
 
 _EGN = _entrants(
-    "egnlib",
-    "torch",
-    "from egn import functional",
     {
         "sqrtm": "functional.sqrtm(A)",
         "inv_sqrtm": "functional.invsqrtm(A)",
@@ -160,72 +197,153 @@ _EGN = _entrants(
         "powm": "functional.powm(A, p)",
         "expm": "functional.expm(A)",
     },
-    meant="real symmetric positive definite matrices above a floor",
+    name="egnlib",
+    framework="torch",
+    setup="from egn import functional\n",
+    meant="real symmetric matrices, whose values below a floor are raised to it",
     source="https://github.com/kraihan/egn",
 )
 
 _KORNIA = _entrants(
-    "kornia",
-    "torch",
-    "import torch\nfrom kornia.enhance import zca_mean\n\n\n"
-    "def samples(A):\n"
-    '    """Data with the mean 0 and the covariance A."""\n'
-    "    rows = len(A) ** 0.5 * torch.linalg.cholesky(A).mT\n"
-    "    return torch.cat([rows, -rows])",
-    {"inv_sqrtm": "zca_mean(2**0.5 * samples(A), unbiased=False, eps=0.0)[0]"},
-    meant="samples, which have distinct variances: its note says that ties give NaN",
+    {"inv_sqrtm": "zca_mean(samples(A), unbiased=False, eps=0.0)[0]"},
+    name="kornia",
+    framework="torch",
+    setup='''import torch
+from kornia.enhance import zca_mean
+
+
+def samples(A):
+    """Data with the mean 0 and the covariance A."""
+    rows = len(A) ** 0.5 * torch.linalg.cholesky(A).mT
+    return torch.cat([rows, -rows])
+''',
+    meant="real samples with distinct variances: its note says that it gives NaN at ties",
     source="https://kornia.readthedocs.io/en/latest/enhance.zca.html",
 )
 
 _OTT = _entrants(
-    "OTT-JAX",
-    "jax",
-    _X64 + "from ott.math import matrix_square_root",
     {
         "sqrtm": "matrix_square_root.sqrtm_only(A)",
         "inv_sqrtm": "matrix_square_root.inv_sqrtm_only(A)",
     },
+    name="OTT-JAX",
     library="ott-jax",
-    meant="real positive definite matrices; a residual below 1e-6 is enough",
+    framework="jax",
+    setup="from ott.math import matrix_square_root\n",
+    meant="real positive definite matrices; it iterates until a residual is below 1e-6",
     source="https://ott-jax.readthedocs.io/math.html",
 )
 
 _LINEAX = _entrants(
-    "lineax",
-    "jax",
-    _X64
-    + "import lineax\n\n\n"
-    + "def pinv(A):\n"
-    + "    def solve(b):\n"
-    + "        return lineax.linear_solve(lineax.MatrixLinearOperator(A), b, lineax.SVD()).value\n\n"
-    + "    return jax.vmap(solve, out_axes=1)(jax.numpy.eye(len(A), dtype=A.dtype))",
     {"pinv": "pinv(A)"},
-    meant="the pseudo-inverse applied to vectors, here to all of the unit ones",
+    name="lineax",
+    framework="jax",
+    setup='''import jax
+import jax.numpy as jnp
+import lineax
+
+
+def pinv(A):
+    """The solutions of least squares, of least norm, for all unit vectors."""
+
+    def solve(b):
+        return lineax.linear_solve(lineax.MatrixLinearOperator(A), b, lineax.SVD()).value
+
+    return jax.vmap(solve, out_axes=1)(jnp.eye(len(A), dtype=A.dtype))
+''',
     source="https://docs.kidger.site/lineax/api/solvers/",
 )
 
-_SO3 = _entrants(
-    "torchlie",
-    "torch",
-    "from torchlie.functional import SO3",
-    {"rotation": "SO3.normalize(A[None])[0]"},
-    meant="3 × 3 matrices close to a rotation",
-    source="https://github.com/facebookresearch/theseus/tree/main/torchlie",
-) + _entrants(
-    "PyPose",
-    "torch",
-    "import pypose\nimport torch\n\n\n"
-    "def points(A):\n"
-    '    """Two clouds, of means 0, whose cross covariance is A."""\n'
-    "    i = torch.eye(3, dtype=A.dtype)\n"
-    "    return torch.cat([i, -i]), torch.cat([A.mT, -A.mT]) / 2",
-    {"rotation": "pypose.svdstf(*points(A), with_scale=False).rotation().matrix()"},
-    library="pypose",
-    meant="clouds of points in three dimensions",
-    source="https://pypose.org/docs/main/generated/pypose.svdstf/",
-)
-
 ENTRANTS = [
-    *(*_ROMA, *_TORCHSPD, *_POT, *_GEOOPT, *_GEOMSTATS, *_PYRIEMANN, *_SPD_LEARN, *_EGN),
-    *(*_KORNIA, *_OTT, *_LINEAX, *_SO3),
+    *(*_RIGID, *_TORCHSPD, *_POT, *_GEOOPT, *_GEOMSTATS, *_PYRIEMANN, *_SPD_LEARN, *_EGN),
+    *(*_KORNIA, *_OTT, *_LINEAX),
+]
+
+_XITORCH = {
+    "name": "xitorch",
+    "library": "xitorch",
+    "framework": "torch",
+    "meant": "at ties, losses that do not depend on the vectors chosen",
+}
+_XITORCH_SOURCE = "https://xitorch.readthedocs.io/en/latest/api/xitorch.linalg/"
+_TENSORCIRCUIT = {
+    "name": "tensorcircuit-ng",
+    "library": "tensorcircuit-ng",
+    "framework": "jax",
+    "source": "https://github.com/tensorcircuit/tensorcircuit-ng",
+}
+_BACKEND = """import jax.numpy as jnp
+import tensorcircuit
+
+backend = tensorcircuit.set_backend("jax")
+tensorcircuit.set_dtype("complex128")
+
+
+"""
+_VARIPEPS = """import jax.numpy as jnp
+from varipeps import varipeps_config
+from varipeps.utils.svd import svd_wrapper
+
+
+def svd(A):
+    varipeps_config.svd_ad_use_lorentz_broadening = {}
+    return svd_wrapper(A)
+"""
+
+DECOMPOSITIONS = [
+    Decomposition(
+        problem="eigh",
+        setup="""import torch
+import xitorch.linalg
+
+
+def eigh(A):
+    return xitorch.linalg.symeig(xitorch.LinearOperator.m(A, is_hermitian=True))
+""",
+        source=_XITORCH_SOURCE + "symeig.html",
+        **_XITORCH,
+    ),
+    Decomposition(
+        problem="svd",
+        setup="""import torch
+import xitorch.linalg
+
+
+def svd(A):
+    U, s, Vh = xitorch.linalg.svd(xitorch.LinearOperator.m(A))
+    return U.flip(-1), s.flip(-1), Vh.flip(-2)
+""",
+        source=_XITORCH_SOURCE + "svd.html",
+        **_XITORCH,
+    ),
+    Decomposition(
+        problem="eigh",
+        name="eigh",
+        library="eigh",
+        framework="jax",
+        setup="import jax.numpy as jnp\nfrom eigh import eigh\n",
+        meant="at ties, functions that are symmetric in the eigenvalues",
+        source="https://github.com/Brogis1/eigh",
+    ),
+    Decomposition(
+        problem="eigh",
+        setup=_BACKEND + "def eigh(A):\n    return backend.eigh(A)\n",
+        **_TENSORCIRCUIT,
+    ),
+    Decomposition(
+        problem="svd",
+        setup=_BACKEND + "def svd(A):\n    return backend.svd(A)[:3]\n",
+        **_TENSORCIRCUIT,
+    ),
+    *(
+        Decomposition(
+            problem="svd",
+            name=name,
+            library="varipeps",
+            framework="jax",
+            setup=_VARIPEPS.format(broadening),
+            source="https://varipeps.readthedocs.io/en/stable/",
+        )
+        for name, broadening in (("varipeps", False), ("varipeps, Lorentzian", True))
+    ),
 ]
