@@ -13,6 +13,16 @@ def _entrants(calls, **known):
     return [Entrant(operation=operation, call=call, **known) for operation, call in calls.items()]
 
 
+_CLOUDS = '''import pypose
+import torch
+
+
+def clouds(A):
+    """Points, of the mean 0, whose cross covariance is A."""
+    eye = torch.eye(3, dtype=A.dtype)
+    return torch.cat([eye, -eye]), torch.cat([A.mT, -A.mT]) / 2
+'''
+_PYPOSE = "https://pypose.org/docs/main/generated/pypose.svdstf/"
 _ROMA = "real matrices; 1/t is damped to t/(t² + gradient_eps²), and gradient_eps is {}"
 _ROMA_SOURCE = "https://naver.github.io/roma/"
 _RIGID = [
@@ -42,21 +52,31 @@ _RIGID = [
         source="https://github.com/facebookresearch/theseus/tree/main/torchlie",
     ),
     *_entrants(
-        {"rotation": "pypose.svdstf(*clouds(A), with_scale=False).rotation().matrix()"},
+        {"rotation": "matrix(pypose.svdstf(*clouds(A), with_scale=False).tensor()[3:7])"},
         name="PyPose",
         library="pypose",
         framework="torch",
-        setup='''import pypose
-import torch
+        setup=_CLOUDS
+        + '''
 
-
-def clouds(A):
-    """Points, of the mean 0, whose cross covariance is A."""
-    eye = torch.eye(3, dtype=A.dtype)
-    return torch.cat([eye, -eye]), torch.cat([A.mT, -A.mT]) / 2
+def matrix(q):
+    """That of a quaternion, whose last entry is the real one."""
+    x, y, z, w = q
+    zero, eye = torch.zeros_like(w), torch.eye(3, dtype=q.dtype)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero]).reshape(3, 3)
+    return (2 * w * w - 1) * eye + 2 * w * cross + 2 * torch.outer(q[:3], q[:3])
 ''',
         meant="clouds of points in three dimensions",
-        source="https://pypose.org/docs/main/generated/pypose.svdstf/",
+        source=_PYPOSE,
+    ),
+    *_entrants(
+        {"rotation": "pypose.svdstf(*clouds(A), with_scale=False).rotation().matrix()"},
+        name="PyPose, matrix()",
+        library="pypose",
+        framework="torch",
+        setup=_CLOUDS,
+        meant="clouds of points in three dimensions; a rotation has the gradient of its tangent space",
+        source=_PYPOSE,
     ),
 ]
 
