@@ -75,7 +75,7 @@ def matrix(q):
         library="pypose",
         framework="torch",
         setup=_CLOUDS,
-        meant="clouds of points in three dimensions; a rotation has the gradient of its tangent space",
+        meant="clouds of points in three dimensions; gradients of rotations in their tangent space",
         source=_PYPOSE,
     ),
 ]
