@@ -5,7 +5,7 @@ import importlib
 from contest.entrants import OPERATIONS, Entrant
 
 #: Of contest.entrants.
-MODULES = ("package", "frameworks", "rivals")
+MODULES = ("package", "frameworks", "rivals", "rules")
 
 #: How a framework writes the conjugate transpose, and the conjugate, of X.
 _ADJOINT = {
@@ -145,10 +145,13 @@ def call(operation):
 def entrants(found):
     """The entrants that follow from a decomposition."""
     known = {x: getattr(found, x) for x in ("name", "library", "framework", "meant", "source")}
+    lines = found.setup.strip().splitlines()
+    imports = [x for x in IMPORTS[found.framework].splitlines() if x not in lines]
+    setup = "\n".join([*imports, *lines])
     return [
         Entrant(
             operation=operation,
-            setup=f"{found.setup.rstrip()}\n\n{source(operation, found.framework)}",
+            setup=f"{setup}\n\n{source(operation, found.framework)}",
             call=call(operation),
             **known,
         )

@@ -74,9 +74,9 @@ def array(nested, matrix):
 def distance(found, right, operation, matrix):
     """Relative error of a derivative, None if it is not finite."""
     found, right = array(found, matrix), array(right, matrix)
-    if points.is_hermitian(operation, matrix):
-        found = (found + found.conj().T) / 2
     with np.errstate(over="ignore", invalid="ignore"):
+        if points.is_hermitian(operation, matrix):
+            found = (found + found.conj().T) / 2
         error = np.linalg.norm(found - right) / np.linalg.norm(right)
     # Two digits, because more are not the same in another run.
     return float(f"{error:.1e}") if np.isfinite(error) else None
