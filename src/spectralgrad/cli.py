@@ -273,14 +273,14 @@ def _answer_row(verdict: Verdict, name: str, answer: Answer) -> str:
     return _row(*cells, one_line(verdict.python), colour=_COLOURS.get(answer.verdict, 31))
 
 
-def _survey(paths: list[str], **options: Any) -> Said:
+def _survey(**options: Any) -> Said:
     try:
         from spectralgrad.survey import running
     except ImportError as error:
         mend = "pip install 'spectralgrad[survey]'"
         raise InputError(f"a survey needs more ({error}); {mend}") from error
     with interruption.work:
-        done = running.survey(paths, **options)
+        done = running.survey(**options)
     return [done.summary], 1 if done.bad or done.failures else 0
 
 

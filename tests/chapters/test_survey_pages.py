@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import auditing
 import numpy as np
 import pandas as pd
 import psutil
@@ -18,7 +19,8 @@ from watching import Watched
 from writing import write_chapter
 
 from spectralgrad.book import building, reporting
-from spectralgrad.survey import pages, running
+from spectralgrad.survey import pages, running, status
+from spectralgrad.verdict import Question
 
 ODD = "<img src=x onerror=alert(1)> *a* `b` $x$.npy"
 QUICK = {"frameworks": "autograd", "problem": "svd", "jobs": 2}
@@ -188,6 +190,28 @@ def test_the_links_lead_to_reports_that_name_their_matrix(browser, surveyed):
 def test_without_javascript_there_is_a_sentence(browser, surveyed):
     with Watched(browser, surveyed.index.as_uri(), java_script_enabled=False) as watched:
         assert "The table needs JavaScript" in watched.page.locator("article").inner_text()
+
+
+def test_the_status_reads_on_a_phone_and_in_the_dark(browser, surveyed):
+    before = status.earlier(surveyed.output, Question(frameworks="autograd", problem="svd"))
+    changed = {
+        key: row | {"verdict": "not finite", "version": "0.9"} for key, row in before.items()
+    }
+    path, _ = status.write(surveyed.output, changed, "<b>old</b>")
+    grounds = []
+    for scheme in ("light", "dark"):
+        with Watched(browser, path.as_uri(), 360, scheme) as watched:
+            page = watched.page
+            assert len(page.locator("li").all()) == 15
+            assert f"data/{ODD}: autograd 0.9: not finite" in page.locator("ul").inner_text()
+            assert "since <b>old</b>, 15 of 15" in page.locator("p").inner_text()
+            wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            assert wide <= 0, "the page scrolls sideways"
+            # What a browser paints where a page names no colour.
+            grounds.append(page.evaluate("getComputedStyle(document.body).color"))
+            assert auditing.findings(page) == []
+            assert watched.problems == []
+    assert grounds == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
 
 
 def test_reports_are_used_again_and_those_of_old_content_go(tmp_path, monkeypatch):

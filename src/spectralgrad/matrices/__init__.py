@@ -1,7 +1,7 @@
 """Read a matrix from wherever the reader has it, or say in one line why not.
 
 `text` and `binary` read files; `inline` is for arrays, nested lists, and JSON. `checks` holds what
-is refused, and `published` what the three source pages print.
+is refused, `published` what the three source pages print, and `corpus` what a survey can take.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spectralgrad.matrices import binary, checks, inline, published, text
+from spectralgrad.matrices import binary, checks, corpus, inline, published, text
 from spectralgrad.matrices.checks import MAX_ENTRIES as MAX_ENTRIES
 from spectralgrad.matrices.checks import RANGE as RANGE
 from spectralgrad.matrices.checks import fault, shown
@@ -55,7 +55,8 @@ def load(source: Source, *, dtype: str = "auto", stack: bool = False, large: boo
     ----------
     source : str, os.PathLike, list, tuple or array_like
         A string is looked up as a name in `spectralgrad.matrices.published.MATRICES`, else read as
-        JSON if it starts with ``[``, else taken for a path.
+        JSON if it starts with ``[``, as a name of `spectralgrad.matrices.corpus` if it starts with
+        ``corpus:``, else taken for a path.
 
         A file is read by its suffix: ``.csv`` (commas), ``.tsv`` (tabs), ``.txt`` (white space or
         commas), ``.npy``, ``.npz`` (of one array, or of ``scipy.sparse.save_npz``),
@@ -118,6 +119,8 @@ def _is_inline(source: object) -> bool:
 def _read(source: Any) -> Array:
     if isinstance(source, str) and source in published.MATRICES:
         return published.MATRICES[source]
+    if isinstance(source, str) and source.startswith(corpus.PREFIX):
+        return corpus.matrix(source)
     if not _is_inline(source):
         suffix, path = _find_file(source)
         return READERS[suffix](path)
@@ -203,6 +206,9 @@ def each(path: str | os.PathLike[str]) -> Iterator[tuple[str, Array]]:
     of matrices, or ends too early.
     """
     with _naming(describe(path)):
+        if str(path).startswith(corpus.PREFIX):
+            yield "", corpus.matrix(str(path))
+            return
         suffix, file = _find_file(path)
         found = binary.each_npy(file) if suffix == ".npy" else READERS[suffix](file)
         if not isinstance(found, Iterator):

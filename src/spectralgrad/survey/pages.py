@@ -21,7 +21,7 @@ from spectralgrad.survey import results
 from spectralgrad.survey.checking import Row, flagged
 from spectralgrad.survey.files import Task
 from spectralgrad.system import storage
-from spectralgrad.system.errors import InputError, one_line
+from spectralgrad.system.errors import CommandError, InputError, one_line
 from spectralgrad.theory import symmetric
 from spectralgrad.verdict import VERDICTS, Question
 
@@ -95,7 +95,10 @@ class Reports:
             (folder / "index.md").write_text(index, encoding="utf-8")
 
         pages = [self._page(name, rows[name]) for name in reported]
-        index = reporting.reports(pages, self.folder, front=front, jobs=jobs)
+        try:
+            index = reporting.reports(pages, self.folder, front=front, jobs=jobs)
+        except CommandError as error:
+            raise CommandError(f"{error}; the results are in {self._output}") from error
         failures = [f"{_title(rows[n])}: {failed[n]}" for n in reported if n in failed]
         return index, list(map(one_line, failures))
 

@@ -12,7 +12,7 @@ import json
 import operator
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -70,7 +70,7 @@ OPTIONS = b"spectralgrad.survey"
 SAVE_AFTER = 5
 # A part of so many rows is full: they are kept in memory until then, and written every time.
 PART = 2**14
-_MEND = "name another output folder"
+_MEND = "name another folder"
 
 
 @contextlib.contextmanager
@@ -105,6 +105,20 @@ def by_matrix(*paths: Path) -> Iterator[tuple[Key, list[Row]]]:
             yield matrix, list(group)
 
 
+def earlier(
+    folder: Path, question: Question, but: Sequence[str] = ()
+) -> Iterator[tuple[Path, Key, list[Row]]]:
+    """Read the parts of a survey that asked the same, but for some options; refuse any other."""
+    for part in parts(folder) if _is_ours(folder) else []:
+        try:
+            _require_equal(part, question, but)
+            for matrix, rows in by_matrix(part):
+                yield part, matrix, rows
+        except (pa.ArrowException, OSError) as error:
+            what = f"is not a Parquet file, or damaged ({said(error, 200)})"
+            raise _refused(part, what) from error
+
+
 def note_versions(rows: list[Row], versions: dict[str, set[str]]) -> None:
     """Note, of each framework that has answered, its version."""
     for row in rows:
@@ -124,13 +138,11 @@ class Results:
         self.versions: dict[str, set[str]] = {}
         # By part, what has to be taken out of it.
         self._outdated: dict[Path, set[tuple[str, str]]] = collections.defaultdict(set)
-        for part in parts(folder) if _is_ours(folder) else []:
-            try:
-                _require_equal(part, question)
-                self._learn(part)
-            except (pa.ArrowException, OSError) as error:
-                what = f"is not a Parquet file, or damaged ({said(error, 200)})"
-                raise _refused(part, what) from error
+        for part, (source, place, digest), rows in earlier(folder, question):
+            # What could not be checked is neither flagged nor not.
+            judged = flagged(rows) if rows[0]["framework"] else None
+            self._earlier[source][place] = part, digest, judged
+            note_versions(rows, self.versions)
         # Of one that was killed.
         for path in folder.glob(".part-*"):
             storage.remove(path)
@@ -149,13 +161,6 @@ class Results:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # At the end an empty part says that there is nothing; before, it would say too much.
         self._write(even_nothing=kind is None)
-
-    def _learn(self, part: Path) -> None:
-        for (source, place, digest), rows in by_matrix(part):
-            # What could not be checked is neither flagged nor not.
-            judged = flagged(rows) if rows[0]["framework"] else None
-            self._earlier[source][place] = part, digest, judged
-            note_versions(rows, self.versions)
 
     def visit(self, task: Task) -> bool | None:
         """Whether a matrix was flagged; None if it is new, has changed or could not be checked."""
@@ -224,7 +229,7 @@ def _is_ours(folder: Path) -> bool:
     return True
 
 
-def _require_equal(part: Path, question: Question) -> None:
+def _require_equal(part: Path, question: Question, but: Sequence[str]) -> None:
     schema = pq.read_schema(part)
     written = (schema.metadata or {}).get(OPTIONS)
     if written is None or not schema.equals(SCHEMA):
@@ -233,7 +238,7 @@ def _require_equal(part: Path, question: Question) -> None:
     changed = [
         f"{name} {_shown(written.get(name))}, not {_shown(value)}"
         for name, value in question.to_dict().items()
-        if written.get(name) != value
+        if name not in but and written.get(name) != value
     ]
     if changed:
         what = f"was made with {', '.join(changed)}; use the same options, or"

@@ -20,10 +20,10 @@ from spectralgrad import frameworks, matrices, verdict
 from spectralgrad.book import environment
 from spectralgrad.frameworks import elsewhere
 from spectralgrad.matrices import MatrixError
-from spectralgrad.survey import checking, files, pages, results, workers
+from spectralgrad.survey import checking, files, pages, results, status, workers
 from spectralgrad.survey.checking import Row
 from spectralgrad.system import interruption
-from spectralgrad.system.errors import CommandError, InputError, one_line, said
+from spectralgrad.system.errors import InputError, one_line, said
 
 # How many of the bad ones a summary names.
 _NAMED = 10
@@ -36,8 +36,9 @@ class Survey:
     """What came of a survey; a file that cannot be read counts as one matrix, which is bad."""
 
     output: Path
-    #: The first page, if pages were asked for.
+    #: The first page, if pages were asked for, and the page on the status, if there is one.
     index: Path | None = None
+    status: Path | None = None
     matrices: int = 0
     #: How many of them an earlier run had checked.
     before: int = 0
@@ -46,7 +47,7 @@ class Survey:
     bad: int = 0
     #: About the first of the bad ones.
     messages: list[str] = dataclasses.field(default_factory=list)
-    #: About frameworks that were others before.
+    #: About frameworks that were others before, and the status.
     notes: list[str] = dataclasses.field(default_factory=list)
     #: About reports that failed.
     failures: list[str] = dataclasses.field(default_factory=list)
@@ -64,10 +65,9 @@ class Survey:
             lines += [f"{what}: {message}" for message in messages[:_NAMED]]
             if number > _NAMED:
                 lines.append(f"{what}: {number - _NAMED} more")
-        lines += [*self.notes, f"results: {self.output}"]
-        if self.index:
-            lines.append(f"pages: {self.index}")
-        return "\n".join(lines)
+        paths = {"results": self.output, "status": self.status, "pages": self.index}
+        written = [f"{name}: {path}" for name, path in paths.items() if path]
+        return "\n".join([*lines, *self.notes, *written])
 
     def note_bad(self, source: str, place: str, message: str) -> None:
         """Count what could not be checked, and keep the first messages."""
@@ -78,8 +78,10 @@ class Survey:
 
 
 def survey(
-    paths: Iterable[str | os.PathLike[str]],
+    paths: Iterable[str | os.PathLike[str]] = (),
     *,
+    corpus: int | None = None,
+    since: str | os.PathLike[str] = "",
     output: str | os.PathLike[str] = "results.parquet",
     reports: Literal["flagged", "all", "none"] = "flagged",
     jobs: int | None = None,
@@ -91,6 +93,8 @@ def survey(
 
     The options are those of `spectralgrad.verdict.Question`; the time is that for one answer. What
     the output has already is not done again, unless the matrix has changed or could not be checked.
+    In place of paths, so many matrices of the corpus can be asked for, 0 for all. It, and what has
+    changed since an earlier survey, has a page on the status.
     An InputError says that an argument is at fault; a CommandError, that the workers cannot do
     their part or the pages cannot be rendered, and the results are saved.
     """
@@ -100,8 +104,9 @@ def survey(
         raise InputError(said(error, None)) from error
     if reports not in ("flagged", "all", "none"):
         raise InputError(f"reports: unknown {reports!r}; choose from flagged, all, none")
-    roots = files.roots(paths)
+    roots = _roots(paths, corpus)
     folder = _folder(output)
+    before = status.earlier(Path(since), question) if since else {}
     done = Survey(folder)
     jobs = jobs or len(os.sched_getaffinity(0))
     opened: contextlib.AbstractContextManager[workers.Crew]
@@ -116,12 +121,20 @@ def survey(
                 for task, rows in workers.run(run.tasks(roots), crew, question, run.idle, timeout):
                     run.note(task, rows)
         done.notes = run.changed_versions()
+        if since or corpus is not None:
+            done.status, lines = status.write(folder, before, one_line(os.fspath(since)))
+            done.notes += lines
         if kept:
-            try:
-                done.index, done.failures = kept.write(jobs)
-            except CommandError as error:
-                raise CommandError(f"{error}; the results are in {folder}") from error
+            done.index, done.failures = kept.write(jobs)
     return done
+
+
+def _roots(paths: Iterable[str | os.PathLike[str]], corpus: int | None) -> list[str]:
+    roots = files.roots(paths)
+    if bool(roots) == (corpus is not None):
+        mend = "drop one of the two" if roots else "give one of the two"
+        raise InputError(f"a survey is of paths or of the corpus (--corpus); {mend}")
+    return roots or matrices.corpus.names()[: corpus or None]
 
 
 def _folder(output: str | os.PathLike[str]) -> Path:
