@@ -296,12 +296,6 @@ def test_jax_keeps_single_precision_where_double_is_enabled():
         assert value.dtype == np.float32
 
 
-def test_a_matrix_without_rows_has_a_gradient_without_rows():
-    """Its polar factor too, though no singular value is the smallest."""
-    _, found = RUN["autograd"](recipes("autograd").polar, np.zeros((0, 3)), np.zeros((0, 3)))
-    assert found.shape == (0, 3)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", ["jax", "autograd"], indirect=True)
 def test_infinity_does_not_hang(framework):

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 from recipes import truth
-from recipes.modes import ALL, MODES, derivative, module, recipes
+from recipes.modes import ALL, FRAMEWORKS, MODES, call, derivative, module, recipes, total
 from recipes.points import POINTS
 from recipes.problems import EACH_KIND, problem
 
@@ -264,3 +264,18 @@ def test_second_derivatives_of_a_stack_of_rectangular_matrices(name, shape):
         derivative("torch", "reverse over reverse", function, *x) for x in arrays.swapaxes(0, 1)
     ]
     assert found == pytest.approx(np.stack(each), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 2, 3)])
+def test_what_has_no_entries_has_derivatives_of_its_shape(framework, shape):
+    """Where a first singular value or a first matrix is asked for, there is none."""
+    a, stack, modes = np.zeros(shape), np.zeros(shape[:-2]), ("reverse", "reverse over reverse")
+    cotangents = {"polar": a, "pinv": a.swapaxes(-1, -2), "spectral_norm": stack}
+    for name, c in cotangents.items():
+        function = call(framework, name)
+        found = [derivative(framework, x, function, a, a, a, c, together=modes) for x in modes]
+        assert [x.shape for x in found] == [shape, shape], name
+    of = recipes(framework).invariant_svd(lambda u, s, vh: total(framework, s * s))
+    found = derivative(framework, "reverse", of, a, a, a, stack, together=modes[:1])
+    assert found.shape == shape

@@ -320,7 +320,12 @@ def functions(xp: Namespace, module: str) -> tuple[Function, Function]:
             matrix = xp.array(matrix)
             fixed, factors = xp.stop(matrix), rule.decompose(xp, matrix)
             one, deep = lambda *factors: (rule.loss(*factors),), len(matrix.shape) - 2
+            if 0 in matrix.shape[:-2]:
+                return xp.sum(xp.real(matrix), axis=(-2, -1))
             (value,) = xp.mapped(one, deep, factors[:1], *factors)
+            if 0 in matrix.shape:
+                # Nothing can be turned.
+                return value + xp.sum(xp.real(matrix), axis=(-2, -1))
             if xp.learns(matrix) is False:
                 return value
             # At once: what else the loss depends on may belong to a transform that ends before.

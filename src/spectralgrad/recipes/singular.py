@@ -87,9 +87,9 @@ def dilated(
     pieces = [own, -own if tables.split else own]
     rows = [[minus, plus], [plus, minus]]
     if u.shape[-2] > s.shape[-1]:
-        null = xp.cast(xp.is_diagonal(xp.real(u[..., :, 0])), u) - u @ xp.adjoint(u)
-        zeros = 0 * xp.real(null[..., 0, :])
-        left, right = [*left, null], [*right, v[..., :, :1] * 0 * null[..., :1, :]]
+        zeros = 0 * xp.sum(xp.real(u), axis=-1)
+        null = xp.cast(xp.is_diagonal(zeros), u) - u @ xp.adjoint(u)
+        left, right = [*left, null], [*right, 0 * v @ xp.adjoint(u)]
         values, pieces = [*values, zeros], [*pieces, zeros]
         edge, flat = r[..., :, None] + zeros[..., None, :], zeros[..., :, None] + r[..., None, :]
         corner = zeros[..., :, None] + zeros[..., None, :]
@@ -232,7 +232,7 @@ def spectral_norm(xp: Namespace, factors: Factors, rtol: Option = None) -> Tenso
 
     Where it is not differentiable there is no second derivative.
     """
-    return factors[1][..., 0]
+    return xp.sum(factors[1][..., :1], axis=-1)
 
 
 @partial(singular_function, cut=lambda k, rank, rtol: [(rank - 1, rank)] if 0 < rank < k else [])

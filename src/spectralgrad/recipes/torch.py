@@ -24,7 +24,7 @@ def _known(x: torch.Tensor) -> Tensor:
     if torch.compiler.is_compiling() or x.device.type != "cpu":
         return None
     # Under torch.func.grad the first fails, and under vmap the second too.
-    for read in (lambda: x.detach().numpy(), lambda: np.asarray(x.tolist())):
+    for read in (lambda: x.detach().numpy(), lambda: np.asarray(x.tolist()).reshape(x.shape)):
         with contextlib.suppress(RuntimeError):
             return read()
     return None
