@@ -37,8 +37,10 @@ def operations():
             stub = types.ModuleType("expecttest")
             stub.TestCase = unittest.TestCase
             patch.setitem(sys.modules, "expecttest", stub)
-        # It reads the command line.
+        # It would choose another profile for all tests, and it reads the command line.
+        patch.setitem(sys.modules, "hypothesis", None)
         patch.setattr(sys, "argv", sys.argv[:1])
+        patch.setattr(sys, "path", sys.path.copy())
         warnings.simplefilter("ignore")
         from torch.testing._internal.common_methods_invocations import op_db
     return {(x.name, x.variant_test_name): x for x in op_db}
