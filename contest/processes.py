@@ -26,9 +26,9 @@ class Part:
     ``found`` has a pair for each task that is done: the task, and what the worker says of it.
     """
 
-    def __init__(self, name, tasks, folder, limit=LIMIT):
+    def __init__(self, name, tasks, folder, limit=LIMIT, module="contest.worker"):
         self.name, self.left, self.found = name, list(tasks), []
-        self.folder, self.limit = Path(folder), limit
+        self.folder, self.limit, self.module = Path(folder), limit, module
         self.process, self.read, self.heard, self.begun = None, 0, 0.0, None
 
     def __repr__(self):
@@ -40,7 +40,7 @@ class Part:
         tasks.write_text(json.dumps(self.left), encoding="utf-8")
         self.results.write_bytes(b"")
         self.read, self.begun, self.heard = 0, None, time.monotonic()
-        command = [sys.executable, "-m", "contest.worker", self.name, tasks, self.results]
+        command = [sys.executable, "-m", self.module, self.name, tasks, self.results]
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command,
@@ -105,6 +105,8 @@ def run(parts, at_once, tell):
             time.sleep(0.1)
             for part in running:
                 part.listen()
+                if not part.left:
+                    part.stop()
             running = [part for part in running if part.left]
             tell(parts)
     finally:

@@ -1,9 +1,10 @@
 """Hold the contest, and write what was found into the book's data file.
 
-Usage: python -m contest.run [--only NAME]... [--output FILE]
+Usage: python -m contest.run [--only NAME]... [--at POINT]... [--output FILE]
 
 Each package has a process for each framework, and the truth has one. With --only, the entrants of
-that name, library or framework take part, and the file is written only if --output names one.
+that name, library or framework take part, and with --at they are tried there; then a file is
+written only if --output names one.
 """
 
 import argparse
@@ -37,31 +38,40 @@ def chosen(only):
     known = compositions.everyone().values()
     found = [x for x in known if not only or {x.name, x.library, x.framework} & set(only)]
     if not found:
-        names = sorted({x.name for x in known})
-        raise ValueError(f"--only {only[0]}: no such entrant; there are {', '.join(names)}")
+        names = ", ".join(sorted({x.name for x in known}))
+        raise ValueError(f"--only {only[0]}: no such entrant; there are {names}")
     return found
 
 
-def truths(operations):
+def places(entrants, at):
+    """Operation -> point -> matrix."""
+    operations = [x for x in OPERATIONS if x in {e.operation for e in entrants}]
+    found = {x: {n: a for n, a in points.of(x).items() if not at or n in at} for x in operations}
+    if not all(found.values()):
+        names = ", ".join(dict.fromkeys(n for x in operations for n in points.of(x)))
+        raise ValueError(f"--at {at[0]}: not a point of all operations; there are {names}")
+    return found
+
+
+def truths(where):
     """Operations that share a matrix, and the name of their point: tasks of the worker."""
     groups = {}
-    for operation in operations:
-        for point, matrix in points.of(operation).items():
-            kind = operation if operation == "rotation" else operation in points.HERMITIAN
+    for operation, matrices in where.items():
+        kind = operation if operation == "rotation" else operation in points.HERMITIAN
+        for point, matrix in matrices.items():
             groups.setdefault((point, kind, matrix.shape), []).append(operation)
     return [[members, point] for (point, *_), members in groups.items()]
 
 
-def parts(entrants, folder):
+def parts(entrants, where, folder):
     """The truth, and the entrants of each package and framework, those of JAX first: they compile.
 
     What a package changes in a framework, such as its default precision, concerns no other one.
     """
-    operations = [x for x in OPERATIONS if x in {e.operation for e in entrants}]
-    found = {"truth": truths(operations)}
+    found = {"truth": truths(where)}
     for x in sorted(entrants, key=lambda x: x.framework != "jax"):
         tasks = found.setdefault(f"{x.framework} {x.library}", [])
-        tasks += [[x.operation, point, x.name] for point in points.of(x.operation)]
+        tasks += [[x.operation, point, x.name] for point in where[x.operation]]
     return [processes.Part(name, tasks, folder) for name, tasks in found.items()]
 
 
@@ -101,7 +111,7 @@ def judged(task, found, true):
         crashed = raised.startswith(("crashes", "takes"))
         return [[*task[:2], name, 1, None, raised if crashed else f"raises: {raised}"]]
     records = []
-    for order, (key, right) in enumerate(zip(("first", "second"), orders, strict=True), 1):
+    for order, key, right in zip((1, 2), ("first", "second"), orders, strict=True):
         if key in found:
             error = distance(found[key], right, operation, matrix)
             note = "nan" if error is None else ""
@@ -125,26 +135,22 @@ def versions(entrants):
     return found
 
 
-def results(entrants, done):
+def results(entrants, where, done):
     """What was found of each entrant at each point, and how well conditioned each is."""
     true = {(of, x[1]): known for x, found in done.pop("truth") for of, *known in found}
     answers = {tuple(task): found for tasks in done.values() for task, found in tasks}
-    everywhere = [(x.operation, n, x.name) for x in entrants for n in points.of(x.operation)]
-    records = [r for task in everywhere for r in judged(task, answers[task], true)]
-    return records, {
-        x: {
-            n: condition(*known[1:], x, points.of(x)[n])
-            for (of, n), known in true.items()
-            if of == x
-        }
-        for x in dict.fromkeys(of for of, _ in true)
+    everywhere = [(x.operation, n, x.name) for x in entrants for n in where[x.operation]]
+    return {
+        "conditions": {
+            x: {n: condition(*true[x, n][1:], x, a) for n, a in of.items()}
+            for x, of in where.items()
+        },
+        "records": [r for task in everywhere for r in judged(task, answers[task], true)],
     }
 
 
-def about(entrants):
+def about(entrants, where):
     """All that the data file holds but the results."""
-    operations = [x for x in OPERATIONS if x in {e.operation for e in entrants}]
-    matrices = {x: points.of(x) for x in operations}
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "command": "make contest",
@@ -152,12 +158,12 @@ def about(entrants):
         "machine": platform.machine(),
         "versions": versions(entrants),
         "entrants": [vars(x) for x in entrants],
-        "points": {x: {n: plain(a) for n, a in of.items()} for x, of in matrices.items()},
+        "points": {x: {n: plain(a) for n, a in of.items()} for x, of in where.items()},
         "options": {
             x: {n: points.options(x, a) for n, a in of.items() if points.options(x, a)}
-            for x, of in matrices.items()
+            for x, of in where.items()
         },
-        "inapplicable": {x: points.INAPPLICABLE.get(x, {}) for x in operations},
+        "inapplicable": {x: points.INAPPLICABLE.get(x, {}) for x in where},
     }
 
 
@@ -185,14 +191,14 @@ def tell(every):
         print(f"\r\033[Kcontest: {line}", end="", file=sys.stderr, flush=True)
 
 
-def hold(entrants):
+def hold(entrants, where):
     """Let everyone take part, then write programs of what is wrong."""
     with tempfile.TemporaryDirectory() as folder:
-        every = parts(entrants, folder)
+        every = parts(entrants, where, folder)
         processes.run(every, CORES, tell)
-        records, conditions = results(entrants, {x.name: x.found for x in every})
+        known = results(entrants, where, {x.name: x.found for x in every})
         # Where the value is another one, the function is, and nothing is claimed.
-        wrong = findings.wrong_points([x for x in records if not x[-1]])
+        wrong = findings.wrong_points([x for x in known["records"] if not x[-1]])
         tasks = [[*key, at] for key, at in wrong.items()]
         writing = [
             processes.Part(f"findings {i}", tasks[i::CORES], folder, PATIENCE)
@@ -202,21 +208,23 @@ def hold(entrants):
         processes.run(writing, CORES, tell)
     found = {tuple(task[:2]): x for part in writing for task, x in part.found}
     kept = [found[key] for key in wrong if found[key] and "program" in found[key]]
-    return {"conditions": conditions, "records": records, "findings": kept}
+    return known | {"findings": kept}
 
 
 def main(*arguments):
     """Hold the contest, and move the data file into place."""
     parser = argparse.ArgumentParser(prog="contest", description=__doc__.partition("\n")[0])
     parser.add_argument("--only", action="append", metavar="NAME", help="entrants that take part")
+    parser.add_argument("--at", action="append", metavar="POINT", help="where they are tried")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where the results go")
     given = parser.parse_args(arguments)
-    output = given.output or (None if given.only else DATA)
+    output = given.output or (None if given.only or given.at else DATA)
     try:
         entrants = chosen(given.only)
+        where = places(entrants, given.at)
     except ValueError as error:
         parser.error(str(error))
-    known = about(entrants) | hold(entrants)
+    known = about(entrants, where) | hold(entrants, where)
     if output:
         new = output.with_suffix(".new")
         new.write_text(written(known), encoding="utf-8")

@@ -89,6 +89,15 @@ def entered(framework, operation, point, name):
     return found
 
 
+def entering(name):
+    """What lets entrants of a framework take part."""
+    try:
+        return functools.partial(entered, differentiate.framework(name))
+    except ModuleNotFoundError as error:
+        missing = {"missing": str(error.name)}
+        return lambda *task: missing
+
+
 def found_wrong(operation, name, at):
     """A program for a maintainer, of an entrant that is wrong at some points."""
     return findings.finding((operation, name), at)
@@ -103,8 +112,7 @@ def main(part, tasks, results):
         def tell(**line):
             print(json.dumps(line), file=lines, flush=True)
 
-        do = {"truth": true, "findings": found_wrong}.get(kind)
-        do = do or functools.partial(entered, differentiate.framework(kind))
+        do = {"truth": true, "findings": found_wrong}.get(kind) or entering(kind)
         for task in json.loads(Path(tasks).read_text(encoding="utf-8")):
             tell(begins=task)
             # What packages print goes into the log.
