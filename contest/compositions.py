@@ -153,6 +153,7 @@ def entrants(found):
             operation=operation,
             setup=f"{setup}\n\n{source(operation, found.framework)}",
             call=call(operation),
+            through=found.problem,
             **known,
         )
         for operation in THROUGH[found.problem]

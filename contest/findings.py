@@ -18,6 +18,7 @@ DIGITS = 30
 # The first of these points at which an entrant is wrong makes the shortest program.
 _SHORT = ("integers", "integers, scale 1e-6", "all equal", "zeros", "tie, exact")
 _PATIENCE = 300  # seconds for a program
+_TRIES = 4  # points for each operation
 
 _TORCH = """
 A = torch.tensor({a}, dtype=torch.{dtype}, requires_grad=True)
@@ -104,7 +105,8 @@ def program(entrant, matrix):
         adjoint = ".conj()" * is_complex + ".T"
         last = f"((G + G{adjoint}) / 2)"
     head = [line for line in imports if line not in setup]
-    return "\n".join([*head, *setup, *lines, made.rstrip(), f"print({last}.tolist())"]) + "\n"
+    gap = ["", ""] if lines and setup[-1].startswith(" ") else []
+    return "\n".join([*head, *setup, *gap, *lines, made.rstrip(), f"print({last}.tolist())"]) + "\n"
 
 
 def printed(text):
@@ -123,38 +125,51 @@ def true(operation, matrix):
     return found[operation][1]
 
 
-def wrong_points(records):
-    """(Operation, name) -> points with finite and wrong first derivatives, the shortest first."""
-    found = {}
-    for operation, point, name, order, error, _ in records:
-        if order == 1 and error is not None and error > WRONG:
-            found.setdefault((operation, name), []).append(point)
+def groups(records, conditions):
+    """What is wrong for one reason: a name, and the operations with the points, the shortest first.
+
+    A function of its own is one reason, and so is a rule for eigh or svd, whatever goes through it.
+    A gradient is wrong if it is finite, and rounding of the matrix is no excuse.
+    """
     rank = {point: i for i, point in enumerate(_SHORT)}
-    return {key: sorted(at, key=lambda p: rank.get(p, len(rank))) for key, at in found.items()}
+    known, found = compositions.everyone(), {}
+    for operation, point, name, order, error, note in records:
+        if order == 1 and error is not None and not note:
+            eps = np.finfo(points.of(operation)[point].dtype).eps
+            if error > max(WRONG, 100 * eps * conditions[operation][point]):
+                reason = (name, known[operation, name].through or operation)
+                found.setdefault(reason, {}).setdefault(operation, []).append(point)
+    ordered = {
+        reason: [[of, sorted(at, key=lambda p: rank.get(p, len(rank)))] for of, at in by.items()]
+        for reason, by in found.items()
+    }
+    for by in ordered.values():
+        by.sort(key=lambda x: rank.get(x[1][0], len(rank)))
+    return [[name, by] for (name, _), by in ordered.items()]
 
 
-def finding(key, at):
-    """What a program of an entrant prints at the first point at which it is wrong, and the truth.
+def finding(name, by):
+    """What a program of an entrant prints at the first matrix at which it is wrong, and the truth.
 
     With other weights than in the contest it may be right, or not finite: then there is none.
     """
-    operation, name = key
-    entrant = compositions.everyone()[key]
-    about = {"operation": operation, "name": name, "at": at}
-    about |= {x: getattr(entrant, x) for x in ("library", "meant", "source")}
-    for point in at:
-        matrix = points.of(operation)[point]
-        text = program(entrant, matrix)
-        got = printed(text)
-        if got is None:
-            continue
-        right = true(operation, matrix)
-        exact = right.astype(complex if np.iscomplexobj(matrix) else float)
-        if (error := np.linalg.norm(got - exact) / np.linalg.norm(exact)) > WRONG:
-            shown = [[f"{x:.6g}" for x in row] for row in got]
-            about |= {"point": point, "program": text, "printed": shown, "right": digits(right)}
-            return about | {"error": float(error)}
-    return None
+    for operation, at in by:
+        entrant = compositions.everyone()[operation, name]
+        for point in at[:_TRIES]:
+            matrix = points.of(operation)[point]
+            text = program(entrant, matrix)
+            got = printed(text)
+            if got is None:
+                continue
+            right = true(operation, matrix)
+            exact = right.astype(complex if np.iscomplexobj(matrix) else float)
+            error = np.linalg.norm(got - exact) / np.linalg.norm(exact)
+            if error > WRONG:
+                about = {x: getattr(entrant, x) for x in ("name", "library", "meant", "source")}
+                about |= {"operation": operation, "point": point, "also": dict(by)}
+                about |= {"program": text, "printed": [[f"{x:.6g}" for x in row] for row in got]}
+                return about | {"right": digits(right), "error": float(error)}
+    return {}
 
 
 def digits(array):

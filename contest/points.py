@@ -1,7 +1,7 @@
 """The matrices of the contest, and what belongs to an operation at each.
 
 They are in general position and have ties, near ties, zeros and scales. Functions of symmetric
-matrices have 5 × 5 matrices, rotations too, and other functions 6 × 4; k and the spectra are such
+matrices have 5 × 5 matrices, rotations 3 × 3, and other functions 6 × 4; k and the spectra are such
 that what is selected lies apart from what is not, by gaps of 0.4 and more.
 """
 
@@ -29,17 +29,17 @@ _SINGULAR = {
     "gap 1e-12": (3.0 + 1e-12, 3.0, 1.0 + 1e-12, 1.0),
     "graded": (1.0, 1e-2, 1e-4, 1e-6),
 }
-# The last has the sign of the determinant.
+# The last has the sign of the determinant. Of three rows, as most programs for rotations want it.
 _SIGNED = {
-    "regular": (4.2, 3.1, 2.3, 1.7, 1.0),
-    "tie": (3.0, 3.0, 2.0, 1.0, 1.0),
-    "gap 1e-8": (3.0 + 1e-8, 3.0, 2.0, 1.0 + 1e-8, 1.0),
-    "gap 1e-12": (3.0 + 1e-12, 3.0, 2.0, 1.0 + 1e-12, 1.0),
-    "graded": (1.0, 10**-1.5, 1e-3, 10**-4.5, 1e-6),
-    "planar": (3.0, 2.2, 1.7, 1.0, 0.0),
-    "planar, tie": (3.0, 3.0, 1.0, 1.0, 0.0),
-    "mirrored": (3.0, 2.2, 1.7, 1.3, -0.6),
-    "mirrored, tie": (3.0, 3.0, 1.5, 1.5, -0.6),
+    "regular": (3.1, 2.2, 1.0),
+    "tie": (3.0, 1.0, 1.0),
+    "gap 1e-8": (3.0, 1.0 + 1e-8, 1.0),
+    "gap 1e-12": (3.0, 1.0 + 1e-12, 1.0),
+    "graded": (1.0, 1e-3, 1e-6),
+    "planar": (3.0, 1.7, 0.0),
+    "planar, tie": (2.0, 2.0, 0.0),
+    "mirrored": (3.0, 1.7, -0.6),
+    "mirrored, tie": (3.0, 3.0, -0.6),
 }
 _INTEGERS = 6 * np.eye(3) - np.ones((3, 3))
 # Of rank 3: where A = B Bᵀ, a function that is smooth along matrices of one rank is smooth in B.
@@ -54,8 +54,8 @@ def orthogonal(seed, n, *, is_complex=False):
 
 
 def reflection(*u):
-    """I − 2uuᵀ/‖u‖², without rounding if ‖u‖² is a power of two."""
-    return np.eye(len(u)) - 2 * np.outer(u, u) / np.dot(u, u)
+    """‖u‖²I − 2uuᵀ, in whole numbers if u is: a multiple of a reflection."""
+    return np.dot(u, u) * np.eye(len(u)) - 2 * np.outer(u, u)
 
 
 def hermitian(values, *, is_complex=False):
@@ -74,19 +74,19 @@ def general(values, m, *, is_complex=False):
 
 def signed(values):
     """U diag(σ) Vᵀ with the determinant of the sign of the last value."""
-    u, v = orthogonal(4, 5), orthogonal(5, 5)
+    u, v = orthogonal(4, 3), orthogonal(5, 3)
     u[:, -1] *= np.sign(np.linalg.det(u) * np.linalg.det(v))
     return (u * np.array(values)) @ v.T
 
 
-_H5 = reflection(1, 1, 1, 1, 2)
-#: The same spectra without rounding: all entries are small multiples of 1/32.
+_H5 = reflection(1, 1, 1, 1, 2) / 8
+#: The same spectra, or multiples, without rounding: all entries are small multiples of 1/32.
 EXACT = {
     "hermitian": lambda values: (_H5 * np.array(values)) @ _H5,
     "general": lambda values: (
-        (reflection(4, 3, 2, 1, 1, 1)[:, :4] * np.array(values)) @ reflection(1, 1, 1, 1)
+        (reflection(4, 3, 2, 1, 1, 1)[:, :4] / 32 * np.array(values)) @ reflection(1, 1, 1, 1) / 4
     ),
-    "signed": lambda values: (_H5 * np.array(values)) @ reflection(2, 1, 1, 1, 1),
+    "signed": lambda values: (reflection(1, 1, 1) * np.array(values)) @ reflection(1, 2, 2) / 32,
 }
 
 
@@ -140,7 +140,7 @@ INAPPLICABLE = {
 def _all(operation):
     if operation == "rotation":
         turned = {name: signed(_SIGNED[name]) for name in [*_SIGNED][5:]}
-        return dict(_family("signed", _SIGNED, signed, signed((2.0,) * 5), turned))
+        return dict(_family("signed", _SIGNED, signed, signed((2.0,) * 3), turned))
     if operation in HERMITIAN:
         zeros = EXACT["hermitian"]((0.0, 0.0, 2.0, 3.0, 3.0))
         zeros = _FACTOR if operation in ("sqrtm", "powm") else zeros

@@ -22,7 +22,6 @@ import numpy as np
 
 from contest import compositions, findings, points, processes
 from contest.entrants import OPERATIONS
-from contest.worker import plain
 
 DATA = processes.ROOT / "src" / "spectralgrad" / "book" / "contest.json"
 # Of a value that is another function's, the derivative is too.
@@ -158,11 +157,7 @@ def about(entrants, where):
         "machine": platform.machine(),
         "versions": versions(entrants),
         "entrants": [vars(x) for x in entrants],
-        "points": {x: {n: plain(a) for n, a in of.items()} for x, of in where.items()},
-        "options": {
-            x: {n: points.options(x, a) for n, a in of.items() if points.options(x, a)}
-            for x, of in where.items()
-        },
+        "points": {x: [*of] for x, of in where.items()},
         "inapplicable": {x: points.INAPPLICABLE.get(x, {}) for x in where},
     }
 
@@ -198,16 +193,15 @@ def hold(entrants, where):
         processes.run(every, CORES, tell)
         known = results(entrants, where, {x.name: x.found for x in every})
         # Where the value is another one, the function is, and nothing is claimed.
-        wrong = findings.wrong_points([x for x in known["records"] if not x[-1]])
-        tasks = [[*key, at] for key, at in wrong.items()]
+        tasks = findings.groups(known["records"], known["conditions"])
         writing = [
             processes.Part(f"findings {i}", tasks[i::CORES], folder, PATIENCE)
             for i in range(CORES)
             if tasks[i::CORES]
         ]
         processes.run(writing, CORES, tell)
-    found = {tuple(task[:2]): x for part in writing for task, x in part.found}
-    kept = [found[key] for key in wrong if found[key] and "program" in found[key]]
+    found = {json.dumps(task): x for part in writing for task, x in part.found}
+    kept = [x for x in (found[json.dumps(task)] for task in tasks) if "program" in x]
     return known | {"findings": kept}
 
 

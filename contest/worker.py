@@ -98,11 +98,6 @@ def entering(name):
         return lambda *task: missing
 
 
-def found_wrong(operation, name, at):
-    """A program for a maintainer, of an entrant that is wrong at some points."""
-    return findings.finding((operation, name), at)
-
-
 def main(part, tasks, results):
     """Do the tasks of a part; the first word of its name says what they are."""
     kind, *_ = part.split()
@@ -112,7 +107,7 @@ def main(part, tasks, results):
         def tell(**line):
             print(json.dumps(line), file=lines, flush=True)
 
-        do = {"truth": true, "findings": found_wrong}.get(kind) or entering(kind)
+        do = {"truth": true, "findings": findings.finding}.get(kind) or entering(kind)
         for task in json.loads(Path(tasks).read_text(encoding="utf-8")):
             tell(begins=task)
             # What packages print goes into the log.

@@ -36,6 +36,8 @@ class Entrant:
         If it is meant for some inputs or losses only, for which, as its documentation says.
     source : str
         URL of the documentation or paper that the call or the rule is taken from.
+    through : str
+        "eigh" or "svd", if that is all that is the entrant's own.
     """
 
     operation: str
@@ -46,6 +48,7 @@ class Entrant:
     call: str
     meant: str = ""
     source: str = ""
+    through: str = ""
 
 
 @dataclass(frozen=True)

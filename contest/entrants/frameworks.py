@@ -1,9 +1,8 @@
 """The frameworks' own ways: a function of theirs where there is one, and through eigh or svd.
 
-Where both exist, the second is named after the decomposition too.
+What goes through a decomposition is named after it, for it is what people write, and not a function
+of the framework.
 """
-
-from dataclasses import replace
 
 from contest import compositions
 from contest.entrants import Decomposition, Entrant
@@ -94,15 +93,13 @@ _SOURCES = {
 
 
 def _composed():
-    own = {(operation, framework) for operation, framework, *_ in _OWN}
     for framework, (name, library) in _LIBRARIES.items():
-        eigh, svd = _SOURCES[framework]
-        for problem, setup, url in (("eigh", _EIGH, eigh), ("svd", _SVD, svd)):
-            for x in compositions.entrants(
-                Decomposition(problem, name, library, framework, setup[framework], source=url)
-            ):
-                both = (x.operation, framework) in own
-                yield x if not both else replace(x, name=f"{name} ({problem})")
+        for problem, setup, url in zip(
+            ("eigh", "svd"), (_EIGH, _SVD), _SOURCES[framework], strict=True
+        ):
+            known = {"library": library, "framework": framework, "source": url}
+            yield Decomposition(problem, f"{name} ({problem})", setup=setup[framework], **known)
 
 
-ENTRANTS = (*_own(), *_composed())
+ENTRANTS = (*_own(),)
+DECOMPOSITIONS = (*_composed(),)
