@@ -29,7 +29,7 @@ _OF_EIGENVALUES = {
     "logm": "{log}(w)",
     "powm": "w**p",
     "expm": "{xp}.exp(w)",
-    "eigh_loss": "1 / (1 + w**2)",
+    "eigh_loss": "w / (1 + w**2)",
 }
 _OF_SINGULAR = {"svd_loss": "s / (1 + s**2)"}
 _OPTION = {"powm": "p", "projector": "k", "eigenvector": "k", "low_rank": "k"}
@@ -81,7 +81,7 @@ def _columns(matrix, values, framework):
     return f"({matrix} * ({values}))"
 
 
-def _inner(result, framework):
+def inner(result, framework):
     """Re Σ conj(W) F."""
     if framework == "tensorflow":
         return f"tf.reduce_sum(tf.math.real(tf.math.conj(W) * ({result})))"
@@ -97,7 +97,7 @@ def _through_eigh(operation, framework):
         return f"V[:, k : k + 1] @ {adjoint('V[:, k : k + 1]')}"
     values = _OF_EIGENVALUES[operation].format(**_words(framework))
     result = f"{_columns('V', values, framework)} @ {adjoint('V')}"
-    return _inner(result, framework) if operation == "eigh_loss" else result
+    return inner(result, framework) if operation == "eigh_loss" else result
 
 
 def _through_svd(operation, framework):
@@ -106,7 +106,7 @@ def _through_svd(operation, framework):
     if operation == "low_rank":
         return f"{_columns('U[:, :k]', 's[:k]', framework)} @ Vh[:k]"
     result = f"{_columns('U', _OF_SINGULAR[operation], framework)} @ Vh"
-    return _inner(result, framework)
+    return inner(result, framework)
 
 
 def source(operation, framework):

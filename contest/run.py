@@ -102,6 +102,8 @@ def judged(task, found, true):
     """Records of what an entrant got at a point."""
     operation, point, name = task
     matrix = points.of(operation)[point]
+    if np.iscomplexobj(matrix) and "real" in compositions.everyone()[operation, name].meant.split():
+        return [[*task, 1, None, "not applicable: it is meant for real matrices"]]
     value, *orders = true[operation, point]
     raised = found.get("raises", "")
     if "missing" in found:
@@ -156,16 +158,36 @@ def about(entrants, where):
         "python": platform.python_version(),
         "machine": platform.machine(),
         "versions": versions(entrants),
-        "entrants": [vars(x) for x in entrants],
+        # Their source is in the repository, and in the programs of what is wrong.
+        "entrants": [
+            {key: value for key, value in vars(x).items() if key != "setup"} for x in entrants
+        ],
         "points": {x: [*of] for x, of in where.items()},
         "inapplicable": {x: points.INAPPLICABLE.get(x, {}) for x in where},
     }
 
 
+def packed(known):
+    """Records as results: operation -> name -> [first, second], an entry for each point.
+
+    An entry is an error, a note, or both; one note for all is said once.
+    """
+    found = {}
+    for operation, point, name, order, error, note in known["records"]:
+        orders = found.setdefault(operation, {}).setdefault(name, [{}, {}])
+        orders[order - 1][point] = note if error is None else [error, note] if note else error
+    for operation, rows in found.items():
+        for name, orders in rows.items():
+            tried = [[x.get(p, "not tried") for p in known["points"][operation]] for x in orders]
+            alike = [len({*map(str, row)}) == 1 and isinstance(row[0], str) for row in tried]
+            rows[name] = [r[0] if same else r for r, same in zip(tried, alike, strict=True)]
+    return {key: value for key, value in known.items() if key != "records"} | {"results": found}
+
+
 def written(known):
     """JSON with one entry a line."""
     lines = []
-    for key, value in known.items():
+    for key, value in packed(known).items():
         if isinstance(value, list):
             rows = ",\n".join(json.dumps(x, ensure_ascii=False) for x in value)
             lines.append(f"{json.dumps(key)}: [\n{rows}\n]")

@@ -69,7 +69,7 @@ def _of_eigenvalues(operation, values, k=0, p=0, rank=None):
         "logm": MP.log,
         "powm": lambda x: x ** MP.convert(p),
         "expm": MP.exp,
-        "eigh_loss": lambda x: 1 / (1 + x * x),
+        "eigh_loss": lambda x: x / (1 + x * x),
     }
     if operation in functions:
         return _each(functions[operation], values, rank)

@@ -24,10 +24,10 @@ _OUTER = {
 _OUTER |= dict.fromkeys(("torch", "jax"), "v[:, None] * v.conj()")
 
 
-def _entrant(framework, operation, call, setup):
+def _entrant(framework, operation, call, setup, way="spectralgrad"):
     return Entrant(
         operation=operation,
-        name=f"spectralgrad ({_NAMES[framework]})",
+        name=f"{way} ({_NAMES[framework]})",
         library="spectralgrad",
         framework=framework,
         setup=setup,
@@ -60,6 +60,21 @@ def _loss(framework, problem):
     )
 
 
+# The same loss as a function of the matrix, with f, f′ and f″: vectors do not occur in it.
+_FUNCTION = """
+def f(x):
+    return x / (1 + x**2)
+
+
+def df(x):
+    return (1 - x**2) / (1 + x**2) ** 2
+
+
+def d2f(x):
+    return 2 * x * (x**2 - 3) / (1 + x**2) ** 3
+"""
+
+
 def _of(framework):
     for operation, call in _CALLS.items():
         setup = f"from spectralgrad.recipes.{framework} import {operation}\n"
@@ -68,6 +83,10 @@ def _of(framework):
     for problem in ("eigh", "svd"):
         name = f"{problem}_loss"
         yield _entrant(framework, name, f"{name}(A, W)", _loss(framework, problem))
+    call = compositions.inner("function(A, f, df, d2f)", framework)
+    taken = f"from spectralgrad.recipes.{framework} import function\n"
+    setup = f"{compositions.IMPORTS[framework]}{taken}\n{_FUNCTION}"
+    yield _entrant(framework, "eigh_loss", call, setup, "spectralgrad, function")
 
 
 ENTRANTS = tuple(x for framework in FRAMEWORKS for x in _of(framework))

@@ -95,11 +95,11 @@ _TORCHSPD = _entrants(
 
 
 def function(x):
-    return 1 / (1 + x**2)
+    return x / (1 + x**2)
 
 
 def derivative(x):
-    return -2 * x / (1 + x**2) ** 2
+    return (1 - x**2) / (1 + x**2) ** 2
 """,
     meant="real symmetric positive definite matrices",
     source="https://github.com/samuelbx/torchspd",
