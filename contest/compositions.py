@@ -1,5 +1,6 @@
 """How each operation is written through eigh(A) or svd(A), in each framework: Python source."""
 
+import functools
 import importlib
 
 from contest.entrants import OPERATIONS, Entrant
@@ -160,6 +161,7 @@ def entrants(found):
     ]
 
 
+@functools.cache
 def everyone():
     """(operation, name) -> entrant, of all modules, in the order of the tables."""
     found = {}
