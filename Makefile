@@ -42,7 +42,7 @@ bench: $(READY)
 
 # Some ten minutes. The packages it takes need the one Python that has them all.
 contest: .venv-contest/ready
-	@.venv-contest/bin/python contest/run.py
+	@.venv-contest/bin/python -m contest.run
 
 linkcheck: $(READY)
 	@$(BIN)/python tools/linkcheck.py
