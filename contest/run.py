@@ -8,6 +8,7 @@ written only if --output names one.
 """
 
 import argparse
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -150,6 +151,13 @@ def results(entrants, where, done):
     }
 
 
+def entered(entrant):
+    """An entrant in the data file: its source is in the repository, and here is its digest."""
+    source = f"{entrant.setup}\n{entrant.call}".encode()
+    known = {key: value for key, value in vars(entrant).items() if key != "setup"}
+    return known | {"digest": hashlib.sha256(source).hexdigest()[:8]}
+
+
 def about(entrants, where):
     """All that the data file holds but the results."""
     return {
@@ -158,10 +166,7 @@ def about(entrants, where):
         "python": platform.python_version(),
         "machine": platform.machine(),
         "versions": versions(entrants),
-        # Their source is in the repository, and in the programs of what is wrong.
-        "entrants": [
-            {key: value for key, value in vars(x).items() if key != "setup"} for x in entrants
-        ],
+        "entrants": [entered(x) for x in entrants],
         "points": {x: [*of] for x, of in where.items()},
         "inapplicable": {x: points.INAPPLICABLE.get(x, {}) for x in where},
     }
