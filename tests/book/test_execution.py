@@ -22,8 +22,8 @@ pytestmark = pytest.mark.slow
 
 FACTS = {"python": "3"}
 WITH_RECIPES = {
-    *("beyond_symmetric", "large_and_sparse", "orders", "recipes", "rotations"),
-    *("selected_vectors", "spd_functions", "your_function"),
+    *("beyond_symmetric", "contest", "large_and_sparse", "maintainers", "orders", "recipes"),
+    *("rotations", "selected_vectors", "spd_functions", "your_function"),
 }
 
 
@@ -170,6 +170,7 @@ def test_a_change_executes_again_what_it_can_change(copy):
         "book/costs.py": {"performance", "large_and_sparse"},
         "book/releases.py": {"releases"},
         "book/releases.json": {"releases"},
+        "book/contest.json": {"contest", "maintainers"},
         "book/execution.py": set(last),
         "book/environment.py": set(last),
         "__init__.py": set(last),

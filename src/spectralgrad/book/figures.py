@@ -5,7 +5,7 @@ import html
 import io
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -267,6 +267,28 @@ def disc(answers: Mapping[str, ArrayLike]) -> Figure:
     axis.set(xlabel="G₁₁ − G₂₂", ylabel="2 G₁₂", aspect="equal", xlim=(-1.2, 1.2))
     canvas.legend(loc="outside upper center", ncols=2)
     return _finish(canvas, f"Disc of radius 1, and points in it: {'; '.join(parts)}.")
+
+
+@matplotlib.rc_context(_STYLE)
+def errors(rows: Mapping[str, Mapping[str, float]], columns: Sequence[str]) -> Figure:
+    """Show relative errors by row and column: dark is wrong, crosses are not finite."""
+    found = np.array([[row.get(c, -1.0) for c in columns] for row in rows.values()])
+    tried = found != -1
+    shown = np.ma.masked_array(np.log10(np.clip(found, SMALLEST, 1)), ~tried | ~np.isfinite(found))
+    canvas = Canvas(figsize=(5.3, 0.19 * len(rows) + 1.9))
+    axis = canvas.subplots()
+    image = axis.imshow(shown, vmin=-16, vmax=0, cmap="cividis_r", aspect="auto")
+    for y, x in np.argwhere(tried & ~np.isfinite(found)):
+        axis.plot(x, y, marker="x", color="#D55E00", markersize=5)
+    axis.set_xticks(range(len(columns)), columns, rotation=60, ha="right", fontsize=8)
+    axis.set_yticks(range(len(rows)), [*rows], fontsize=8)
+    axis.grid(visible=False)
+    canvas.colorbar(image, ax=axis, label="log₁₀ of the relative error; × not finite")
+    lost = [name for name, e in zip(rows, found, strict=True) if not e.max() <= 0.01]
+    alt = (
+        f"Errors of {len(rows)} entrants in {len(columns)} columns, logarithmic colours; wrong or "
+    )
+    return _finish(canvas, f"{alt}not finite somewhere: {', '.join(lost) or 'none'}.")
 
 
 # What a value or a distance is, with a colour and a marker of its own.
