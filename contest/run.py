@@ -209,8 +209,9 @@ def written(known):
 def tell(every):
     """Say in one line how far it is."""
     if sys.stderr.isatty():
-        line = "; ".join(str(x) for x in every if x.left)
-        print(f"\r\033[Kcontest: {line}", end="", file=sys.stderr, flush=True)
+        left = [str(x) for x in every if x.left]
+        line = f"contest: {'; '.join(left[:4])}" if left else ""
+        print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
 
 def hold(entrants, where):
