@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 from drawing import unitary
+from recipes.modes import FRAMEWORKS, derivative
 
 from spectralgrad import frameworks
 from spectralgrad.recipes import catalogue, hermitian
@@ -411,3 +412,19 @@ def test_the_rules_import_no_framework():
         "sys.exit(f'imported: {found}' if found else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_function_of_ones_own_keeps_single_precision(framework):
+    """Its gradients too: TensorFlow multiplies none of two precisions."""
+    modes = ("value", "reverse", "reverse over reverse")
+    slopes = {
+        "f": lambda x: x / (1 + x**2),
+        "df": lambda x: (1 - x**2) / (1 + x**2) ** 2,
+        "d2f": lambda x: 2 * x * (x**2 - 3) / (1 + x**2) ** 3,
+    }
+    a = np.array([[2, 1, 0], [1, 3, 1], [0, 1, 4]], dtype=np.float32)
+    function = functools.partial(recipes(framework).function, **slopes)
+    for mode in modes:
+        found = derivative(framework, mode, function, *[a] * 4, together=modes)
+        assert np.asarray(found).dtype == np.float32, mode

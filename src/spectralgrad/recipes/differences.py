@@ -12,10 +12,10 @@ import numpy as np
 
 from spectralgrad.recipes.rules import Namespace, Tensor
 
-#: Nodes and weights on the interval from 0 to 1, by two nodes and by three.
+#: Nodes and weights on the interval from 0 to 1, by two and by three, as numbers of Python.
 GAUSS = tuple(
-    tuple(((1 + x) / 2, w / 2) for x, w in zip(*np.polynomial.legendre.leggauss(k), strict=True))
-    for k in (2, 3)
+    tuple(((1 + x) / 2, w / 2) for x, w in zip(*map(np.ndarray.tolist, rule), strict=True))
+    for rule in map(np.polynomial.legendre.leggauss, (2, 3))
 )
 Function = Callable[[Tensor], Tensor]
 
