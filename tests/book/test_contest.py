@@ -84,7 +84,7 @@ def test_the_worst_comes_first(known):
     assert contest.worst({}) == ("", [])
     assert contest.summary(known).splitlines()[2:] == [
         "| spectralgrad &#40;JAX&#41; | ✓ |",
-        "| roma | ✗ wrong |",
+        "| roma | ✗ |",
         "| a &#60;rule&#62; | raises |",
     ]
 
@@ -92,8 +92,8 @@ def test_the_worst_comes_first(known):
 def test_who_is_right_is_said_by_operation(known):
     assert contest.said(known, "polar").splitlines() == [
         "- **Right wherever tried:** spectralgrad &#40;JAX&#41;.",
-        "- **Raises:** a &#60;rule&#62; (tie).",
-        "- **Finite and wrong:** roma (tie: 0.8).",
+        "- **Raises:** a &#60;rule&#62; (at 1 of 2).",
+        "- **Finite and wrong:** roma (at 1 of 3, up to 0.8).",
     ]
 
 

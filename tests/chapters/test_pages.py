@@ -358,7 +358,7 @@ def test_every_link_and_anchor_resolves(kind, request):
 
 def test_no_page_is_heavy(html):
     files = [path for path in html.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 18e6
+    assert sum(path.stat().st_size for path in files) < 19.5e6
     assert not [path for path in files if path.suffix in (".map", ".ttf")]
 
 

@@ -23,11 +23,11 @@ _KEYS = {"date", "command", "python", "versions", "entrants", "points", "conditi
 WRONG = 1e-2
 #: What a result is worth, from the worst on: a word, what a cell of the summary shows, a heading.
 STANDINGS = {
-    "wrong": ("✗ wrong", "Finite and wrong"),
-    "not finite": ("not finite", "Not finite"),
+    "wrong": ("✗", "Finite and wrong"),
+    "not finite": ("NaN", "Not finite"),
     "raises": ("raises", "Raises"),
     "another value": ("≈", "Another function's value, and gradient"),
-    "inexact": ("inexact", "Fewer than half of the digits"),
+    "inexact": ("~", "Fewer than half of the digits"),
     "right": ("✓", "Right wherever tried"),
     "": ("", ""),
 }
@@ -144,23 +144,26 @@ def when(known: dict[str, Any]) -> str:
     return (
         f"Held on {known['date']} by `{known['command']}`, with Python {known['python']}: "
         f"{count(made, 'result')} with {versions}. "
-        "When this page was made, nothing of it was computed again but what stands under "
-        "{ref}`sec-contest-again`."
+        "When this page was made, nothing of it was computed again."
     )
 
 
 def errors(known: dict[str, Any], operation: str = "") -> dict[str, dict[str, float]]:
-    """Name -> point -> error; without an operation, name -> operation -> the largest error."""
+    """Name -> point -> error; without an operation, name -> operation -> the largest error.
+
+    The largest is of matrices in double precision, and of finite ones if one of these is wrong.
+    """
     if operation:
         found = results(known, operation).items()
         return {name: {p: r.error for p, r in row.items()} for name, row in found}
-    all_of = {of: errors(known, of) for of in operations(known)}
-    return {
-        name: {
-            of: float(np.max([*rows[name].values()])) for of, rows in all_of.items() if name in rows
-        }
-        for name in names(known)
-    }
+    largest: dict[str, dict[str, float]] = {name: {} for name in names(known)}
+    for of in operations(known):
+        for name, row in results(known, of).items():
+            double = {p: r for p, r in row.items() if "single" not in p}
+            finite = [r.error for r in double.values() if math.isfinite(r.error)]
+            hidden = worst(double)[0] in ("not finite", "raises") or not finite
+            largest[name][of] = math.inf if hidden else max(finite)
+    return largest
 
 
 def grid(known: dict[str, Any], operation: str, order: int = 1) -> str:
@@ -189,16 +192,14 @@ def summary(known: dict[str, Any]) -> str:
 
 
 def said(known: dict[str, Any], operation: str) -> str:
-    """Say who is right wherever it was tried, and where the others are not."""
+    """Say who is right wherever it was tried, and at how many matrices the others are not."""
     lines: dict[str, list[str]] = {kind: [] for kind in reversed(STANDINGS)}
     for name, row in results(known, operation).items():
         kind, points = worst(row)
-        numbers = kind in ("wrong", "inexact", "another value")
-        where = [f"{point}: {row[point]}" if numbers else point for point in points]
-        if len(points) == len(row):
-            where = ["everywhere"]
-        text = "" if kind == "right" else f" ({'; '.join(where)})"
-        lines[kind].append(literal(name) + text)
+        where = f"at {len(points)} of {len(row)}"
+        if kind in ("wrong", "inexact", "another value"):
+            where += f", up to {relative(max(row[point].error for point in points))}"
+        lines[kind].append(literal(name) + (f" ({where})" if kind != "right" else ""))
     said = (f"- **{STANDINGS[kind][1]}:** {listing(who)}." for kind, who in lines.items() if who)
     return "\n".join(said)
 

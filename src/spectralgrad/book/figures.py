@@ -269,20 +269,23 @@ def disc(answers: Mapping[str, ArrayLike]) -> Figure:
     return _finish(canvas, f"Disc of radius 1, and points in it: {'; '.join(parts)}.")
 
 
-@matplotlib.rc_context(_STYLE)
+# As text, not as outlines: there are many names.
+@matplotlib.rc_context(_STYLE | {"svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans"]})
 def errors(rows: Mapping[str, Mapping[str, float]], columns: Sequence[str]) -> Figure:
     """Show relative errors by row and column: dark is wrong, crosses are not finite."""
     found = np.array([[row.get(c, -1.0) for c in columns] for row in rows.values()])
     tried = found != -1
     shown = np.ma.masked_array(np.log10(np.clip(found, SMALLEST, 1)), ~tried | ~np.isfinite(found))
-    canvas = Canvas(figsize=(5.3, 0.19 * len(rows) + 1.9))
+    canvas = Canvas(figsize=(5.3, 0.21 * len(rows) + 1.9))
     axis = canvas.subplots()
-    image = axis.imshow(shown, vmin=-16, vmax=0, cmap="cividis_r", aspect="auto")
-    for y, x in np.argwhere(tried & ~np.isfinite(found)):
-        axis.plot(x, y, marker="x", color="#D55E00", markersize=5)
-    axis.set_xticks(range(len(columns)), columns, rotation=60, ha="right", fontsize=8)
-    axis.set_yticks(range(len(rows)), [*rows], fontsize=8)
+    image = axis.imshow(shown, cmap="cividis_r", aspect="auto", interpolation="none")
+    image.set_clim(-16, 0)
+    y, x = np.nonzero(tried & ~np.isfinite(found))
+    axis.plot(x, y, linestyle="none", marker="x", color="#D55E00", markersize=5)
+    axis.set_xticks(range(len(columns)), columns, rotation=60, ha="right", fontsize=9)
+    axis.set_yticks(range(len(rows)), [*rows], fontsize=9)
     axis.grid(visible=False)
+    axis.tick_params(bottom=False, left=False)
     canvas.colorbar(image, ax=axis, label="log₁₀ of the relative error; × not finite")
     lost = [name for name, e in zip(rows, found, strict=True) if not e.max() <= 0.01]
     alt = (
