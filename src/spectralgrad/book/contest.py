@@ -277,7 +277,7 @@ def issue(known: dict[str, Any], finding: dict[str, Any]) -> str:
     """The text of an issue for a tracker, in Markdown: what is wrong, a program, and the truth."""
     name, operation = finding["name"], finding["operation"]
     version = f"{finding['library']} {known['versions'][finding['library']]}"
-    rows = {key: "\n".join("  ".join(row) for row in finding[key]) for key in ("printed", "right")}
+    rows = {key: "\n".join(map(_row, finding[key])) for key in ("printed", "right")}
     also = "; ".join(f"{of} at {', '.join(at)}" for of, at in finding["also"].items())
     meant = f"It is meant for: {finding['meant']}.\n\n" if finding["meant"] else ""
     return (
@@ -291,6 +291,12 @@ def issue(known: dict[str, Any], finding: dict[str, Any]) -> str:
         f"```\n{rows['right']}\n```\n\n"
         f"Matrices at which it is wrong in the same experiment: {also}.\n"
     )
+
+
+def _row(numbers: list[str]) -> str:
+    """A row of a matrix, in a line if it fits."""
+    line = "  ".join(numbers)
+    return line if len(line) < 76 else "\n  ".join(numbers)
 
 
 def findings(known: dict[str, Any], name: str = "") -> list[dict[str, Any]]:
