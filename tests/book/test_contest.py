@@ -147,4 +147,3 @@ def test_what_the_book_keeps_is_whole():
     for operation in contest.operations(known):
         found = contest.results(known, operation)
         assert [*found] == contest.names(known, operation), operation
-        assert contest.when(known)
